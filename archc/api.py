@@ -1,0 +1,80 @@
+"""archc from Python: `archc.load("densenet_cifar", depth=40).build()`."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archc.cache import import_source
+from archc.compiler import Compilation, Request, compile_spec
+from archc.diagnostics import Diagnostic
+from archc.ir.dump import hyper_text
+from archc.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archc.analysis.summary import Summary
+
+
+def load(
+    path_or_name: str | Path, /, net: str | None = None, **params: int | float | bool | str | list[Any]
+) -> "Model":
+    """Compile a net of a spec: a path, or the name of a shipped spec.
+
+    Without `net` the file's only or first net is taken; `params` are the net's parameters. Raises
+    `archc.diagnostics.ArchError`, whose text shows what is wrong with the spec and where.
+    """
+    arguments = {name: hyper_text(_hyper(value)) for name, value in params.items()}
+    return Model(compile_spec(Request(str(path_or_name), net, arguments)))
+
+
+def _hyper(value: Any) -> Any:
+    return tuple(map(_hyper, value)) if isinstance(value, list | tuple) else value
+
+
+class Model:
+    """A compiled net: its graph, its emitted source, its figures, and instances of it."""
+
+    def __init__(self, compilation: Compilation) -> None:
+        self._compilation = compilation
+
+    @property
+    def graph(self) -> Graph:
+        """The intermediate representation after all passes."""
+        return self._compilation.graph
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What the compiler has to say of the spec, short of errors."""
+        return self._compilation.warnings
+
+    @cached_property
+    def source(self) -> str:
+        """The text of `model.py`."""
+        return self._compilation.source()
+
+    def summary(self) -> "Summary":
+        """Shapes, parameters and multiply-accumulates, by region and by exit."""
+        from archc.analysis.summary import summarize
+
+        return summarize(self.graph)
+
+    def build(self, **arguments: Any) -> "nn.Module":
+        """An instance of the net; `arguments` go to its constructor.
+
+        The source is imported from a file in the user's cache folder, so that tracebacks,
+        `inspect` and debuggers show its text.
+        """
+        module = import_source(self.source, self.graph.name)
+        cls = getattr(module, module.__all__[0])
+        model: nn.Module = cls(**arguments)
+        return model
+
+    def _repr_svg_(self) -> str:
+        """The picture that a notebook shows."""
+        from archc.viz.draw import to_svg
+
+        return to_svg(self.graph)
+
+    def __repr__(self) -> str:
+        return f"<archc net {self.graph.name}, {len(self.graph)} operators>"

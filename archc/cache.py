@@ -1,0 +1,78 @@
+"""Emitted modules in the user's cache folder, each under the hash of its text.
+
+Python imports them from there as it imports any file; nothing is run with `exec`. The folder is the
+user's alone: whoever could write there could run code.
+"""
+
+import hashlib
+import importlib.util
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from archc.files import write_atomically
+
+
+def import_source(source: str, name: str) -> ModuleType:
+    """The module of an emitted source. `name` only makes the file easy to recognise."""
+    content = source.encode()
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    module_name = f"archc_{re.sub(r'[^a-z0-9_]', '_', name.lower())}_{digest}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    path = _private_folder() / f"{module_name}.py"
+    if not _holds(path, content):
+        write_atomically(path, content)
+    return _import_file(module_name, path)
+
+
+def cache_folder() -> Path:
+    """Where caches belong on this system; XDG_CACHE_HOME is honoured everywhere."""
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(chosen).is_absolute():
+        return Path(chosen) / "archc"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "archc"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "archc" / "Cache"
+    return Path.home() / ".cache" / "archc"
+
+
+def _private_folder() -> Path:
+    """The cache folder, which must be a folder of this user that nobody else can write to."""
+    folder = cache_folder()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    foreign = hasattr(os, "geteuid") and (
+        status.st_uid != os.geteuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    )
+    if foreign or not stat.S_ISDIR(status.st_mode):
+        raise PermissionError(
+            f"{folder} is not a folder that belongs to you alone; remove it, "
+            "or let XDG_CACHE_HOME name another place"
+        )
+    return folder
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.is_file() and not path.is_symlink() and path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _import_file(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs, as the import system does
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,192 @@
+"""From a graph to the text of a model file. Python decides; the template only lays out."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import jinja2
+
+from archc.codegen.classes import ClassView, ClassWriter
+from archc.codegen.forms import Form, Outliner, SharedFormError
+from archc.codegen.items import Attribute, Chain
+from archc.codegen.modules import Modules
+from archc.codegen.net import NetWriter
+from archc.codegen.symbols import Variation, find_symbols
+from archc.codegen.text import comment
+from archc.diagnostics import error
+from archc.ir.dump import hyper_text
+from archc.ir.graph import Graph
+
+RUNTIME_HEADING = "# --- archc runtime"
+_CHECKSUM = re.compile(r"^# archc checksum: ([0-9a-f]{16})$", re.MULTILINE)
+_BLANK = "0" * 16
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of its making."""
+
+    spec: str
+    command: str
+    passes: tuple[str, ...]
+    version: str
+
+
+def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
+    """The text of `model.py` for a verified graph. Raises ArchError where a net has no such file."""
+    modules = Modules.of(graph)
+    symbols = find_symbols(modules, variations)
+    outliner = Outliner(modules, symbols.of)
+    try:
+        forms = outliner.run()
+    except SharedFormError as refusal:
+        region = refusal.module.region
+        raise error(
+            "E0701",
+            f"`{'.'.join(region.path)}` is applied several times, with different bodies",
+            region.span,
+            help="what a block does may depend on its input only where it is applied once",
+        ) from None
+    names = class_names(forms, graph.name)
+    writers = [
+        NetWriter(modules, outliner, form, names, arguments=symbols.arguments)
+        if not form.module.path
+        else ClassWriter(modules, outliner, form, names)
+        for form in forms
+    ]
+    return _render(graph, [writer.write() for writer in writers], header)
+
+
+def is_untouched(text: str) -> bool:
+    """Whether an emitted file is as it was written: its checksum holds."""
+    match = _CHECKSUM.search(text)
+    return match is not None and match[1] == _checksum(text)
+
+
+def _checksum(text: str) -> str:
+    """Of the text with its checksum line blanked."""
+    blank = _CHECKSUM.sub(f"# archc checksum: {_BLANK}", text, count=1)
+    return hashlib.sha256(blank.encode()).hexdigest()[:16]
+
+
+def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    source = files("archc.codegen").joinpath("templates/model.py.jinja").read_text("utf-8")
+    runtime = _runtime(graph)
+    text = environment.from_string(source).render(
+        checksum=_BLANK,
+        title=f"{comment(graph.name)}, compiled by archc {header.version} from {comment(header.spec)}.",
+        about=_about(graph, header),
+        imports=_imports(classes, runtime),
+        classes=classes,
+        runtime=runtime,
+    )
+    return text.replace(_BLANK, _checksum(text), 1)
+
+
+def _about(graph: Graph, header: Header) -> list[str]:
+    parameters = [f"{name}={hyper_text(value)}" for name, value in graph.info.parameters]
+    passes = ", ".join(header.passes) or "none"
+    return [
+        f"    {comment(header.command)}",
+        "",
+        *_wrapped("Parameters: " + (", ".join(parameters) or "none") + "."),
+        f"Passes: {passes}. Edit a copy freely: the file needs torch and nothing else.",
+    ]
+
+
+def _wrapped(text: str) -> list[str]:
+    """A sentence of spec values over lines of 100 columns."""
+    out: list[str] = [""]
+    for each in comment(text).split(" "):
+        if out[-1] and len(out[-1]) + len(each) + 1 > 98:
+            out.append("")
+        out[-1] += (" " if out[-1] else "") + each
+    return [line[:98] for line in out]
+
+
+def _imports(classes: list[ClassView], runtime: str) -> list[str]:
+    body = "\n".join(
+        line
+        for view in classes
+        for line in (*view.init, *(line for method in view.methods for line in method))
+    )
+    text = body + runtime
+    found = []
+    if "Sequence[" in text:
+        found += ["from collections.abc import Sequence", ""]
+    if re.search(r"\btorch\.", text):
+        found.append("import torch")
+    found.append("from torch import Tensor, nn")
+    if re.search(r"\bF\.", text):
+        found.append("from torch.nn import functional as F")
+    return found
+
+
+def _runtime(graph: Graph) -> str:
+    """The functions of archc's runtime that the net calls, as they stand in its tested source."""
+    names = sorted({name for node in graph.nodes() if not node.layer.path for name in node.op.runtime})
+    parts = []
+    for name in names:
+        source = files("archc.runtime").joinpath(f"{name}.py").read_text("utf-8")
+        parts.append(source[source.index("\ndef ") :].strip())
+    return "\n\n\n".join(parts)
+
+
+_TAKEN = frozenset({"Tensor", "Sequence", "F", "nn", "torch"})
+
+
+def class_names(forms: list[Form], net: str) -> dict[int, str]:
+    """A class name for each form: the block's, or the scope's label in camel case.
+
+    Of several forms of one block the smallest has the plain name; the others add the labels that
+    they have beyond it (`BottleneckDownsample`), or a number.
+    """
+    names: dict[int, str] = {form.id: net for form in forms if not form.module.path}
+    taken = {net, *_TAKEN}
+    groups: dict[str, list[Form]] = {}
+    for form in forms:
+        if form.module.path:
+            groups.setdefault(_base(form), []).append(form)
+    for base, group in groups.items():
+        ordered = sorted(group, key=lambda form: (len(form.body.items), form.id))
+        plain = _labels(ordered[0])
+        for form in ordered:
+            extra = [label for label in _labels(form) if label not in plain]
+            wanted = base + "".join(map(camel, extra)) if form is not ordered[0] else base
+            names[form.id] = _free(wanted, base, taken)
+            taken.add(names[form.id])
+    return names
+
+
+def _base(form: Form) -> str:
+    region = form.module.region
+    return region.block or camel(region.path[-1])
+
+
+def _labels(form: Form) -> list[str]:
+    items = [item for item in form.body.items if isinstance(item, Attribute | Chain)]
+    return list(dict.fromkeys(item.label[-1] for item in items))
+
+
+def _free(wanted: str, base: str, taken: set[str]) -> str:
+    if wanted not in taken:
+        return wanted
+    number = 2
+    while f"{base}{number}" in taken:
+        number += 1
+    return f"{base}{number}"
+
+
+def camel(label: str) -> str:
+    """`dense_block1` as a class name: `DenseBlock1`; a label of digits gets a word before it."""
+    words = "".join(word[:1].upper() + word[1:] for word in label.split("_"))
+    return words if words[:1].isalpha() else f"Part{words}"

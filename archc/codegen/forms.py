@@ -1,0 +1,387 @@
+"""Outlining: modules of equal form share a class; the attributes that differ are its parameters.
+
+Exact hashing would give DenseNet-121 a class for each of its 58 layers; with attributes erased it
+has four. A slot is one attribute of one item; over the instances of a form, slots with one value are
+written into the class, and equal columns of the others share a parameter. A parameter is called
+after the block's hyperparameter where their values agree, and slots that are a multiple of one are
+written as that (`4 * planes`).
+"""
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from archc.codegen.items import Attribute, Body, BodyBuilder, Chain, Function, Item, Loop, is_chain
+from archc.codegen.modules import Module, Modules
+from archc.codegen.text import Symbol, Value, is_name
+from archc.ir.graph import Hyper, Path
+from archc.ops.op import TorchModule
+
+Place = tuple[Hashable, ...]
+"""Where a slot stands in a form: an attribute's label or an item's position, and a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One attribute over all instances. `default` is torch's own, for leaving it out."""
+
+    place: Place
+    role: str
+    values: tuple[Value, ...]
+    many: bool = False
+
+    @property
+    def constant(self) -> bool:
+        return len(set(map(_typed, self.values))) == 1 and not isinstance(self.values[0], Symbol)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A constructor parameter of a class, and its value in each instance."""
+
+    name: str
+    values: tuple[Value, ...]
+    many: bool
+
+    @property
+    def annotation(self) -> str:
+        value = self.values[0]
+        if self.many:
+            return "Sequence[int]" if isinstance(value, tuple) else "int"
+        if isinstance(value, tuple):
+            return f"tuple[{', '.join(['int'] * len(value))}]"
+        if isinstance(value, bool | float | str):
+            return type(value).__name__
+        return "int"
+
+
+@dataclass
+class Form:
+    """A class to be: its body, its instances, its parameters, and how each slot is written."""
+
+    id: int
+    key: Hashable
+    body: Body
+    modules: list[Module] = field(default_factory=list)
+    bodies: list[Body] = field(default_factory=list)
+    parameters: list[Parameter] = field(default_factory=list)
+    written: dict[Place, Value | str] = field(default_factory=dict)
+    """A slot's constant, or the expression of parameters that it is, as text in a `Written`."""
+    name: str = ""
+
+    @property
+    def module(self) -> Module:
+        return self.modules[0]
+
+    def arguments(self, module: Module) -> tuple[Value, ...]:
+        """The values of the parameters for one instance."""
+        index = next(i for i, other in enumerate(self.modules) if other is module)
+        return tuple(parameter.values[index] for parameter in self.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An expression of constructor parameters."""
+
+    text: str
+    parameter: str
+
+
+class SharedFormError(Exception):
+    """A module's applications need different code."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__(".".join(module.path))
+        self.module = module
+
+
+class Outliner:
+    """Finds the forms of all modules, bottom-up, then their parameters."""
+
+    def __init__(self, modules: Modules, symbols: Mapping[tuple[Path | int, str], Symbol]) -> None:
+        self.modules = modules
+        self.symbols = symbols
+        self.forms: list[Form] = []
+        self.of: dict[Path, int] = {}
+        self.chains: dict[Path, Body] = {}
+        self._interned: dict[Hashable, int] = {}
+        self._index: dict[Path, int] = {}
+
+    def run(self) -> list[Form]:
+        """The forms, children before parents; the last one is the net's."""
+        for path in self.modules.by_path:
+            self._visit(path, set())
+        for form in self.forms:
+            self._parametrise(form)
+        return self.forms
+
+    def _visit(self, path: Path, done: set[Path]) -> None:
+        """A module after those that it owns or calls, wherever these were made."""
+        if path in self.of or path in self.chains or path in done:
+            return
+        done.add(path)
+        module = self.modules.by_path[path]
+        for child in module.children:
+            self._visit(child.path, done)
+        for application in module.applications:
+            for call in application.calls:
+                if call.region is not None:
+                    self._visit(call.region.path, done)
+        self._outline(module)
+
+    def _outline(self, module: Module) -> None:
+        builder = BodyBuilder(self.modules, self.of, self.chains)
+        body, *others = (builder.build(module, each) for each in module.applications)
+        if any(other.key != body.key for other in others):
+            raise SharedFormError(module)
+        if is_chain(module, body):
+            self.chains[module.path] = body
+            return
+        key = (module.region.block, not module.path, body.key, self._owned_key(module))
+        id = self._interned.setdefault(key, len(self.forms))
+        if id == len(self.forms):
+            self.forms.append(Form(id, key, body))
+        form = self.forms[id]
+        self._index[module.path] = len(form.modules)
+        form.modules.append(module)
+        form.bodies.append(body)
+        self.of[module.path] = id
+
+    def _owned_key(self, module: Module) -> Hashable:
+        """What a module constructs but leaves to others to apply, and for scopes their name."""
+        size = len(module.path)
+        called = {call.path for each in module.applications for call in each.calls}
+        layers = tuple(
+            (layer.path[size:], self.modules.torch_module(layer.path).cls)
+            for layer in module.layers
+            if layer.path is not None and layer.path not in called
+        )
+        children = tuple(
+            (child.path[size:], self.of.get(child.path))
+            for child in module.children
+            if child.path not in called
+        )
+        scope = module.path[-1:] if module.region.block is None else ()
+        return (layers, children, scope)
+
+    # ---------------------------------------------------------- parameters
+
+    def _parametrise(self, form: Form) -> None:
+        columns = [dict(self._slots(form, i)) for i in range(len(form.modules))]
+        slots = [
+            Slot(place, role, tuple(column[place][1] for column in columns), many)
+            for place, (role, _, many) in columns[0].items()
+        ]
+        slots = [slot for slot in (self._uniform(slot) for slot in slots) if slot is not None]
+        counts_given = {
+            slot.place[:-1] for slot in slots if slot.many and not slot.constant
+        }
+        slots = [
+            slot
+            for slot in slots
+            if not (slot.role == "count" and slot.place[:-1] in counts_given and not slot.constant)
+        ]
+        _Parameters(form, self._hyper(form), slots, root=not form.module.path).choose()
+
+    def _uniform(self, slot: Slot) -> Slot:
+        """A sequence that is constant along every instance's loop is a scalar of each instance."""
+        if not slot.many:
+            return slot
+        inner = [set(map(_typed, value)) for value in slot.values if isinstance(value, tuple)]
+        if all(len(values) == 1 for values in inner):
+            firsts = tuple(value[0] for value in slot.values if isinstance(value, tuple))
+            return Slot(slot.place, slot.role, firsts)
+        return slot
+
+    def _hyper(self, form: Form) -> dict[str, tuple[Value, ...]]:
+        """The block's hyperparameters that could be constructor parameters, as columns."""
+        records = [dict(module.region.parameters) for module in form.modules]
+        names = [name for name in records[0] if all(name in record for record in records)]
+        columns: dict[str, tuple[Value, ...]] = {}
+        for name in names:
+            columns[name] = tuple(_value(record[name]) for record in records)
+        return columns
+
+    def _slots(self, form: Form, index: int) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+        """Place, and (role, value, whether it is a loop's sequence), of one instance."""
+        module = form.modules[index]
+        made: set[Path] = set()
+        for i, item in enumerate(form.bodies[index].items):
+            yield from self._item_slots(module, form.bodies[index], i, item, made)
+        for layer in module.layers:
+            assert layer.path is not None
+            label = layer.path[len(module.path) :]
+            if label not in made and not self._in_chain(module, label):
+                yield from self._layer_slots(label, layer.path)
+        for child in module.children:
+            label = child.path[len(module.path) :]
+            if label not in made and child.path in self.of:
+                yield from self._child_slots(label, child)
+
+    def _in_chain(self, module: Module, label: Path) -> bool:
+        return any(module.path + label[:n] in self.chains for n in range(1, len(label)))
+
+    def _item_slots(
+        self, module: Module, body: Body, position: int, item: Item, made: set[Path]
+    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+        match item:
+            case Function():
+                node = body.values[item.result]
+                for arg in item.text.args:
+                    value = self.symbols.get((node, arg.name), arg.value)
+                    yield (position, arg.name), (arg.name, value, False)
+            case Chain():
+                made.add(item.label)
+                chain = self.modules.by_path[item.path]
+                for i, part in enumerate(item.items):
+                    for place, slot in self._item_slots(chain, body, i, part, set()):
+                        yield (item.label, place), slot
+            case Loop():
+                made.update(item.children)
+                yield from self._loop_slots(module, position, item)
+            case Attribute() if item.label not in made and not item.external:
+                made.add(item.label)
+                path = module.path + item.label
+                if item.form is None:
+                    yield from self._layer_slots(item.label, path)
+                else:
+                    yield from self._child_slots(item.label, self.modules.by_path[path])
+
+    def _layer_slots(
+        self, label: Path, path: Path
+    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+        for arg in self.modules.torch_module(path).args:
+            value = self.symbols.get((path, arg.name), arg.value)
+            yield (label, arg.name), (arg.name, value, False)
+
+    def _child_slots(
+        self, label: Path, child: Module
+    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+        form = self.forms[self.of[child.path]]
+        values = tuple(p.values[self._index[child.path]] for p in form.parameters)
+        for parameter, value in zip(form.parameters, values, strict=True):
+            yield (label, parameter.name), (parameter.name, value, False)
+
+    def _loop_slots(
+        self, module: Module, position: int, loop: Loop
+    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+        form = self.forms[loop.form]
+        indices = [self._index[module.path + label] for label in loop.children]
+        yield (position, "count"), ("count", len(loop.children), False)
+        for parameter in form.parameters:
+            values = tuple(parameter.values[i] for i in indices)
+            yield (position, parameter.name), (parameter.name, values, True)
+
+
+def _typed(value: Value) -> tuple[str, Value]:
+    """1, 1.0 and True are different values of an attribute."""
+    return (type(value).__name__, value)
+
+
+def _value(hyper: Hyper) -> Value:
+    return tuple(map(_value, hyper)) if isinstance(hyper, tuple) else hyper
+
+
+_ROLES = {
+    "in_channels": "channels", "num_features": "channels", "in_features": "channels",
+    "out_channels": "out", "out_features": "out", "kernel_size": "kernel", "count": "layers",
+    "p": "rate",
+}  # fmt: skip
+
+
+class _Parameters:
+    """Chooses the parameters of one form, and writes every slot in terms of them."""
+
+    def __init__(
+        self, form: Form, hyper: dict[str, tuple[Value, ...]], slots: list[Slot], *, root: bool
+    ) -> None:
+        self.form = form
+        self.hyper = {
+            name: values for name, values in hyper.items() if len(set(map(_typed, values))) > 1
+        }
+        self.slots = slots
+        self.root = root
+
+    def choose(self) -> None:
+        for slot in self.slots:
+            if slot.constant or self.root:
+                value = slot.values[0]
+                self.form.written[slot.place] = value
+        if self.root:
+            return
+        varying = [slot for slot in self.slots if not slot.constant]
+        for slot in varying:
+            if slot.values in self.hyper.values() or slot.role in ("in_channels", "num_features"):
+                self._write(slot)
+        for slot in varying:
+            self._write(slot)
+
+    def _write(self, slot: Slot) -> None:
+        if slot.place in self.form.written:
+            return
+        found = self._existing(slot) or self._derived(slot, self._chosen())
+        if found is None and slot.values not in self.hyper.values():
+            found = self._derived(slot, self.hyper)
+            if found is not None:
+                self._add(found.parameter, self.hyper[found.parameter], False)
+        if found is None:
+            name = self._add(self._name(slot), slot.values, slot.many)
+            found = Written(name, name)
+        self.form.written[slot.place] = found  # type: ignore[assignment]
+
+    def _chosen(self) -> dict[str, tuple[Value, ...]]:
+        return {p.name: p.values for p in self.form.parameters if not p.many}
+
+    def _existing(self, slot: Slot) -> Written | None:
+        for parameter in self.form.parameters:
+            if parameter.values == slot.values and parameter.many == slot.many:
+                return Written(parameter.name, parameter.name)
+        return None
+
+    def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
+        """A multiple or an exact fraction of a base, in every instance."""
+        for name, values in bases.items():
+            text = None if slot.many else _ratio(name, values, slot.values)
+            if text is not None and is_name(name):
+                return Written(text, name)
+        return None
+
+    def _name(self, slot: Slot) -> str:
+        for name, values in self.hyper.items():
+            if values == slot.values and is_name(name) and not self._taken(name):
+                return name
+        role = _ROLES.get(slot.role, slot.role)
+        if not self._taken(role):
+            return role
+        label = slot.place[0]
+        if isinstance(label, tuple) and label and isinstance(label[-1], str):
+            word = f"{label[-1]}_{role}"
+            if is_name(word) and not self._taken(word):
+                return word
+        number = 2
+        while self._taken(f"{role}{number}"):
+            number += 1
+        return f"{role}{number}"
+
+    def _taken(self, name: str) -> bool:
+        return any(parameter.name == name for parameter in self.form.parameters)
+
+    def _add(self, name: str, values: tuple[Value, ...], many: bool) -> str:
+        self.form.parameters.append(Parameter(name, values, many))
+        return name
+
+
+def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str | None:
+    pairs = list(zip(base, values, strict=True))
+    if not all(type(a) is int and type(b) is int and a > 0 and b > 0 for a, b in pairs):
+        return None
+    whole = [(a, b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
+    first_base, first = whole[0]
+    factor, divisor = first // first_base, first_base // first
+    if factor > 1 and all(b == factor * a for a, b in whole):
+        return f"{factor} * {name}"
+    if divisor > 1 and all(a == divisor * b for a, b in whole):
+        return f"{name} // {divisor}"
+    return None
+
+
+__all__ = ["Form", "Outliner", "Parameter", "SharedFormError", "TorchModule", "Written"]

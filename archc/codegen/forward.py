@@ -1,0 +1,235 @@
+"""Statements of `forward`: values get the spec's names, and short single uses are nested.
+
+A value that is used once, by what follows it at once, is written inside its user. A line ends where
+the chain would begin anew (norm -> relu -> conv, then norm again) or grow too long; evaluation
+order is that of the spec.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from archc.codegen.items import (
+    Attribute,
+    Body,
+    Chain,
+    Function,
+    Item,
+    Loop,
+    operands_of,
+    results_of,
+)
+from archc.codegen.text import Bracketed, Code, call, is_name, lines
+from archc.ir.graph import Graph, Path, Region
+from archc.ops.op import CALL, TorchArg
+
+_LISTED = re.compile(r"([\w.]+)\(\[\{operands\}\], (.*)\)")
+"""A function of a list of tensors: the one form whose arguments may need several lines."""
+
+_NESTED = 72
+"""A nested expression of more columns is given a name instead."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An expression that waits for its only user."""
+
+    value: int
+    code: Code
+    level: int
+    ops: tuple[str, ...]
+    blocks: bool
+
+
+ArgumentText = Callable[[Item, int, TorchArg], str]
+"""How an argument of a function is written: its constant, or `self.parameter`."""
+
+
+@dataclass
+class ForwardWriter:
+    """Writes the body of one `forward`."""
+
+    graph: Graph
+    region: Region
+    body: Body
+    argument: ArgumentText
+    receiver: Callable[[Path], str]
+    loop_children: Callable[[int, Loop], str]
+    indent: int = 8
+    out: list[str] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    pending: list[_Pending] = field(default_factory=list)
+    left: dict[int, int] = field(default_factory=dict)
+
+    def run(self, start: int, stop: int, live: Sequence[int], known: dict[int, str]) -> list[str]:
+        """Statements of the items `start` to `stop`, and the `return` of the values `live`.
+
+        `known` are the names of the values that exist before.
+        """
+        self.names = dict(known)
+        self.left = {}
+        items = self.body.items[start:stop]
+        for item in items:
+            for operand in operands_of(item):
+                self.left[operand] = self.left.get(operand, 0) + 1
+        for value in live:
+            self.left[value] = self.left.get(value, 0) + 1
+        for position, item in enumerate(items, start=start):
+            self._item(position, item)
+        self._return(live)
+        return self.out
+
+    # ------------------------------------------------------------- items
+
+    def _item(self, position: int, item: Item) -> None:
+        operands = operands_of(item)
+        waiting = [each.value for each in self.pending]
+        if any(value not in operands for value in waiting) or self._restarts(item):
+            self._flush()
+        if isinstance(item, Loop):
+            self._loop(position, item)
+            return
+        code, level = self._code(position, item)
+        if self.pending and len(str(code)) > _NESTED:
+            self._flush()
+            code, level = self._code(position, item)
+        ops = (*(op for each in self.pending for op in each.ops), _kind(item))
+        for operand in operands:
+            self.left[operand] -= 1
+        self.pending = [each for each in self.pending if each.value not in operands]
+        results = results_of(item)
+        if len(results) > 1:
+            names = [self._name(result, self._hint(result)) for result in results]
+            self._assign(", ".join(names), code)
+            self.names.update(zip(results, names, strict=True))
+            return
+        self.pending.append(_Pending(results[0], code, level, ops, _is_block(item)))
+        if self.left.get(results[0], 0) != 1:
+            self._flush()
+
+    def _restarts(self, item: Item) -> bool:
+        """Whether a line ends before this item: its kind begins the line, or blocks follow ops."""
+        if not self.pending or isinstance(item, Function):
+            return False
+        chain = self.pending[-1]
+        if _is_block(item):
+            return not chain.blocks or _kind(item) in chain.ops
+        return _kind(item) == chain.ops[0] and len(chain.ops) > 1
+
+    def _code(self, position: int, item: Item) -> tuple[Code, int]:
+        match item:
+            case Function():
+                return self._function(position, item)
+            case Attribute():
+                passed = [self.receiver(path) for path in item.passed]
+                arguments = [*(self._operand(operand, 0) for operand in item.operands), *passed]
+                target = self.receiver(item.label)
+                if item.module is not None and item.module.parameter:
+                    return target, CALL
+                suffix = item.module.suffix if item.module else ""
+                return call(target, arguments, suffix), CALL
+            case Chain():
+                return call(self.receiver(item.label), [self._operand(item.operand, 0)]), CALL
+        raise AssertionError(item)
+
+    def _function(self, position: int, item: Function) -> tuple[Code, int]:
+        text = item.text
+        needs = [text.needs[min(i, len(text.needs) - 1)] for i in range(len(item.operands))]
+        operands = [self._operand(v, n) for v, n in zip(item.operands, needs, strict=True)]
+        values = {arg.name: self.argument(item, position, arg) for arg in text.args}
+        shown = [
+            values[arg.name] if arg.positional else f"{arg.name}={values[arg.name]}"
+            for arg in text.args
+            if arg.default != arg.value or values[arg.name].startswith("self.")
+        ]
+        listed = _LISTED.fullmatch(text.template)
+        if listed:
+            return call(listed[1], [Bracketed("[", tuple(operands), "]"), listed[2]]), text.level
+        filled = text.template.format(
+            *operands, operands=", ".join(operands), args=", ".join(shown), **values
+        )
+        return filled, text.level
+
+    def _operand(self, value: int, needs: int) -> str:
+        for each in self.pending:
+            if each.value == value:
+                return f"({each.code})" if each.level < needs else str(each.code)
+        return self.names[value]
+
+    def _loop(self, position: int, item: Loop) -> None:
+        """`for layer in ...: x = layer(x)`, in the variable of its input where that is free."""
+        self.left[item.operand] -= 1
+        waiting = [each for each in self.pending if each.value == item.operand]
+        name = self._name(item.result, self._hint(item.result))
+        if waiting:
+            self.pending = []
+            self._assign(name, waiting[0].code)
+        elif self.names[item.operand] != name:
+            if self.left[item.operand]:
+                self.out.append(f"{' ' * self.indent}{name} = {self.names[item.operand]}")
+            else:
+                name = self.names[item.operand]
+        variable = "layer" if name != "layer" else "child"
+        self.out.append(f"{' ' * self.indent}for {variable} in {self.loop_children(position, item)}:")
+        self.out.append(f"{' ' * self.indent}    {name} = {variable}({name})")
+        self.names[item.result] = name
+
+    # ------------------------------------------------------------ writing
+
+    def _flush(self) -> None:
+        for each in self.pending:
+            name = self._name(each.value, self._hint(each.value))
+            self._assign(name, each.code)
+            self.names[each.value] = name
+        self.pending = []
+
+    def _assign(self, name: str, code: Code) -> None:
+        if str(code) != name:
+            self.out += lines(self.indent, f"{name} = ", code)
+
+    def _return(self, live: Sequence[int]) -> None:
+        waiting = [each.value for each in self.pending]
+        if any(value not in live for value in waiting) or len(live) > 1:
+            self._flush()
+        if len(live) == 1:
+            pending = self.pending[-1].code if self.pending else self.names[live[0]]
+            self.out += lines(self.indent, "return ", pending)
+            return
+        self.out += lines(self.indent, "return ", self.returned([self.names[v] for v in live]))
+
+    def returned(self, names: list[str]) -> Code:
+        """Several results: a list where the net has exits, else a tuple."""
+        return ", ".join(names)
+
+    def _hint(self, value: int) -> str:
+        """The spec's variable for a value, as this region calls it: scopes share variables."""
+        node = self.graph.node(self.body.values[value])
+        name = node.name
+        region = self.graph.regions[node.region]
+        while region.id != self.region.id and region.parent is not None:
+            if region.block is not None:
+                name = region.names[0] if region.names else ""
+            region = self.graph.regions[region.parent]
+        return name
+
+    def _name(self, value: int, hint: str) -> str:
+        """The hint, unless that name holds a value that is still needed."""
+        taken = {self.names[v] for v, uses in self.left.items() if uses > 0 and v in self.names}
+        taken |= {"self", "layer", "F", "nn", "torch", "math"}
+        hint = hint if is_name(hint) else "x"
+        candidates = [hint, "y", "z"] if hint == "x" else [hint]
+        for name in candidates:
+            if name not in taken:
+                return name
+        number = 2
+        while f"{hint}{number}" in taken:
+            number += 1
+        return f"{hint}{number}"
+
+
+def _kind(item: Item) -> str:
+    return item.op if isinstance(item, Function | Attribute) else type(item).__name__
+
+
+def _is_block(item: Item) -> bool:
+    return isinstance(item, Chain | Loop) or (isinstance(item, Attribute) and item.form is not None)

@@ -1,0 +1,270 @@
+"""A module's body as items with local value numbers: what two modules must share to be one class.
+
+An item's `key` is its structure with all attributes erased; its `slots` are the attributes, in a
+fixed order. Consecutive children of one form, each consuming only its predecessor, are one `Loop`
+whose count is an attribute; a scope that is a chain of modules called 0, 1, 2, ... is an
+`nn.Sequential`.
+"""
+
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+
+from archc.codegen.modules import Application, Call, Module, Modules
+from archc.ir.graph import Path
+from archc.ops.op import TorchFunction, TorchModule
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An operator written in `forward`."""
+
+    text: TorchFunction
+    operands: tuple[int, ...]
+    result: int
+    random: bool
+    op: str
+
+    @property
+    def key(self) -> Hashable:
+        names = tuple(arg.name for arg in self.text.args)
+        return ("function", self.text.template, names, self.operands)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """The call of a layer, or of a child module; `form` is the child's, None for a layer.
+
+    `passed` are the places of layers given along; `external` is set where the callee itself was
+    given to this module.
+    """
+
+    label: Path
+    form: int | None
+    module: TorchModule | None
+    operands: tuple[int, ...]
+    passed: tuple[Path, ...]
+    results: tuple[int, ...]
+    external: bool
+    op: str
+
+    @property
+    def key(self) -> Hashable:
+        layer = None if self.module is None else _layer_key(self.module)
+        return ("call", self.label, self.form, layer, self.operands, self.passed, len(self.results))
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Children `prefix + start`, `prefix + start + 1`, ... of one form, each fed to the next."""
+
+    container: Path
+    prefix: str
+    start: int
+    form: int
+    children: tuple[Path, ...]
+    operand: int
+    result: int
+
+    @property
+    def key(self) -> Hashable:
+        return ("loop", self.container, self.prefix, self.start, self.form, self.operand)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A scope written as `nn.Sequential`: its items call each other in a row."""
+
+    label: Path
+    path: Path
+    items: tuple["Item", ...]
+    operand: int
+    result: int
+
+    @property
+    def key(self) -> Hashable:
+        return ("chain", self.label, self.operand, tuple(item.key for item in self.items))
+
+
+Item = Function | Attribute | Loop | Chain
+
+
+def _layer_key(module: TorchModule) -> Hashable:
+    names = tuple(arg.name for arg in module.args)
+    return (module.cls, module.suffix, module.parameter, names)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An application's items, and its values by local number: inputs first, results as they come."""
+
+    items: tuple[Item, ...]
+    inputs: int
+    outputs: tuple[int, ...]
+    values: tuple[int, ...]
+    """The node behind each local number."""
+
+    @property
+    def key(self) -> Hashable:
+        return (self.inputs, self.outputs, tuple(item.key for item in self.items))
+
+
+_NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
+
+
+class BodyBuilder:
+    """Builds the body of an application; `forms` tells the forms of modules inside it."""
+
+    def __init__(self, modules: Modules, forms: Mapping[Path, int], chains: Mapping[Path, Body]):
+        self.modules = modules
+        self.forms = forms
+        self.chains = chains
+
+    def build(self, module: Module, application: Application) -> Body:
+        numbers = {node: i for i, node in enumerate(application.inputs)}
+        items: list[Item] = []
+        for call in application.calls:
+            operands = tuple(numbers[operand] for operand in call.operands)
+            for result in call.results:
+                numbers[result] = len(numbers)
+            results = tuple(numbers[result] for result in call.results)
+            items.append(self._item(module, call, operands, results))
+        outputs = tuple(numbers[node] for node in application.outputs)
+        rolled = _roll(items, outputs)
+        return _renumbered(rolled, len(application.inputs), outputs, tuple(numbers))
+
+    def _item(
+        self, module: Module, call: Call, operands: tuple[int, ...], results: tuple[int, ...]
+    ) -> Item:
+        path = call.path
+        if path is None:
+            node = call.node
+            assert node is not None
+            text = self.modules.torch_function(node)
+            return Function(text, operands, results[0], node.op.random, node.op.name)
+        own = module.path
+        external = path[: len(own)] != own
+        label = path if external else path[len(own) :]
+        if call.region is not None and path in self.chains:
+            return Chain(label, path, self.chains[path].items, operands[0], results[0])
+        passed = tuple(
+            p if p[: len(own)] != own else p[len(own) :]
+            for p in call.modules[1 if external else 0 :]
+        )
+        if call.region is not None:
+            name = call.region.block or "scope"
+            form = self.forms[path]
+            return Attribute(label, form, None, operands, passed, results, external, name)
+        assert call.node is not None
+        layer = self.modules.torch_module(path)
+        return Attribute(label, None, layer, operands, (), results, external, call.node.op.name)
+
+
+def _renumbered(
+    items: list[Item], inputs: int, outputs: tuple[int, ...], values: tuple[int, ...]
+) -> Body:
+    """Values numbered without those inside loops, so that a loop's count leaves no trace."""
+    kept = [*range(inputs), *(result for item in items for result in results_of(item))]
+    numbers = {old: new for new, old in enumerate(kept)}
+
+    def renumber(item: Item) -> Item:
+        if isinstance(item, Attribute):
+            operands = tuple(numbers[operand] for operand in item.operands)
+            results = tuple(numbers[result] for result in item.results)
+            return replace(item, operands=operands, results=results)
+        if isinstance(item, Function):
+            operands = tuple(numbers[operand] for operand in item.operands)
+            return replace(item, operands=operands, result=numbers[item.result])
+        return replace(item, operand=numbers[item.operand], result=numbers[item.result])
+
+    return Body(
+        tuple(map(renumber, items)),
+        inputs,
+        tuple(numbers[output] for output in outputs),
+        tuple(values[old] for old in kept),
+    )
+
+
+def operands_of(item: Item) -> tuple[int, ...]:
+    """The local numbers that an item reads."""
+    return item.operands if isinstance(item, Function | Attribute) else (item.operand,)
+
+
+def results_of(item: Item) -> tuple[int, ...]:
+    """The local numbers that an item defines."""
+    return item.results if isinstance(item, Attribute) else (item.result,)
+
+
+def is_chain(module: Module, body: Body) -> bool:
+    """Whether a scope is `nn.Sequential`: modules 0, 1, 2, ... in a row, one value in and out."""
+    if module.region.block is not None or len(module.applications) > 1 or not module.path:
+        return False
+    if body.inputs != 1 or body.outputs != (len(body.values) - 1,):
+        return False
+    expected = 0
+    value = 0
+    for item in body.items:
+        if isinstance(item, Loop):
+            fits = not item.prefix and not item.container and item.start == expected
+            operand, result, count = item.operand, item.result, len(item.children)
+        elif isinstance(item, Attribute) and len(item.operands) == len(item.results) == 1:
+            plain = item.module is None or not item.module.suffix
+            fits = item.label == (str(expected),) and plain and not item.passed
+            operand, result, count = item.operands[0], item.results[0], 1
+        else:
+            return False
+        if not fits or operand != value:
+            return False
+        value, expected = result, expected + count
+    owned = len(module.layers) + len(module.children)
+    return expected == owned and expected > 0
+
+
+def _roll(items: list[Item], outputs: tuple[int, ...]) -> list[Item]:
+    """Numbered children of one form become loops; a value read elsewhere ends one."""
+    reads: dict[int, int] = {}
+    for item in items:
+        for operand in operands_of(item):
+            reads[operand] = reads.get(operand, 0) + 1
+    for output in outputs:
+        reads[output] = reads.get(output, 0) + 1
+    called = [item.label for item in items if isinstance(item, Attribute)]
+    rolled: list[Item] = []
+    for item in items:
+        loop = _as_loop(item, called)
+        if loop is None:
+            rolled.append(item)
+            continue
+        last = rolled[-1] if rolled else None
+        if isinstance(last, Loop) and _continues(last, loop) and reads[last.result] == 1:
+            children = last.children + loop.children
+            rolled[-1] = Loop(
+                last.container, last.prefix, last.start, last.form, children,
+                last.operand, loop.result,
+            )  # fmt: skip
+        else:
+            rolled.append(loop)
+    return rolled
+
+
+def _as_loop(item: Item, called: list[Path]) -> Loop | None:
+    if not isinstance(item, Attribute) or item.form is None or item.external or item.passed:
+        return None
+    if len(item.operands) != 1 or len(item.results) != 1 or called.count(item.label) > 1:
+        return None
+    match = _NUMBERED.fullmatch(item.label[-1])
+    if match is None:
+        return None
+    prefix, start = match[1], int(match[2])
+    container = item.label[:-1]
+    (operand,), (result,) = item.operands, item.results
+    return Loop(container, prefix, start, item.form, (item.label,), operand, result)
+
+
+def _continues(loop: Loop, next: Loop) -> bool:
+    return (
+        next.form == loop.form
+        and next.operand == loop.result
+        and (next.container, next.prefix) == (loop.container, loop.prefix)
+        and next.start == loop.start + len(loop.children)
+    )

@@ -1,0 +1,206 @@
+"""From a graph to its modules: what each one owns, what it is given, what it runs, in order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from archc.ir.graph import Graph, Layer, Node, Path, Region
+from archc.ops.op import TensorType, TorchFunction, TorchModule
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One application inside a module: of an operator (`node`) or of a block (`region`).
+
+    `operands` and `results` are node ids; `modules` the paths of layers that are passed along.
+    """
+
+    node: Node | None
+    region: Region | None
+    operands: tuple[int, ...]
+    modules: tuple[Path, ...]
+    results: tuple[int, ...]
+
+    @property
+    def path(self) -> Path | None:
+        """The attribute that is called; None for a function."""
+        if self.region is not None:
+            return self.region.path
+        assert self.node is not None
+        return self.node.layer.path
+
+
+@dataclass(slots=True)
+class Application:
+    """One run of a module's body: a region with its calls, and what flows in and out."""
+
+    region: Region
+    calls: list[Call] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    modules: list[Path] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Module:
+    """One module of the emitted net: its path, what it owns, and its applications."""
+
+    path: Path
+    applications: list[Application]
+    layers: list[Layer] = field(default_factory=list)
+    children: list["Module"] = field(default_factory=list)
+
+    @property
+    def first(self) -> Application:
+        return self.applications[0]
+
+    @property
+    def region(self) -> Region:
+        return self.first.region
+
+
+@dataclass(slots=True)
+class Modules:
+    """All modules of a graph, and how its layers are written in torch."""
+
+    graph: Graph
+    by_path: dict[Path, Module] = field(default_factory=dict)
+    applications: dict[int, Application] = field(default_factory=dict)
+    types: dict[int, tuple[TensorType, ...]] = field(default_factory=dict)
+    makers: dict[Path, Node] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Modules":
+        self = cls(graph)
+        self._collect()
+        self._flow()
+        self._own()
+        return self
+
+    @property
+    def root(self) -> Module:
+        return self.by_path[()]
+
+    def torch_module(self, path: Path) -> TorchModule:
+        """How the layer at a path is constructed."""
+        node = self.makers[path]
+        module = node.op.module(*self.types[node.id])
+        assert module is not None
+        return module
+
+    def torch_function(self, node: Node) -> TorchFunction:
+        """How an unlabelled operator is written."""
+        function = node.op.function(*self.types[node.id])
+        assert function is not None
+        return function
+
+    # ------------------------------------------------------------- collect
+
+    def _collect(self) -> None:
+        for id in sorted(self.graph.regions):
+            region = self.graph.regions[id]
+            self.applications[id] = Application(region)
+        for node in self.graph.nodes():
+            self.types[node.id] = self.graph.operand_types(node.id)
+            if node.layer.path is not None:
+                self.makers.setdefault(node.layer.path, node)
+        used = {node.region for node in self.graph.nodes()}
+        used |= {region.id for id in used for region in self._ancestors(id)}
+        for id, application in self.applications.items():
+            if id in used:
+                module = self.by_path.setdefault(
+                    application.region.path, Module(application.region.path, [])
+                )
+                module.applications.append(application)
+
+    def _ancestors(self, id: int) -> Iterator[Region]:
+        """A region and those around it, innermost first."""
+        region: Region | None = self.graph.regions[id]
+        while region is not None:
+            yield region
+            region = None if region.parent is None else self.graph.regions[region.parent]
+
+    # ---------------------------------------------------------------- flow
+
+    def _flow(self) -> None:
+        """Inputs, outputs and passed-along layers of every application, then its calls."""
+        final = {output.node for output in self.graph.outputs}
+        chains = {
+            id: [region.id for region in self._ancestors(id)] for id in self.applications
+        }
+        for node in self.graph.nodes():
+            inside = chains[node.region]
+            for operand in self.graph.operands(node.id):
+                around = set(chains[self.graph.node(operand).region])
+                for region in inside:
+                    if region not in around:
+                        _add(self.applications[region].inputs, operand)
+                        continue
+                    break
+            for region in inside:
+                self._pass_along(region, node)
+            readers = [self.graph.node(user).region for user, _ in self.graph.users(node.id)]
+            for region in inside[:-1]:
+                if node.id in final or any(region not in chains[reader] for reader in readers):
+                    _add(self.applications[region].outputs, node.id)
+        root = self.applications[min(self.applications)]
+        root.inputs = [node.id for node in self.graph.inputs()]
+        root.outputs = [output.node for output in self.graph.outputs]
+        for application in self.applications.values():
+            order = [node for _, node in application.region.inputs]
+            application.inputs.sort(key=lambda id: order.index(id) if id in order else len(order))
+        self._calls(chains)
+
+    def _pass_along(self, region: int, node: Node) -> None:
+        """A layer made outside of a region and applied inside is an argument of its forward."""
+        path = node.layer.path
+        own = self.graph.regions[region].path
+        if path is not None and path[: len(own)] != own:
+            _add(self.applications[region].modules, path)
+
+    def _calls(self, chains: dict[int, list[int]]) -> None:
+        entered: set[int] = set()
+        for node in self.graph.nodes():
+            outward = chains[node.region]
+            for inner, outer in zip(outward, outward[1:], strict=False):
+                if inner not in entered:
+                    entered.add(inner)
+                    self._enter(self.applications[inner], self.applications[outer])
+            operands = self.graph.operands(node.id)
+            if node.op.name != "input":
+                path = node.layer.path
+                own = self.graph.regions[node.region].path
+                passed = (path,) if path is not None and path[: len(own)] != own else ()
+                self.applications[node.region].calls.append(
+                    Call(node, None, operands, passed, (node.id,))
+                )
+
+    def _enter(self, inner: Application, outer: Application) -> None:
+        own = outer.region.path
+        passed = tuple(inner.modules)
+        if inner.region.path[: len(own)] != own:
+            passed = (inner.region.path, *passed)
+            _add(outer.modules, inner.region.path)
+        outer.calls.append(
+            Call(None, inner.region, tuple(inner.inputs), passed, tuple(inner.outputs))
+        )
+
+    # ----------------------------------------------------------------- own
+
+    def _own(self) -> None:
+        """Each layer and module belongs to the module whose path its own extends."""
+        for path, node in self.makers.items():
+            self._owner(path).layers.append(node.layer)
+        for path, module in self.by_path.items():
+            if path:
+                self._owner(path).children.append(module)
+
+    def _owner(self, path: Path) -> Module:
+        for length in range(len(path) - 1, -1, -1):
+            if path[:length] in self.by_path:
+                return self.by_path[path[:length]]
+        raise AssertionError(path)
+
+
+def _add(items: list, item: object) -> None:  # type: ignore[type-arg]
+    if item not in items:
+        items.append(item)

@@ -1,0 +1,273 @@
+"""The net's own class: constructor arguments, the features and the head, and what timm users call."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from archc.codegen.classes import ClassView, ClassWriter, docstring
+from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
+from archc.codegen.text import Bracketed, Code, call, comment, lines, py
+from archc.ir.graph import Graph, Node, Path, Region
+from archc.ops.size import Size
+
+
+@dataclass
+class NetWriter(ClassWriter):
+    """Writes the root form. `arguments` are its constructor arguments with their defaults."""
+
+    arguments: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def graph(self) -> Graph:
+        return self.modules.graph
+
+    def write(self) -> ClassView:
+        methods = [tuple(method) for method in self._methods()]
+        return ClassView(
+            self.names[self.form.id],
+            self.where(),
+            tuple(self.doc()),
+            tuple(self.init(self.signature(), self._after())),
+            tuple(methods),
+        )
+
+    def signature(self) -> list[str]:
+        return [f"{name}: int = {value}" for name, value in self.arguments]
+
+    def doc(self) -> Iterator[str]:
+        graph = self.graph
+        parameters = sum(
+            weight.elements for _, weights in graph.weights() for weight in weights if weight.trained
+        )
+        macs = [node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()]
+        cost = f"{parameters:,} parameters"
+        if all(count is not None for count in macs):
+            cost += f", {sum(count or 0 for count in macs):,} multiply-accumulates"
+        text = graph.info.doc.split("\n") + [""] if graph.info.doc else []
+        yield from docstring([*text, f"{self._net_shapes()}; {cost}."], 4)
+
+    def _net_shapes(self) -> str:
+        given = ", ".join(self._shape(node.type) for node in self.graph.inputs())
+        back = [self._shape(self.graph.node(output.node).type) for output in self.graph.outputs]
+        if len(set(back)) == 1 and len(back) > 1:
+            return f"{given} -> {len(back)} times {back[0]}"
+        return f"{given} -> {', '.join(back)}"
+
+    # -------------------------------------------------------- constructor
+
+    def _after(self) -> list[str]:
+        """After the attributes: what describes the features, then the weights."""
+        out: list[str] = []
+        if self._classifier() is not None:
+            out.append(f"        self.num_features = {self._num_features()}")
+        info = list(self._feature_info())
+        if info:
+            out += lines(8, "self.feature_info = ", Bracketed("[", tuple(info), "]"))
+        return [*out, *self._initialise()]
+
+    def _attribute(self, item: Item) -> list[str]:
+        classifier = self._classifier()
+        if isinstance(item, Attribute) and classifier is not None and item is classifier:
+            return lines(8, f"self.{item.label[0]}: nn.Module = ", self.construct(item))
+        return super()._attribute(item)
+
+    def _initialise(self) -> Iterator[str]:
+        """The spec's `@init`."""
+        found = [each for each in self.graph.info.annotations if each.name == "init"]
+        if not found:
+            return
+        words = dict(found[0].arguments)
+        if words.get("scheme", "he_normal") == "torch":
+            return
+        classes = {self.modules.torch_module(path).cls for path in self.modules.makers}
+        convolutions = sorted(cls for cls in classes if cls.startswith("nn.Conv"))
+        kinds = convolutions[0] if len(convolutions) == 1 else f"({', '.join(convolutions)})"
+        mode = "" if words.get("fan", "in") == "in" else ', mode="fan_out", nonlinearity="relu"'
+        zero = words.get("linear_bias") == "zero" and "nn.Linear" in classes
+        if not convolutions and not zero:
+            return
+        yield "        for module in self.modules():"
+        if convolutions:
+            yield f"            if isinstance(module, {kinds}):"
+            yield f"                nn.init.kaiming_normal_(module.weight{mode})"
+        if zero:
+            yield f"            {'elif' if convolutions else 'if'} isinstance(module, nn.Linear):"
+            yield "                nn.init.zeros_(module.bias)"
+
+    # ------------------------------------------------------------ methods
+
+    def _methods(self) -> Iterator[list[str]]:
+        cut = self._cut()
+        if cut is None:
+            yield self._whole_forward()
+            return
+        position, value = cut
+        yield self._features(position, value)
+        yield self._head(position, value)
+        (name,) = self.input_names()
+        yield [
+            f"    def forward(self, {name}: Tensor) -> Tensor:",
+            f"        return self.forward_head(self.forward_features({name}))",
+        ]
+        yield from self._classifier_methods()
+
+    def _whole_forward(self) -> list[str]:
+        names = self.input_names()
+        exits = any(output.name is not None for output in self.graph.outputs)
+        count = len(self.graph.outputs)
+        result = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+        if exits:
+            result = "list[Tensor]"
+        arguments = [f"{name}: Tensor" for name in names]
+        head = lines(4, "def ", call("forward", ["self", *arguments]), f" -> {result}:")
+        writer = self.forward_writer()
+        if exits:
+            writer.returned = lambda names: Bracketed("[", tuple(names), "]")  # type: ignore[method-assign]
+        items = len(self.body.items)
+        body = writer.run(0, items, self.body.outputs, dict(enumerate(names)))
+        return [*head, *self._multiples(names), *body]
+
+    def _multiples(self, names: Sequence[str]) -> Iterator[str]:
+        """One check for inputs whose sizes were declared as multiples."""
+        for name, node in zip(names, self.graph.inputs(), strict=True):
+            checks = []
+            for axis, size in enumerate(node.type.shape[1:], start=1 - len(node.type.shape)):
+                if isinstance(size, Size) and size.a > 1 and size.c == 1 and not size.b:
+                    checks.append((f"{name}.shape[{axis}] % {size.a}", str(size)))
+            if checks:
+                wanted = comment(str(node.type))
+                yield f"        if {' or '.join(check for check, _ in checks)}:"
+                yield f'            raise ValueError(f"{name} must be {wanted}, not {{tuple({name}.shape[1:])}}")'
+
+    def _features(self, position: int, value: int) -> list[str]:
+        (name,) = self.input_names()
+        body = self.forward_writer().run(0, position, (value,), {0: name})
+        return [
+            f"    def forward_features(self, {name}: Tensor) -> Tensor:",
+            *self._multiples([name]),
+            *body,
+        ]
+
+    def _head(self, position: int, value: int) -> list[str]:
+        """From the features to the scores; with `pre_logits`, up to the last layer."""
+        stop = len(self.body.items)
+        classifier = self._classifier()
+        if classifier is None:
+            body = self.forward_writer().run(position, stop, self.body.outputs, {value: "x"})
+            return ["    def forward_head(self, x: Tensor) -> Tensor:", *body]
+        pooled = classifier.operands[0]
+        *body, last = self.forward_writer().run(position, stop - 1, (pooled,), {value: "x"})
+        expression = last.strip().removeprefix("return ")
+        if expression != "x":
+            body.append(f"        x = {expression}")
+        scores = f"{self.receiver(classifier.label)}(x)"
+        return [
+            "    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:",
+            *body,
+            f"        return x if pre_logits else {scores}",
+        ]
+
+    def _classifier_methods(self) -> Iterator[list[str]]:
+        classifier = self._classifier()
+        if classifier is None:
+            return
+        target = self.receiver(classifier.label)
+        yield ["    def get_classifier(self) -> nn.Module:", f"        return {target}"]
+        head = "    def reset_classifier(self, num_classes: int) -> None:"
+        yield [
+            head,
+            '        """Replace the classifier by a new one; 0 classes leave the pooled features."""',
+            f"        linear = nn.Linear({self._num_features()}, num_classes)",
+            f"        {target} = linear if num_classes else nn.Identity()",
+        ]
+
+    # ---------------------------------------------------- finding the head
+
+    def _classifier(self) -> Attribute | None:
+        """The last item, where it is a linear layer of the net itself and gives its only output."""
+        items = self.body.items
+        last = items[-1] if items else None
+        single = len(self.graph.outputs) == 1 and self.graph.outputs[0].name is None
+        if not single or not isinstance(last, Attribute) or last.op != "linear":
+            return None
+        plain = len(last.label) == 1 and not last.external and last.results == self.body.outputs
+        return last if plain and self._cut() is not None else None
+
+    def _num_features(self) -> int:
+        classifier = self._classifier()
+        assert classifier is not None and classifier.module is not None
+        value = classifier.module.args[0].value
+        assert isinstance(value, int)
+        return value
+
+    def _cut(self) -> tuple[int, int] | None:
+        """Where the head begins: the last global pooling, with one value flowing into it.
+
+        Gives the position of its first item and the number of that value.
+        """
+        single = len(self.graph.outputs) == 1 and self.graph.outputs[0].name is None
+        if not single or len(self.graph.inputs()) != 1:
+            return None
+        items = self.body.items
+        for position in range(len(items) - 1, 0, -1):
+            item = items[position]
+            if isinstance(item, Function | Attribute) and item.op in _HEADS:
+                (value,) = item.operands
+                reads = {v for later in items[position:] for v in operands_of(later)}
+                made = {
+                    v for later in items[position:] for v in results_of(later)
+                }
+                return (position, value) if reads - made == {value} else None
+        return None
+
+    # ------------------------------------------------------- feature_info
+
+    def _feature_info(self) -> Iterator[Code]:
+        """For each scale, the last module whose value is all that flows on (timm's convention)."""
+        inputs = self.graph.inputs()
+        if len(inputs) != 1 or self._cut() is None or inputs[0].type.rank != 2:
+            return
+        found: dict[int, tuple[int, Path]] = {}
+        size = inputs[0].type.shape[1]
+        for node in self._bottlenecks():
+            path = self._stage(node)
+            if path is None or node.type.rank != 2:
+                continue
+            height = node.type.shape[1]
+            if isinstance(size, int) and isinstance(height, int):
+                found[round(size / height)] = (node.type.channels, path)
+        if len(found) < 2:
+            return
+        for reduction, (channels, path) in found.items():
+            module = ".".join(path)
+            yield f'{{"num_chs": {channels}, "reduction": {reduction}, "module": {py(module)}}}'
+
+    def _bottlenecks(self) -> Iterator[Node]:
+        """The nodes before the head whose value is the only one needed by what follows."""
+        cut = self._cut()
+        assert cut is not None
+        last = self.body.values[cut[1]]
+        reach = -1
+        for node in self.graph.nodes():
+            if node.id > last:
+                return
+            if reach <= node.id and node.op.name != "input":
+                yield node
+            users = self.graph.users(node.id)
+            reach = max([reach, *(user for user, _ in users)])
+
+    def _stage(self, node: Node) -> Path | None:
+        """The outermost block (or `nn.Sequential`) that ends with a node, below scopes only."""
+        chain: list[Region] = []
+        region: Region | None = self.graph.regions[node.region]
+        while region is not None:
+            chain.append(region)
+            region = None if region.parent is None else self.graph.regions[region.parent]
+        for outer in reversed(chain[:-1]):
+            if outer.block is not None or outer.path in self.outliner.chains:
+                ends = self.modules.applications[outer.id].outputs == [node.id]
+                return outer.path if ends else None
+        return node.layer.path
+
+
+_HEADS = frozenset({"global_avg_pool", "global_max_pool", "flatten"})
+

@@ -1,0 +1,128 @@
+"""The whole way from a spec's name to a graph, and from there to the text of `model.py`.
+
+The command line and the Python interface both go this way.
+"""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from archc import __version__
+from archc.codegen.emit import Header, emit
+from archc.diagnostics import ArchError, Diagnostic
+from archc.elaborate.files import FileScope, find_spec, load_program
+from archc.elaborate.limits import Limits
+from archc.elaborate.net import Elaboration, elaborate, variations
+from archc.elaborate.resolve import check_names
+from archc.ir.dump import hyper_text
+from archc.ir.graph import Graph
+from archc.passes.base import Pass
+from archc.passes.pipeline import DEFAULT, run_pipeline
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be compiled, and how.
+
+    `spec` is a path or the name of a shipped spec; `net` is None for the file's first net;
+    `arguments` are the net's parameters, as texts of the language.
+    """
+
+    spec: str
+    net: str | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    passes: tuple[Pass, ...] = DEFAULT
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A spec compiled up to the last pass; `source` goes on to the text."""
+
+    request: Request
+    program: FileScope
+    elaboration: Elaboration
+    graph: Graph
+
+    @property
+    def path(self) -> Path:
+        """The spec's file, as it was found."""
+        return Path(self.program.source.path)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """Warnings and notes of the elaboration."""
+        return self.elaboration.warnings
+
+    def source(self) -> str:
+        """The text of `model.py`. Raises ArchError."""
+        request = self.request
+        varied = tuple(
+            replace(variation, graph=run_pipeline(variation.graph, request.passes, check=False))
+            for variation in variations(
+                self.program, request.net, request.arguments, self.elaboration
+            )
+        )
+        return emit(self.graph, varied, self.header())
+
+    def header(self) -> Header:
+        """What the emitted file says of its origin: the same wherever it is compiled."""
+        name = self.program.source.name
+        passes = tuple(map(str, self.request.passes))
+        return Header(spec=name, command=self._command(name), passes=passes, version=__version__)
+
+    def _command(self, name: str) -> str:
+        """The command that makes this text again, run in the spec's folder."""
+        words = ["archc", "compile", name]
+        if len(self.program.nets) > 1:
+            words += ["--net", self.graph.name]
+        given = dict(self.graph.info.given)
+        for parameter, _ in self.graph.info.parameters:
+            if parameter in given:
+                words += ["--set", f"{parameter}={hyper_text(given[parameter])}"]
+        if not self.request.passes:
+            words.append("-O0")
+        elif self.request.passes != DEFAULT:
+            words += ["--passes", ",".join(map(str, self.request.passes))]
+        return shlex.join(words)
+
+
+def compile_spec(
+    request: Request, *, dump_after: Callable[[str, Graph], None] | None = None
+) -> Compilation:
+    """Elaborate one net of a spec and run the passes. Raises ArchError."""
+    program = load_program(find_spec(request.spec))
+    elaboration = elaborate(program, request.net, request.arguments, request.limits)
+    graph = run_pipeline(elaboration.graph, request.passes, dump_after=dump_after)
+    return Compilation(request, program, elaboration, graph)
+
+
+def check_spec(spec: str, limits: Limits) -> tuple[Diagnostic, ...]:
+    """All that is to be said of a spec, each thing once: every net in it is compiled.
+
+    A file of blocks, without a net, is parsed and its names are resolved.
+    """
+    try:
+        program = load_program(find_spec(spec))
+        check_names(program)
+    except ArchError as problem:
+        return problem.diagnostics
+    found: list[Diagnostic] = []
+    for net in program.nets:
+        try:
+            elaboration = elaborate(program, net.name.name, limits=limits)
+            run_pipeline(elaboration.graph, DEFAULT)
+            found += elaboration.warnings
+        except ArchError as problem:
+            found += problem.diagnostics
+    return without_repeats(found)
+
+
+def without_repeats(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Diagnostics, of which those with the same code at the same place are said once."""
+    first: dict[object, Diagnostic] = {}
+    for diagnostic in diagnostics:
+        place = str(diagnostic.labels[0].span) if diagnostic.labels else diagnostic.message
+        first.setdefault((diagnostic.code, place), diagnostic)
+    return tuple(first.values())

@@ -1,0 +1,194 @@
+"""What archc tells its users: sources, spans, and diagnostics as data, and their drawing as text.
+
+Phases raise `ArchError` with a tuple of diagnostics; only the command line renders them.
+"""
+
+import difflib
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+MAX_SHOWN = 20
+"""Errors rendered in one run; the rest are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The text of one file: decoded, without a byte-order mark, with `\\n` as its only line break.
+
+    `path` is how the user sees it in a message; `name` is its place in the project (relative to
+    the folder of the spec, or to the shipped library), which is all that emitted files may show.
+    """
+
+    path: str
+    text: str
+    name: str = ""
+    file: Path | None = None
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(i + 1 for i, char in enumerate(self.text) if char == "\n")]
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """The line and column of an offset, both counted from 1."""
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1, without its line break."""
+        start = self._line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start:] if end < 0 else self.text[start:end]
+
+    @property
+    def line_count(self) -> int:
+        return len(self._line_starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The characters `start` to `end` (exclusive) of a source."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.source.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.position(self.start)[1]
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    def to(self, other: "Span") -> "Span":
+        """From the start of this span to the end of another one of the same source."""
+        return Span(self.source, self.start, max(self.end, other.end))
+
+    def __str__(self) -> str:
+        line, column = self.source.position(self.start)
+        return f"{printable(self.source.path)}:{line}:{column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A span and what is to be said of it; the first label of a diagnostic is the primary one."""
+
+    span: Span
+    text: str = ""
+
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing to say: a stable code, one sentence, the places, the circumstances, the mend."""
+
+    code: str
+    message: str
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+    severity: Severity = "error"
+
+    def with_note(self, note: str) -> "Diagnostic":
+        return replace(self, notes=(*self.notes, note))
+
+
+@dataclass
+class ArchError(Exception):
+    """The input is wrong, and this is how."""
+
+    diagnostics: tuple[Diagnostic, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(diagnostic) for diagnostic in self.diagnostics)
+
+
+def error(
+    code: str, message: str, *labels: Label | Span, help: str | None = None, notes: Iterable[str] = ()
+) -> ArchError:
+    """An `ArchError` of one diagnostic."""
+    places = tuple(Label(label) if isinstance(label, Span) else label for label in labels)
+    return ArchError((Diagnostic(code, message, places, tuple(notes), help),))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """`did you mean ...?` for the nearest of the known words, if one is near."""
+    folded = {name.lower(): name for name in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(word.lower(), sorted(folded), n=1, cutoff=0.6)
+    return f"did you mean `{folded[near[0]]}`?" if near else None
+
+
+def printable(text: str) -> str:
+    """The text with control, invisible and bidirectional characters made visible."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\t" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+# ------------------------------------------------------------------ drawing
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """A diagnostic as text: headline, source lines with carets, notes, help."""
+    code = f"[{diagnostic.code}]" if diagnostic.code else ""
+    lines = [f"{diagnostic.severity}{code}: {printable(diagnostic.message)}"]
+    gutter = 0
+    if diagnostic.labels:
+        gutter = max(len(str(label.span.line)) for label in diagnostic.labels)
+        lines += _places(diagnostic.labels, gutter)
+    lines += [f"{'':{gutter}} = {printable(note)}" for note in diagnostic.notes]
+    if diagnostic.help is not None:
+        first, *rest = diagnostic.help.split("\n")
+        lines.append(f"{'':{gutter}} = help: {printable(first)}")
+        lines += [f"{'':{gutter}}         {printable(line)}" for line in rest]
+    return "\n".join(lines)
+
+
+def _places(labels: tuple[Label, ...], gutter: int) -> Iterator[str]:
+    """The labels' source lines, file by file, the primary label's file first."""
+    sources = list(dict.fromkeys(label.span.source for label in labels))
+    for source in sources:
+        here = sorted(
+            ((label, i == 0) for i, label in enumerate(labels) if label.span.source is source),
+            key=lambda pair: pair[0].span.start,
+        )
+        arrow = "-->" if source is sources[0] else ":::"
+        first = next((label for label, primary in here if primary), here[0][0])
+        yield f"{'':{gutter}}{arrow} {first.span}"
+        yield f"{'':{gutter}} |"
+        shown = 0
+        for label, primary in here:
+            number, column = source.position(label.span.start)
+            if number != shown:
+                text = printable(source.line(number).replace("\t", " "))
+                yield f"{number:>{gutter}} | {_clip(text)}".rstrip()
+                shown = number
+            yield f"{'':{gutter}} | {_underline(label, column, '^' if primary else '-')}"
+
+
+_MAX_WIDTH = 200
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _MAX_WIDTH else text[: _MAX_WIDTH - 4] + " ..."
+
+
+def _underline(label: Label, column: int, mark: str) -> str:
+    """Carets below a label's first line; a span over several lines is marked to that line's end."""
+    line_end = len(label.span.source.line(label.span.line))
+    length = max(1, min(label.span.end - label.span.start, line_end - column + 1))
+    start = min(column - 1, _MAX_WIDTH)
+    marks = mark * min(length, max(1, _MAX_WIDTH - start))
+    return f"{'':{start}}{marks} {printable(label.text)}".rstrip()

@@ -1,0 +1,150 @@
+"""Operators between compile-time values: what Python gives, within the limits of the language."""
+
+import math
+import operator
+from collections.abc import Callable
+
+from archc.elaborate.limits import Limits
+from archc.elaborate.values import Tensor, Value, describe, is_number
+from archc.ops.size import Size, SizeError
+
+_LIMITS = Limits()
+
+_NUMERIC: dict[str, Callable[[Value, Value], Value]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
+_ORDER: dict[str, Callable[[Value, Value], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class ArithmeticRefused(Exception):
+    """Two values do not go together; evaluation adds the place."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+
+
+def combine(op: str, left: Value, right: Value) -> Value:
+    """`left op right` for numbers, sizes, strings and lists (tensors are not its business)."""
+    if is_number(left) and is_number(right):
+        return _numbers(op, left, right)
+    if isinstance(left, Size) or isinstance(right, Size):
+        return _sizes(op, left, right)
+    if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):
+        return _bounded(left + right)
+    if op == "*" and isinstance(left, list | str) and _is_int(right):
+        _check_length(len(left) * max(right, 0))
+        return left * right
+    if op == "*" and isinstance(right, list | str) and _is_int(left):
+        _check_length(len(right) * max(left, 0))
+        return left * right
+    raise ArithmeticRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
+
+
+def _is_int(value: Value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _numbers(op: str, left: Value, right: Value) -> Value:
+    if op in ("/", "//", "%") and right == 0:
+        raise ArithmeticRefused("division by zero")
+    if op == "**":
+        _check_power(left, right)
+    try:
+        result = _NUMERIC[op](left, right)
+    except OverflowError:
+        raise ArithmeticRefused(f"`{op}` gives a number that is too large") from None
+    return checked(result)
+
+
+def checked(result: Value) -> Value:
+    """Refuse a number beyond the limits."""
+    if isinstance(result, complex):
+        raise ArithmeticRefused("`**` gives no real number")
+    if isinstance(result, float) and not math.isfinite(result):
+        raise ArithmeticRefused("the result is not a finite number")
+    if isinstance(result, int) and abs(result) > _LIMITS.integer:
+        raise ArithmeticRefused("the result is beyond 2**53, the largest whole number allowed")
+    return result
+
+
+def _check_power(base: Value, exponent: Value) -> None:
+    if base == 0 and exponent < 0:
+        raise ArithmeticRefused("division by zero")
+    if abs(exponent) > 1024 and abs(base) > 1:
+        raise ArithmeticRefused("`**` gives a number that is too large")
+
+
+def _sizes(op: str, left: Value, right: Value) -> Value:
+    ints_and_sizes = all(isinstance(value, Size) or _is_int(value) for value in (left, right))
+    if not ints_and_sizes or (isinstance(left, Size) and isinstance(right, Size)):
+        raise ArithmeticRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
+    commutes = op in ("+", "*")
+    if op in ("+", "-", "*", "//") and (isinstance(left, Size) or commutes):
+        try:
+            return _NUMERIC[op](left, right)
+        except SizeError as refusal:
+            raise ArithmeticRefused(str(refusal)) from None
+    size = left if isinstance(left, Size) else right
+    raise ArithmeticRefused(
+        f"`{op}` of the symbolic size `{size}` is not a size",
+        help="declare the input's size as a number, or as a multiple such as `32*h`",
+    )
+
+
+def _check_length(length: int) -> None:
+    if length > _LIMITS.iterations:
+        raise ArithmeticRefused(f"a list of {length:,} elements is too long")
+
+
+def _bounded(value: Value) -> Value:
+    _check_length(len(value))
+    if isinstance(value, str) and len(value) > _LIMITS.string:
+        raise ArithmeticRefused(f"a string of {len(value):,} characters is too long")
+    return value
+
+
+def negate(value: Value) -> Value:
+    if not is_number(value):
+        raise ArithmeticRefused(f"`-` does not apply to {describe(value)}")
+    return -value
+
+
+def compare(op: str, left: Value, right: Value) -> bool:
+    """`left op right` as Python decides it; ordering is for numbers and strings only."""
+    if op in ("in", "not in"):
+        return _contains(left, right) == (op == "in")
+    if isinstance(left, Size) != isinstance(right, Size) and (_is_int(left) or _is_int(right)):
+        size = left if isinstance(left, Size) else right
+        raise ArithmeticRefused(
+            f"whether the symbolic size `{size}` is a given number cannot be decided",
+            help="declare the input's size as a number",
+        )
+    if op in ("==", "!="):
+        return bool(left == right) == (op == "==")
+    both_text = isinstance(left, str) and isinstance(right, str)
+    if not both_text and not (is_number(left) and is_number(right)):
+        if isinstance(left, Size) or isinstance(right, Size):
+            raise ArithmeticRefused(f"`{op}` cannot order symbolic sizes")
+        raise ArithmeticRefused(f"`{op}` does not order {describe(left)} and {describe(right)}")
+    return _ORDER[op](left, right)
+
+
+def _contains(item: Value, container: Value) -> bool:
+    if isinstance(container, str) and isinstance(item, str):
+        return item in container
+    if not isinstance(container, list | tuple):
+        raise ArithmeticRefused(f"`in` needs a list, not {describe(container)}")
+    return any(type(item) is not Tensor and item == other for other in container)

@@ -1,0 +1,196 @@
+"""Makes layers, applies operators, and keeps the books of one elaboration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
+from archc.elaborate.arguments import Given
+from archc.elaborate.frame import Frame
+from archc.elaborate.limits import Budget
+from archc.elaborate.naming import Register
+from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tensor, Value
+from archc.ir.graph import Graph, Layer, Node, Path, Region
+from archc.ops.op import Op, OpError, TensorType
+from archc.ops.registry import check
+from archc.ops.size import SizeError
+
+
+@dataclass
+class Builder:
+    """The graph under construction, and what is known of its layers."""
+
+    graph: Graph
+    budget: Budget
+    register: Register = field(default_factory=Register)
+    made: list[MadeLayer] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+    order: int = 0
+    layers: dict[Path, Layer] = field(default_factory=dict)
+    modules: dict[Path, Region] = field(default_factory=dict)
+
+    def next_order(self) -> int:
+        self.order += 1
+        return self.order
+
+    # -------------------------------------------------------------- making
+
+    def make_op(
+        self, constructor: OpConstructor, given: Mapping[str, Given], frame: Frame, span: Span
+    ) -> MadeLayer:
+        """A layer of an operator; its hyperparameters are checked and converted."""
+        values = {}
+        for name, argument in given.items():
+            try:
+                values[name] = check(constructor.cls, name, argument.value)
+            except OpError as refusal:
+                raise error(
+                    "E0211", refusal.message, argument.span, help=refusal.help
+                ) from None
+        return self._make(constructor.cls(**values), {}, frame, span)
+
+    def make_block(
+        self, constructor: BlockConstructor, hyper: dict[str, Value], frame: Frame, span: Span
+    ) -> MadeLayer:
+        """A layer of a block; its body is elaborated where it is applied."""
+        return self._make(constructor, hyper, frame, span)
+
+    def _make(
+        self, maker: Op | BlockConstructor, hyper: dict[str, Value], frame: Frame, span: Span
+    ) -> MadeLayer:
+        made = MadeLayer(maker, hyper, frame.region, self.next_order(), span)
+        self.made.append(made)
+        return made
+
+    # ------------------------------------------------------------ applying
+
+    def apply_op(
+        self,
+        made: MadeLayer,
+        operands: Sequence[Tensor],
+        label: str | None,
+        frame: Frame,
+        span: Span,
+    ) -> Tensor:
+        """A new node; the layer gets its path if it needs one and has none."""
+        op = made.maker
+        assert isinstance(op, Op)
+        types = tuple(operand.type for operand in operands)
+        self.budget.spend_node(span)
+        type_ = self._infer(op, operands, span)
+        layer = self._layer(made, op, types, label, span)
+        node = Node(
+            self.graph.new_id(),
+            layer,
+            type_,
+            frame.region.id,
+            frame.hint[0] if frame.hint else "",
+            span,
+            frame.annotations,
+        )
+        self.graph.add_node(node, tuple(operand.node for operand in operands))
+        return Tensor(node.id, type_)
+
+    def _infer(self, op: Op, operands: Sequence[Tensor], span: Span) -> TensorType:
+        if op.arity is not None and len(operands) != op.arity or not operands and op.arity is None:
+            needs = "at least one tensor" if op.arity is None else _count(op.arity)
+            raise error("E0201", f"`{op.name}` needs {needs}, not {len(operands)}", span)
+        try:
+            return op.infer(*(operand.type for operand in operands))
+        except OpError as refusal:
+            labels = self._operand_labels(operands, span)
+            raise error("E0204", refusal.message, Label(span), *labels, help=refusal.help) from None
+        except SizeError as refusal:
+            labels = self._operand_labels(operands, span)
+            raise error("E0205", str(refusal), Label(span), *labels) from None
+
+    def _operand_labels(self, operands: Sequence[Tensor], span: Span) -> list[Label]:
+        """Where the operands come from, and what they are."""
+        labels: dict[tuple[int, int], Label] = {}
+        for operand in operands:
+            node = self.graph.node(operand.node)
+            place = (node.span.start, node.span.end)
+            if node.span.source is span.source and place != (span.start, span.end):
+                name = f"{node.name} is " if node.name else ""
+                labels[place] = Label(node.span, f"{name}{operand.type}")
+        return list(labels.values())[:4]
+
+    def _layer(
+        self,
+        made: MadeLayer,
+        op: Op,
+        types: tuple[TensorType, ...],
+        label: str | None,
+        span: Span,
+    ) -> Layer:
+        weights = op.weights(*types)
+        if made.layer is not None:
+            self._check_relabel(made, label, span)
+            return made.layer
+        made.applied = True
+        if not weights and label is None:
+            return Layer(op, None, made.order, made.span)
+        if not weights and op.module(*types) is None:
+            raise error(
+                "E0407",
+                f"`{op.name}` has no module form in torch, so it cannot be labelled",
+                span,
+                help="leave the label out",
+            )
+        path = made.path = self.register.name_layer(made, label, span)
+        made.layer = self._shared(Layer(op, path, made.order, made.span))
+        return made.layer
+
+    def _check_relabel(self, made: MadeLayer, label: str | None, span: Span) -> None:
+        assert made.path is not None
+        if label is not None and label != made.path[-1]:
+            raise error(
+                "E0405",
+                f"this layer is called `{made.path[-1]}` already",
+                Label(span, f"labelled `{label}` here"),
+                Label(made.span, "made here"),
+                help="a layer applied several times keeps the name of its first application",
+            )
+
+    def _shared(self, layer: Layer) -> Layer:
+        """The layer of an earlier application of the same module, if there was one."""
+        assert layer.path is not None
+        first = self.layers.setdefault(layer.path, layer)
+        if first.op != layer.op:
+            raise error(
+                "E0406",
+                f"`{'.'.join(layer.path)}` is applied twice, as different layers",
+                Label(layer.span, f"here {layer.op}"),
+                Label(first.span, f"there {first.op}"),
+                help="a module has one set of weights; make two layers instead of one",
+            )
+        return first
+
+    # ------------------------------------------------------------- reports
+
+    def report(self, problem: ArchError, note: str | None = None) -> None:
+        """Keep the errors that are new: one place in a block used 48 times is reported once."""
+        known = {_identity(diagnostic) for diagnostic in self.diagnostics}
+        for diagnostic in problem.diagnostics:
+            if _identity(diagnostic) not in known:
+                self.diagnostics.append(diagnostic.with_note(note) if note else diagnostic)
+
+    def warn(self, code: str, message: str, *labels: Label | Span, help: str | None = None) -> None:
+        """Say something that does not stop the compile, once for a place."""
+        (diagnostic,) = error(code, message, *labels, help=help).diagnostics
+        warning = Diagnostic(
+            code, message, diagnostic.labels, diagnostic.notes, help, severity="warning"
+        )
+        if all(_identity(other) != _identity(warning) for other in self.warnings):
+            self.warnings.append(warning)
+
+
+def _count(arity: int) -> str:
+    return {0: "no tensor", 1: "one tensor"}.get(arity, f"{arity} tensors")
+
+
+def _identity(diagnostic: Diagnostic) -> tuple[str, int, int, int]:
+    if not diagnostic.labels:
+        return (diagnostic.code, 0, 0, 0)
+    span = diagnostic.labels[0].span
+    return (diagnostic.code, id(span.source), span.start, span.end)

@@ -1,0 +1,138 @@
+"""The functions of the language over numbers, strings and lists.
+
+Each means what Python's function of the same name means (`round` is half-to-even, `floor` and
+`ceil` are exact); each refuses a wrong argument with a BuiltinError, to which evaluation adds the
+place.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+
+from archc.elaborate.limits import Limits
+from archc.elaborate.values import Builtin, Value, describe, is_number
+from archc.ops.size import Size
+
+_MAX_LENGTH = Limits().iterations
+
+
+class BuiltinError(Exception):
+    """A function refuses its arguments; `length` tells that a list would be too long."""
+
+
+def _number(name: str, value: Value) -> int | float:
+    if not is_number(value):
+        raise BuiltinError(f"`{name}` needs a number, not {describe(value)}")
+    return value
+
+
+def _whole(name: str, value: Value) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BuiltinError(f"`{name}` needs whole numbers, not {describe(value)}")
+    return value
+
+
+def _items(name: str, value: Value) -> list[Value]:
+    if not isinstance(value, list | tuple):
+        raise BuiltinError(f"`{name}` needs a list, not {describe(value)}")
+    return list(value)
+
+
+def _range(*bounds: Value) -> list[Value]:
+    if not 1 <= len(bounds) <= 3:
+        raise BuiltinError("`range` takes one to three whole numbers")
+    whole = [_whole("range", bound) for bound in bounds]
+    if len(whole) == 3 and whole[2] == 0:
+        raise BuiltinError("the step of a `range` cannot be 0")
+    numbers = range(*whole)
+    if len(numbers) > _MAX_LENGTH:
+        raise BuiltinError(f"a `range` of {len(numbers):,} numbers is too long")
+    return list(numbers)
+
+
+def _len(value: Value) -> int:
+    if isinstance(value, str):
+        return len(value)
+    return len(_items("len", value))
+
+
+def _rounding(name: str, function: Callable[[float], int]) -> Callable[[Value], int]:
+    def call(value: Value) -> int:
+        number = _number(name, value)
+        if isinstance(number, float) and not math.isfinite(number):
+            raise BuiltinError(f"`{name}` needs a finite number")
+        return function(number)
+
+    return call
+
+
+def _int(value: Value) -> int:
+    return _rounding("int", int)(int(value) if isinstance(value, bool) else value)
+
+
+def _float(value: Value) -> float:
+    return float(_number("float", value))
+
+
+def _extreme(name: str, function: Callable[[Iterable[Value]], Value]) -> Callable[..., Value]:
+    def call(*values: Value) -> Value:
+        items = _items(name, values[0]) if len(values) == 1 else list(values)
+        if not items:
+            raise BuiltinError(f"`{name}` of nothing")
+        if any(isinstance(item, Size) for item in items):
+            raise BuiltinError(f"`{name}` cannot order symbolic sizes")
+        return function(_number(name, item) for item in items)
+
+    return call
+
+
+def _sum(values: Value) -> Value:
+    return sum(_number("sum", item) for item in _items("sum", values))
+
+
+def _abs(value: Value) -> Value:
+    return abs(_number("abs", value))
+
+
+def _sqrt(value: Value) -> float:
+    number = _number("sqrt", value)
+    if number < 0:
+        raise BuiltinError(f"`sqrt` of the negative number {number}")
+    return math.sqrt(number)
+
+
+def _enumerate(values: Value, start: Value = 0) -> list[Value]:
+    return list(enumerate(_items("enumerate", values), _whole("enumerate", start)))
+
+
+def _zip(*lists: Value) -> list[Value]:
+    items = [_items("zip", values) for values in lists]
+    if len({len(values) for values in items}) > 1:
+        lengths = " and ".join(str(len(values)) for values in items)
+        raise BuiltinError(f"`zip` needs lists of one length, not {lengths}")
+    return list(zip(*items, strict=True))
+
+
+def _reversed(values: Value) -> list[Value]:
+    return _items("reversed", values)[::-1]
+
+
+BUILTINS: dict[str, Builtin] = {
+    name: Builtin(name, function)
+    for name, function in {
+        "range": _range,
+        "len": _len,
+        "floor": _rounding("floor", math.floor),
+        "ceil": _rounding("ceil", math.ceil),
+        "round": _rounding("round", round),
+        "int": _int,
+        "float": _float,
+        "min": _extreme("min", min),
+        "max": _extreme("max", max),
+        "sum": _sum,
+        "abs": _abs,
+        "sqrt": _sqrt,
+        "enumerate": _enumerate,
+        "zip": _zip,
+        "reversed": _reversed,
+    }.items()
+}

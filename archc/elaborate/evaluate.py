@@ -1,0 +1,430 @@
+"""Expressions: from syntax to compile-time values, one method a kind of expression."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from archc.diagnostics import Span, error
+from archc.elaborate.arguments import Given, Slot, bind, check_kind
+from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
+from archc.elaborate.builder import Builder
+from archc.elaborate.builtins import BuiltinError
+from archc.elaborate.frame import Frame, Names
+from archc.elaborate.values import (
+    BlockConstructor,
+    Builtin,
+    MadeLayer,
+    OpConstructor,
+    Tensor,
+    Value,
+    describe,
+    is_number,
+)
+from archc.ops.registry import OPS, parameters
+from archc.syntax import ast
+
+
+class ApplyBlock(Protocol):
+    """Elaborates the body of a block where it is applied."""
+
+    def __call__(
+        self,
+        made: MadeLayer,
+        operands: Sequence[Tensor],
+        label: str | None,
+        frame: Frame,
+        span: Span,
+    ) -> Value: ...
+
+
+class Evaluator:
+    """Evaluates expressions in frames; applying a block is the executor's business."""
+
+    def __init__(self, builder: Builder, apply_block: ApplyBlock) -> None:
+        self.builder = builder
+        self.names = Names()
+        self._apply_block = apply_block
+        self._methods: dict[type, Callable[..., Value]] = {
+            ast.Name: self._name,
+            ast.Number: lambda number, _: number.value,
+            ast.Bool: lambda word, _: word.value,
+            ast.String: self._string,
+            ast.Paren: lambda paren, frame: self.evaluate(paren.value, frame),
+            ast.Tuple: lambda node, frame: tuple(self.evaluate(i, frame) for i in node.items),
+            ast.List: self._list,
+            ast.Comprehension: self._comprehension,
+            ast.Unary: self._unary,
+            ast.Arithmetic: self._arithmetic,
+            ast.Compare: self._compare,
+            ast.Logical: self._logical,
+            ast.Choice: self._choice,
+            ast.Call: self._call,
+            ast.Index: self._index,
+            ast.Slice: self._slice,
+            ast.Attribute: self._attribute,
+            ast.Pipe: self._pipe,
+        }
+
+    def evaluate(self, expr: ast.Expr, frame: Frame) -> Value:
+        """The value of an expression. Raises ArchError, or Poisoned if that was reported."""
+        return self._methods[type(expr)](expr, frame)
+
+    def condition(self, expr: ast.Expr, frame: Frame) -> bool:
+        """A value that must be true or false."""
+        value = self.evaluate(expr, frame)
+        if not isinstance(value, bool):
+            raise error(
+                "E0206",
+                f"a condition must be true or false, not {describe(value)}",
+                expr.span,
+                help="compare it, as in `n > 0`" if is_number(value) else None,
+            )
+        return value
+
+    def items(self, expr: ast.Expr, frame: Frame) -> list[Value]:
+        """The elements to loop over."""
+        value = self.evaluate(expr, frame)
+        if not isinstance(value, list | tuple):
+            help = f"`range({value})` counts to it" if isinstance(value, int) else None
+            raise error("E0207", f"`in` needs a list, not {describe(value)}", expr.span, help=help)
+        self.builder.budget.spend_iterations(len(value), expr.span)
+        return list(value)
+
+    def text(self, label: ast.Name | ast.String, frame: Frame) -> str:
+        """The text of a label."""
+        return label.name if isinstance(label, ast.Name) else self._string(label, frame)
+
+    def unpack(self, names: Sequence[ast.Name], value: Value, span: Span) -> list[Value]:
+        """A value as one value for each name."""
+        if len(names) == 1:
+            return [value]
+        if not isinstance(value, list | tuple):
+            raise error(
+                "E0208", f"{len(names)} names cannot be bound to {describe(value)}", span
+            )
+        if len(value) != len(names):
+            raise error("E0208", f"{len(names)} names are bound to {len(value)} values", span)
+        return list(value)
+
+    # ---------------------------------------------------------------- atoms
+
+    def _name(self, name: ast.Name, frame: Frame) -> Value:
+        found = self.names.find(name, frame)
+        return self._constant(found, name, frame) if isinstance(found, ast.Const) else found
+
+    def _constant(self, const: ast.Const, name: ast.Name, frame: Frame) -> Value:
+        _, home = frame.file.names[name.name]
+        key = (id(home), const.name.name)
+        if key not in self.names.constants:
+            if const.name.name in home.evaluating:
+                raise error("E0303", f"the constant `{name.name}` needs itself", const.span)
+            home.evaluating.add(const.name.name)
+            try:
+                own = Frame(home, frame.region)
+                self.names.constants[key] = self.evaluate(const.value, own)
+            finally:
+                home.evaluating.discard(const.name.name)
+        return self.names.constants[key]
+
+    def _string(self, string: ast.String, frame: Frame) -> str:
+        return "".join(
+            part if isinstance(part, str) else self._hole(part, frame) for part in string.parts
+        )
+
+    def _hole(self, part: ast.Expr, frame: Frame) -> str:
+        value = self.evaluate(part, frame)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int | float | str):
+            return str(value)
+        raise error("E0209", f"{describe(value)} has no place in a string", part.span)
+
+    def _list(self, node: ast.List, frame: Frame) -> list[Value]:
+        self.builder.budget.spend_iterations(len(node.items), node.span)
+        return [self.evaluate(item, frame) for item in node.items]
+
+    def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Value]:
+        outer = dict(frame.names)
+        result = []
+        try:
+            for item in self.items(node.items, frame):
+                values = self.unpack(node.names, item, node.items.span)
+                for name, value in zip(node.names, values, strict=True):
+                    frame.bind(name.name, value)
+                    frame.loops[name.name] = value
+                if node.condition is None or self.condition(node.condition, frame):
+                    result.append(self.evaluate(node.value, frame))
+        finally:
+            for name in node.names:
+                frame.loops.pop(name.name, None)
+                frame.names.pop(name.name, None)
+                if name.name in outer:
+                    frame.names[name.name] = outer[name.name]
+        return result
+
+    # ------------------------------------------------------------ operators
+
+    def _unary(self, node: ast.Unary, frame: Frame) -> Value:
+        if node.op == "not":
+            return not self.condition(node.operand, frame)
+        value = self.evaluate(node.operand, frame)
+        try:
+            return value if node.op == "+" and is_number(value) else negate(value)
+        except ArithmeticRefused as refusal:
+            raise error("E0202", refusal.message, node.span, help=refusal.help) from None
+
+    def _arithmetic(self, node: ast.Arithmetic, frame: Frame) -> Value:
+        value = self.evaluate(node.first, frame)
+        for op, operand in node.rest:
+            span = node.first.span.to(operand.span)
+            value = self.combine(op, value, self.evaluate(operand, frame), frame, span)
+        return value
+
+    def combine(self, op: str, left: Value, right: Value, frame: Frame, span: Span) -> Value:
+        """`left op right`; between tensors, `+` and `*` are the operators `add` and `mul`."""
+        if isinstance(left, Tensor) and isinstance(right, Tensor):
+            return self._tensors(op, left, right, frame, span)
+        try:
+            result = combine(op, left, right)
+        except ArithmeticRefused as refusal:
+            raise error("E0202", refusal.message, span, help=refusal.help) from None
+        if isinstance(result, list | str):
+            self.builder.budget.spend_iterations(len(result), span)
+        return result
+
+    def _tensors(self, op: str, left: Tensor, right: Tensor, frame: Frame, span: Span) -> Tensor:
+        names = {"+": "add", "*": "mul"}
+        if op not in names:
+            raise error("E0203", f"`{op}` is not available between tensors (`+` and `*` are)", span)
+        made = self.builder.make_op(OpConstructor(OPS[names[op]]), {}, frame, span)
+        return self.builder.apply_op(made, (left, right), None, frame, span)
+
+    def _compare(self, node: ast.Compare, frame: Frame) -> bool:
+        left = self.evaluate(node.first, frame)
+        for op, operand in node.rest:
+            right = self.evaluate(operand, frame)
+            try:
+                if not compare(op, left, right):
+                    return False
+            except ArithmeticRefused as refusal:
+                span = node.first.span.to(operand.span)
+                raise error("E0202", refusal.message, span, help=refusal.help) from None
+            left = right
+        return True
+
+    def _logical(self, node: ast.Logical, frame: Frame) -> bool:
+        decides = node.op == "or"
+        for operand in node.operands:
+            if self.condition(operand, frame) == decides:
+                return decides
+        return not decides
+
+    def _choice(self, node: ast.Choice, frame: Frame) -> Value:
+        chosen = node.then if self.condition(node.condition, frame) else node.otherwise
+        return self.evaluate(chosen, frame)
+
+    # ------------------------------------------------------ parts of values
+
+    def _index(self, node: ast.Index, frame: Frame) -> Value:
+        value = self._sequence(node.value, frame)
+        index = self._whole(node.index, frame)
+        if not -len(value) <= index < len(value):
+            raise error(
+                "E0210",
+                f"index {index} is out of range: there are {len(value)} elements",
+                node.index.span,
+            )
+        return value[index]
+
+    def _slice(self, node: ast.Slice, frame: Frame) -> Value:
+        value = self._sequence(node.value, frame)
+        parts = [
+            None if part is None else self._whole(part, frame)
+            for part in (node.start, node.stop, node.step)
+        ]
+        if parts[2] == 0:
+            assert node.step is not None
+            raise error("E0210", "the step of a slice cannot be 0", node.step.span)
+        return value[slice(*parts)]
+
+    def _sequence(self, expr: ast.Expr, frame: Frame) -> Value:
+        value = self.evaluate(expr, frame)
+        if isinstance(value, list | tuple | str):
+            return value
+        help = "`x -> take(8)` gives the first channels" if isinstance(value, Tensor) else None
+        raise error("E0210", f"{describe(value)} has no elements", expr.span, help=help)
+
+    def _whole(self, expr: ast.Expr, frame: Frame) -> int:
+        value = self.evaluate(expr, frame)
+        if isinstance(value, bool) or not isinstance(value, int):
+            help = "`//` divides to a whole number" if isinstance(value, float) else None
+            raise error("E0210", f"an index must be an int, not {describe(value)}", expr.span, help=help)
+        return value
+
+    def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
+        value = self.evaluate(node.value, frame)
+        if not isinstance(value, Tensor):
+            raise error("E0212", f"{describe(value)} has no attributes", node.span)
+        type_ = value.type
+        axes = {"height": (2, -2), "width": (1, -1), "depth": (3, -3)}
+        if node.name == "channels":
+            return type_.channels
+        if node.name == "shape":
+            return list(type_.shape)
+        if node.name in axes and type_.rank >= axes[node.name][0]:
+            return type_.shape[axes[node.name][1]]
+        raise error(
+            "E0212",
+            f"a tensor {type_} has no `{node.name}`",
+            node.span,
+            help="tensors have `channels`, `height`, `width` and `shape`",
+        )
+
+    # ---------------------------------------------------------------- calls
+
+    def given(self, arguments: Sequence[ast.Argument], frame: Frame) -> list[Given]:
+        """Evaluated arguments."""
+        return [Given(a.name, self.evaluate(a.value, frame), a.span) for a in arguments]
+
+    def _call(self, node: ast.Call, frame: Frame) -> Value:
+        callee = self.evaluate(node.callee, frame)
+        given = self.given(node.arguments, frame)
+        match callee:
+            case Builtin():
+                return self._builtin(callee, given, node.span)
+            case OpConstructor():
+                return self._operator(callee, given, frame, node.span)
+            case BlockConstructor():
+                return self._block(callee, given, frame, node.span)
+            case MadeLayer():
+                operands = [argument.value for argument in given]
+                value = operands[0] if len(operands) == 1 else tuple(operands)
+                return self.apply(callee, value, None, frame, node.span)
+        raise error("E0213", f"{describe(callee)} cannot be called", node.callee.span)
+
+    def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
+        for argument in given:
+            tensors = [argument.value, *(argument.value if isinstance(argument.value, list) else [])]
+            if any(isinstance(value, Tensor) for value in tensors) and builtin.name in OPS_TO_COME:
+                raise error(
+                    "E0214",
+                    f"`{builtin.name}` of tensors is not available yet",
+                    span,
+                    help="add tensors with `+`" if builtin.name == "sum" else None,
+                )
+        named = {argument.name: argument.value for argument in given if argument.name}
+        try:
+            return builtin.call(*(a.value for a in given if a.name is None), **named)
+        except BuiltinError as refusal:
+            raise error("E0214", str(refusal), span) from None
+        except TypeError:
+            raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None
+
+    def _operator(
+        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, span: Span
+    ) -> Value:
+        """A layer; or, where tensors come first, the layer applied to them: `concat(x, y)`."""
+        operands = []
+        for argument in given:
+            if argument.name is not None or not _is_operand(argument.value):
+                break
+            operands.append(argument.value)
+        made = self._make_op(constructor, given[len(operands) :], frame, span)
+        if not operands:
+            return made
+        value = operands[0] if len(operands) == 1 else tuple(operands)
+        return self.apply(made, value, None, frame, span)
+
+    def _make_op(
+        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, span: Span
+    ) -> MadeLayer:
+        slots = [Slot(hyper.name, hyper.required) for hyper in parameters(constructor.cls)]
+        bound = bind(constructor.name, slots, given, span)
+        return self.builder.make_op(constructor, bound, frame, span)
+
+    def _block(
+        self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
+    ) -> MadeLayer:
+        if any(argument.name is None and _is_operand(argument.value) for argument in given):
+            raise error(
+                "E0215",
+                f"`{constructor.name}(...)` makes a layer; it takes no tensors",
+                span,
+                help=f"apply the layer: `x -> {constructor.name}(...)`",
+            )
+        hyper = self.bind_block(constructor, given, frame, span)
+        return self.builder.make_block(constructor, hyper, frame, span)
+
+    def bind_block(
+        self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
+    ) -> dict[str, Value]:
+        """Hyperparameters of a block by name; a default may use the parameters before it."""
+        declared = constructor.declaration.parameters
+        slots = [Slot(item.name.name, item.default is None) for item in declared]
+        bound = bind(constructor.name, slots, given, span)
+        own = Frame(constructor.scope, frame.region)
+        for item in declared:
+            name = item.name.name
+            if name in bound:
+                value, place = bound[name].value, bound[name].span
+            else:
+                assert item.default is not None
+                value, place = self.evaluate(item.default, own), item.default.span
+            own.bind(name, check_kind(name, item.kind, value, place))
+        return own.names
+
+    # ---------------------------------------------------------------- pipes
+
+    def _pipe(self, node: ast.Pipe, frame: Frame) -> Value:
+        value = self.evaluate(node.head, frame)
+        for stage in node.stages:
+            label = None if stage.label is None else self.text(stage.label, frame)
+            layer = self.evaluate(stage.layer, frame)
+            value = self.apply(layer, value, label, frame, stage.span)
+        return value
+
+    def apply(
+        self, layer: Value, value: Value, label: str | None, frame: Frame, span: Span
+    ) -> Value:
+        """`value -> label: layer`."""
+        operands = self._operands(value, span)
+        made = self._layer(layer, frame, span)
+        if isinstance(made.maker, BlockConstructor):
+            return self._apply_block(made, operands, label, frame, span)
+        return self.builder.apply_op(made, operands, label, frame, span)
+
+    def _operands(self, value: Value, span: Span) -> list[Tensor]:
+        operands = list(value) if isinstance(value, list | tuple) else [value]
+        for operand in operands:
+            if not isinstance(operand, Tensor):
+                help = None
+                if isinstance(operand, OpConstructor | BlockConstructor | MadeLayer):
+                    help = "a layer is applied to a tensor: `x -> a -> b` applies a, then b"
+                raise error(
+                    "E0216", f"a layer takes tensors, not {describe(operand)}", span, help=help
+                )
+        return operands
+
+    def _layer(self, value: Value, frame: Frame, span: Span) -> MadeLayer:
+        match value:
+            case MadeLayer():
+                return value
+            case OpConstructor():
+                return self._make_op(value, (), frame, span)
+            case BlockConstructor():
+                return self._block(value, (), frame, span)
+            case Tensor():
+                help = "`concat(x, y)` and `x + y` join tensors; `->` applies a layer"
+                raise error("E0217", "a tensor cannot be applied to a tensor", span, help=help)
+        raise error("E0217", f"`->` needs a layer on its right, not {describe(value)}", span)
+
+
+OPS_TO_COME = frozenset({"sum", "min", "max"})
+"""Functions over numbers whose forms over tensors are operators of the complete language."""
+
+
+def _is_operand(value: Value) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(item, Tensor) for item in value)
+    return isinstance(value, Tensor)
+
+

@@ -1,0 +1,419 @@
+"""Statements: binds names, runs loops and branches, opens regions, elaborates blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from archc.diagnostics import ArchError, Label, Span, error
+from archc.elaborate.annotations import evaluate_annotations
+from archc.elaborate.builder import Builder
+from archc.elaborate.evaluate import Evaluator
+from archc.elaborate.frame import Frame
+from archc.elaborate.limits import LimitError, Limits, exceeded
+from archc.elaborate.naming import check_label
+from archc.elaborate.shapes import input_types
+from archc.elaborate.values import (
+    POISON,
+    BlockConstructor,
+    MadeLayer,
+    Poison,
+    Poisoned,
+    Tensor,
+    Unbound,
+    Value,
+    describe,
+    show,
+)
+from archc.elaborate.walk import bound_names, names_in, walk_statements
+from archc.ir.graph import Hyper, Output, Path, Region
+from archc.syntax import ast
+
+
+class AssertionFailed(ArchError):
+    """The spec's own `assert`: elaboration ends here, what follows would mislead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A body has returned."""
+
+    value: Value
+    span: Span
+
+
+class Executor:
+    """Runs the bodies of blocks and nets, keeping on after an error where that is safe."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.evaluator = Evaluator(builder, self.apply_block)
+        self.outputs: list[Output] = []
+        self._muted = 0
+
+    def run(self, body: Sequence[ast.Statement], frame: Frame) -> Returned | None:
+        """Execute statements until one returns."""
+        for statement in body:
+            try:
+                returned = self._execute(statement, frame)
+            except (LimitError, AssertionFailed):
+                raise
+            except ArchError as problem:
+                self.builder.report(problem)
+                returned = self._poison(statement, frame)
+            except Poisoned:
+                returned = self._poison(statement, frame)
+            if returned is not None:
+                return returned
+        return None
+
+    def _poison(self, statement: ast.Statement, frame: Frame) -> Returned | None:
+        """After an error: what the statement would have bound has no value to complain of."""
+        for name in bound_names((statement,)):
+            frame.bind(name, POISON)
+        if isinstance(statement, ast.Return):
+            return Returned(POISON, statement.span)
+        return None
+
+    def _execute(self, statement: ast.Statement, frame: Frame) -> Returned | None:
+        match statement:
+            case ast.Assign():
+                self._assign(statement, frame)
+            case ast.Update():
+                self._update(statement, frame)
+            case ast.AssignItem():
+                self._assign_item(statement, frame)
+            case ast.For():
+                return self._for(statement, frame)
+            case ast.If():
+                return self._if(statement, frame)
+            case ast.Scope():
+                return self._scope(statement, frame)
+            case ast.Return():
+                self._hint(statement.value, frame)
+                value = self.evaluator.evaluate(statement.value, frame)
+                return Returned(value, statement.span)
+            case ast.Exit():
+                self._exit(statement, frame)
+            case ast.Assert():
+                self._assert(statement, frame)
+        return None
+
+    # ---------------------------------------------------------------- names
+
+    def _assign(self, statement: ast.Assign, frame: Frame) -> None:
+        frame.hint = tuple(target.name for target in statement.targets)
+        frame.annotations = evaluate_annotations(statement.annotations, self.evaluator, frame)
+        try:
+            value = self.evaluator.evaluate(statement.value, frame)
+        finally:
+            frame.annotations = ()
+        values = self.evaluator.unpack(statement.targets, value, statement.value.span)
+        for target, item in zip(statement.targets, values, strict=True):
+            self._bind(target.name, item, frame)
+
+    def _bind(self, name: str, value: Value, frame: Frame) -> None:
+        """Bind a name; layers without a name yet are called after it."""
+        if isinstance(value, MadeLayer) and value.variable is None:
+            value.variable = (name,)
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, MadeLayer) and item.variable is None:
+                    item.variable = (name, str(index))
+        frame.bind(name, value)
+
+    def _update(self, statement: ast.Update, frame: Frame) -> None:
+        frame.hint = (statement.target.name,)
+        old = self.evaluator.evaluate(statement.target, frame)
+        added = self.evaluator.evaluate(statement.value, frame)
+        value = self.evaluator.combine("+", old, added, frame, statement.span)
+        self._bind(statement.target.name, value, frame)
+
+    def _assign_item(self, statement: ast.AssignItem, frame: Frame) -> None:
+        frame.hint = (statement.target.name,)
+        old = self.evaluator.evaluate(statement.target, frame)
+        index = self.evaluator.evaluate(statement.index, frame)
+        value = self.evaluator.evaluate(statement.value, frame)
+        if not isinstance(old, list):
+            raise error("E0210", f"{describe(old)} has no elements to replace", statement.target.span)
+        if isinstance(index, bool) or not isinstance(index, int):
+            raise error("E0210", f"an index must be an int, not {describe(index)}", statement.index.span)
+        if not -len(old) <= index < len(old):
+            message = f"index {index} is out of range: there are {len(old)} elements"
+            raise error("E0210", message, statement.index.span)
+        self.builder.budget.spend_iterations(len(old), statement.span)
+        changed = list(old)
+        changed[index] = value
+        self._bind(statement.target.name, changed, frame)
+
+    def _hint(self, expr: ast.Expr, frame: Frame) -> None:
+        """Name what a `return` or `exit` computes after the first tensor that it mentions."""
+        for name in names_in(expr):
+            if isinstance(frame.names.get(name), Tensor):
+                frame.hint = (name,)
+                return
+        frame.hint = ()
+
+    # --------------------------------------------------------- control flow
+
+    def _for(self, statement: ast.For, frame: Frame) -> Returned | None:
+        names = [name.name for name in statement.names]
+        outer = {name: frame.loops[name] for name in names if name in frame.loops}
+        items = self.evaluator.items(statement.items, frame)
+        if not items:
+            self._leave_unbound((statement,), frame, statement.span)
+        try:
+            for item in items:
+                values = self.evaluator.unpack(statement.names, item, statement.items.span)
+                for name, value in zip(names, values, strict=True):
+                    frame.bind(name, value)
+                    frame.loops[name] = value
+                returned = self.run(statement.body, frame)
+                if returned is not None:
+                    return returned
+        finally:
+            for name in names:
+                frame.loops.pop(name, None)
+            frame.loops.update(outer)
+        return None
+
+    def _if(self, statement: ast.If, frame: Frame) -> Returned | None:
+        taken = statement.otherwise
+        for condition, body in statement.branches:
+            if self.evaluator.condition(condition, frame):
+                taken = body
+                break
+        for _, body in statement.branches:
+            if body is not taken:
+                self._leave_unbound(body, frame, statement.span)
+        if statement.otherwise is not taken:
+            self._leave_unbound(statement.otherwise, frame, statement.span)
+        return self.run(taken, frame)
+
+    def _leave_unbound(
+        self, body: Sequence[ast.Statement], frame: Frame, branch: Span
+    ) -> None:
+        for name in bound_names(body):
+            frame.names.setdefault(name, Unbound(branch))
+
+    def _assert(self, statement: ast.Assert, frame: Frame) -> None:
+        if self.evaluator.condition(statement.condition, frame):
+            return
+        message = self.evaluator.evaluate(statement.message, frame)
+        values = {
+            name: show(frame.names[name])
+            for name in names_in(statement.condition)
+            if isinstance(frame.names.get(name), int | float | str | list)
+        }
+        notes = [", ".join(f"{name} is {value}" for name, value in values.items())]
+        problem = error(
+            "E0601", str(message), statement.condition.span, notes=notes if values else []
+        )
+        raise AssertionFailed(problem.diagnostics)
+
+    # -------------------------------------------------------------- regions
+
+    def _scope(self, statement: ast.Scope, frame: Frame) -> Returned | None:
+        label = self.evaluator.text(statement.label, frame)
+        path = self.builder.register.take(frame.region, (label,), statement.label.span)
+        region = self._open(path, frame, None, (), (), statement.label.span, statement.span)
+        inner = frame.within(region)
+        returned = self.run(statement.body, inner)
+        return returned
+
+    def _open(
+        self,
+        path: Path,
+        frame: Frame,
+        block: ast.Block | None,
+        parameters: tuple[tuple[str, Hyper], ...],
+        inputs: tuple[tuple[str, int], ...],
+        definition: Span,
+        span: Span,
+    ) -> Region:
+        """A region; an application of a module applied before takes that module's order."""
+        first = self.builder.modules.get(path)
+        region = Region(
+            id=self.builder.graph.new_id(),
+            parent=frame.region.id,
+            path=path,
+            block=block.name.name if block else None,
+            order=self.builder.next_order() if first is None else first.order,
+            parameters=parameters,
+            inputs=inputs,
+            names=frame.hint,
+            definition=definition,
+            span=span,
+            doc=block.doc if block else "",
+            annotations=evaluate_annotations(block.annotations, self.evaluator, frame)
+            if block
+            else (),
+        )
+        self.builder.modules.setdefault(path, region)
+        self.builder.graph.add_region(region)
+        return region
+
+    def apply_block(
+        self,
+        made: MadeLayer,
+        operands: Sequence[Tensor],
+        label: str | None,
+        frame: Frame,
+        span: Span,
+    ) -> Value:
+        """Elaborate a block's body for these operands, in a region of its own."""
+        constructor = made.maker
+        assert isinstance(constructor, BlockConstructor)
+        block = constructor.declaration
+        self._check_applicable(block, operands, frame, span)
+        path = self._module_path(made, label, span)
+        names = tuple(item.name.name for item in block.inputs)
+        inputs = tuple(zip(names, (operand.node for operand in operands), strict=True))
+        region = self._open(
+            path, frame, block, hyper_of(made.hyper), inputs, block.name.span, span
+        )
+        inner = Frame(constructor.scope, region, dict(made.hyper), depth=frame.depth + 1)
+        for name, operand in zip(names, operands, strict=True):
+            inner.bind(name, operand)
+        known = len(self.builder.diagnostics)
+        self._muted += block.is_net
+        try:
+            if block.is_net:
+                self._check_inner_net(block, operands, inner, span)
+            returned = self.run(block.body, inner)
+            value = self._result(block, returned)
+        except ArchError as problem:
+            raise type(problem)(
+                tuple(d.with_note(_trace(made, path, frame, span)) for d in problem.diagnostics)
+            ) from None
+        finally:
+            self._muted -= block.is_net
+            fresh = self.builder.diagnostics[known:]
+            note = _trace(made, path, frame, span)
+            self.builder.diagnostics[known:] = [d.with_note(note) for d in fresh]
+        if isinstance(value, Poison):
+            raise Poisoned
+        return value
+
+    def _check_applicable(
+        self, block: ast.Block, operands: Sequence[Tensor], frame: Frame, span: Span
+    ) -> None:
+        if len(operands) != len(block.inputs):
+            names = ", ".join(item.name.name for item in block.inputs)
+            raise error(
+                "E0201",
+                f"`{block.name.name}` takes {len(block.inputs)} tensors ({names}), "
+                f"not {len(operands)}",
+                Label(span),
+                help="apply a block to several tensors as in `(a, b) -> Block(...)`"
+                if len(block.inputs) > 1
+                else None,
+            )
+        if frame.depth >= Limits().recursion:
+            raise exceeded(
+                "E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion"
+            )
+
+    def _module_path(self, made: MadeLayer, label: str | None, span: Span) -> Path:
+        made.applied = True
+        if made.path is None:
+            made.path = self.builder.register.name_layer(made, label, span)
+        elif label is not None and label != made.path[-1]:
+            raise error(
+                "E0405",
+                f"this layer is called `{made.path[-1]}` already",
+                Label(span, f"labelled `{label}` here"),
+                Label(made.span, "made here"),
+            )
+        return made.path
+
+    def _check_inner_net(
+        self, net: ast.Block, operands: Sequence[Tensor], inner: Frame, span: Span
+    ) -> None:
+        """A net used as a block: the shapes are checked, its exits do not apply."""
+        declared = input_types(net, self.evaluator, inner)
+        for item, type_, operand in zip(net.inputs, declared, operands, strict=True):
+            symbolic = any(not isinstance(size, int) for size in type_.shape)
+            if type_ != operand.type and not symbolic:
+                raise error(
+                    "E0218",
+                    f"`{net.name.name}` takes `{item.name.name}` as {type_}, not {operand.type}",
+                    span,
+                )
+        if any(isinstance(part, ast.Exit) for part in walk_statements(net.body)):
+            self.builder.warn(
+                "W0002", f"the exits of `{net.name.name}` do not apply where it is a block", span
+            )
+
+    def _result(self, block: ast.Block, returned: Returned | None) -> Value:
+        if returned is None:
+            raise error(
+                "E0219",
+                f"`{block.name.name}` returns nothing",
+                block.name.span,
+                help="end its body with `return`",
+            )
+        value = returned.value
+        if isinstance(value, Poison):
+            return value
+        parts = value if isinstance(value, tuple | list) else (value,)
+        for part in parts:
+            if not isinstance(part, Tensor):
+                message = f"a block returns tensors, not {describe(part)}"
+                raise error("E0219", message, returned.span)
+        return value
+
+    def _exit(self, statement: ast.Exit, frame: Frame) -> None:
+        self._hint(statement.value, frame)
+        value = self.evaluator.evaluate(statement.value, frame)
+        if not isinstance(value, Tensor):
+            raise error(
+                "E0220", f"an exit is a tensor, not {describe(value)}", statement.value.span
+            )
+        if self._muted:
+            return
+        if statement.label is not None:
+            name = self.evaluator.text(statement.label, frame)
+            check_label(name, statement.label.span)
+        else:
+            name = self._exit_name(value, frame)
+        for other in self.outputs:
+            if other.name == name:
+                raise error(
+                    "E0408",
+                    f"two exits are called `{name}`",
+                    Label(statement.span, "this one"),
+                    Label(other.span, "and this one"),
+                    help='label them apart, as in `exit "head{i}": ...`',
+                )
+        self.outputs.append(Output(value.node, name, statement.span))
+
+    def _exit_name(self, value: Tensor, frame: Frame) -> str:
+        """The path of the module that computed an exit, outermost below this region."""
+        graph = self.builder.graph
+        node = graph.node(value.node)
+        path = node.layer.path or graph.regions[node.region].path
+        below = path[: len(frame.region.path) + 1]
+        return ".".join(below) or f"exit{len(self.outputs) + 1}"
+
+
+def _trace(made: MadeLayer, path: Path, frame: Frame, span: Span) -> str:
+    arguments = ", ".join(f"{name}={show(value, 16)}" for name, value in list(made.hyper.items())[:4])
+    more = ", ..." if len(made.hyper) > 4 else ""
+    return (
+        f"while building {path[-1]}: {made.name}({arguments}{more}) at {span}{frame.circumstances}"
+    )
+
+
+def hyper_of(values: dict[str, Value]) -> tuple[tuple[str, Hyper], ...]:
+    """The hyperparameters that are numbers, strings or lists of them, for records and messages."""
+    found = ((name, _hyper(value)) for name, value in values.items())
+    return tuple((name, value) for name, value in found if value is not None)
+
+
+def _hyper(value: Value) -> Hyper | None:
+    if isinstance(value, int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        items = tuple(_hyper(item) for item in value)
+        if all(item is not None for item in items):
+            return tuple(item for item in items if item is not None)
+    return None

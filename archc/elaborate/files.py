@@ -1,0 +1,204 @@
+"""From a spec's path to its parsed files: imports, containment, and what each file can see.
+
+An import is looked up beside the importing file, then in the shipped library; it never leaves the
+project root (the nearest folder upward with `archc.toml` or `.git`, else the spec's own) or that
+library. Imports are not transitive: a file sees what its direct imports declare.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archc.diagnostics import ArchError, Diagnostic, Label, Source, Span, did_you_mean, error
+from archc.resources import library_root
+from archc.syntax import ast
+from archc.syntax.parser import parse
+from archc.syntax.source import read_source
+
+MAX_FILES = 64
+MAX_IMPORT_DEPTH = 16
+
+Declared = ast.Const | ast.ExternLayer | ast.Block | ast.Variant
+
+
+@dataclass(eq=False)
+class FileScope:
+    """One file, and the names at its top level: its own and those of its direct imports."""
+
+    source: Source
+    tree: ast.File
+    names: dict[str, tuple[Declared, "FileScope"]] = field(default_factory=dict)
+    evaluating: set[str] = field(default_factory=set)
+
+    @property
+    def own(self) -> Iterator[Declared]:
+        for declaration in self.tree.declarations:
+            if not isinstance(declaration, ast.Import):
+                yield declaration
+
+    @property
+    def nets(self) -> list[ast.Block | ast.Variant]:
+        return [
+            item
+            for item in self.own
+            if isinstance(item, ast.Variant) or (isinstance(item, ast.Block) and item.is_net)
+        ]
+
+
+def find_spec(spec: str) -> Path:
+    """The file that a command-line argument names: a path, or the name of a shipped spec."""
+    path = Path(spec)
+    if path.exists() or path.is_symlink():
+        return path
+    if path.suffix == "" and path.name == spec:
+        shipped = library_root() / f"{spec}.arch"
+        if shipped.is_file():
+            return shipped
+    known = shipped_specs()
+    help = did_you_mean(spec, known) or f"shipped specs: {', '.join(known)}"
+    raise error("E0501", f"there is no file `{spec}`, and no shipped spec of that name", help=help)
+
+
+def shipped_specs() -> list[str]:
+    """The names of the specs that come with archc."""
+    return sorted(path.stem for path in library_root().glob("*.arch"))
+
+
+def load_program(path: Path) -> FileScope:
+    """Parse a spec and all that it imports. Raises ArchError with every file's errors."""
+    return _Loader(path).load_main()
+
+
+class _Loader:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.library = library_root().resolve()
+        self.root = _project_root(path.resolve().parent)
+        self.loaded: dict[Path, FileScope] = {}
+        self.diagnostics: list[Diagnostic] = []
+
+    def load_main(self) -> FileScope:
+        scope = self._load(self.path, str(self.path), ())
+        if self.diagnostics:
+            raise ArchError(tuple(self.diagnostics))
+        assert scope is not None
+        return scope
+
+    def _load(self, path: Path, display: str, importers: tuple[Path, ...]) -> FileScope | None:
+        real = path.resolve()
+        if real in self.loaded:
+            return self.loaded[real]
+        try:
+            source = read_source(path, display=display, name=self._name(real))
+            tree = parse(source)
+        except ArchError as problem:
+            self.diagnostics += problem.diagnostics
+            return None
+        scope = self.loaded[real] = FileScope(source, tree)
+        for declaration in tree.declarations:
+            if isinstance(declaration, ast.Import):
+                self._import(declaration, scope, (*importers, real))
+            else:
+                self._declare(declaration.name, declaration, scope, scope)
+        return scope
+
+    def _name(self, real: Path) -> str:
+        """The file's place as emitted files show it, the same on every machine."""
+        for base in (self.path.resolve().parent, self.library, self.root):
+            if real.is_relative_to(base):
+                return real.relative_to(base).as_posix()
+        return real.name
+
+    def _declare(
+        self, name: ast.Name, declaration: Declared, home: FileScope, scope: FileScope
+    ) -> None:
+        if name.name not in scope.names:
+            scope.names[name.name] = (declaration, home)
+            return
+        other, other_home = scope.names[name.name]
+        if other is declaration:
+            return
+        where = "is declared twice" if home is other_home else "comes from two files"
+        self._report(
+            "E0502",
+            f"`{name.name}` {where}",
+            Label(name.span, "here"),
+            Label(other.name.span, "and here"),
+            help="rename one of them",
+        )
+
+    def _import(self, item: ast.Import, scope: FileScope, chain: tuple[Path, ...]) -> None:
+        try:
+            path, display = self._resolve(item, scope)
+            real = path.resolve()
+            if real in chain:
+                raise error("E0503", f"`{item.path}` imports itself, through its own imports", item.span)
+            if len(chain) > MAX_IMPORT_DEPTH or len(self.loaded) >= MAX_FILES:
+                what = f"imports deeper than {MAX_IMPORT_DEPTH} or more than {MAX_FILES} files"
+                raise error("E0907", what, item.span)
+        except ArchError as problem:
+            self.diagnostics += problem.diagnostics
+            return
+        imported = self._load(path, display, chain)
+        if imported is None:
+            return
+        for declaration in imported.own:
+            if not declaration.name.name.startswith("_"):
+                self._declare(declaration.name, declaration, imported, scope)
+
+    def _resolve(self, item: ast.Import, scope: FileScope) -> tuple[Path, str]:
+        written = item.path
+        relative = Path(written if written.endswith(".arch") else f"{written}.arch")
+        if relative.is_absolute() or "\\" in written or ":" in written or not written.strip():
+            raise error(
+                "E0504",
+                f'"{written}" is not a relative path',
+                item.span,
+                help='imports are written relative to the importing file, with "/"',
+            )
+        assert scope.source.file is not None
+        beside = scope.source.file.parent / relative
+        for path, display in (
+            (beside, _beside(scope.source.path, relative)),
+            (self.library / relative, f"archc:{relative.as_posix()}"),
+        ):
+            if path.is_file():
+                self._contain(path.resolve(), item)
+                return path, display
+        raise error(
+            "E0505",
+            f'there is no file "{relative.as_posix()}" beside `{scope.source.path}`, '
+            "nor in the shipped library",
+            item.span,
+            help=did_you_mean(written, self._importable(scope)),
+        )
+
+    def _contain(self, real: Path, item: ast.Import) -> None:
+        if not (real.is_relative_to(self.root) or real.is_relative_to(self.library)):
+            raise error(
+                "E0506",
+                f'"{item.path}" lies outside of the project',
+                item.span,
+                help="the project is the nearest folder upward with `archc.toml` or `.git`, "
+                "else the spec's own folder",
+            )
+
+    def _importable(self, scope: FileScope) -> list[str]:
+        assert scope.source.file is not None
+        beside = (path.name for path in scope.source.file.parent.glob("*.arch"))
+        shipped = (p.relative_to(self.library).as_posix() for p in self.library.rglob("*.arch"))
+        return [name.removesuffix(".arch") for name in (*beside, *shipped)]
+
+    def _report(self, code: str, message: str, *labels: Label | Span, help: str | None) -> None:
+        self.diagnostics += error(code, message, *labels, help=help).diagnostics
+
+
+def _beside(importer: str, relative: Path) -> str:
+    return (Path(importer).parent / relative).as_posix()
+
+
+def _project_root(folder: Path) -> Path:
+    for candidate in (folder, *folder.parents):
+        if (candidate / "archc.toml").exists() or (candidate / ".git").exists():
+            return candidate
+    return folder

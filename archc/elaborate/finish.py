@@ -1,0 +1,162 @@
+"""After elaboration: dead operators go, shared modules must agree, drop_path must have its sum."""
+
+from archc.diagnostics import Label, error
+from archc.elaborate.builder import Builder
+from archc.elaborate.limits import exceeded
+from archc.ir.graph import Graph, Node, Path
+from archc.ops.regularization import DropPath
+
+
+def finish(builder: Builder) -> None:
+    """Check what only the whole graph shows, prune what no output needs, and warn."""
+    _warn_unapplied(builder)
+    _warn_dead(builder)
+    builder.graph.remove_dead()
+    _check_shared(builder)
+    _check_drop_paths(builder)
+    _check_totals(builder)
+    _warn_counted(builder)
+
+
+def _warn_dead(builder: Builder) -> None:
+    graph = builder.graph
+    live = graph.live()
+    for node in graph.nodes():
+        if node.id not in live and node.op.weights(*graph.operand_types(node.id)):
+            message = "this layer has weights, but no output depends on it"
+            builder.warn("W0003", message, node.span)
+
+
+def _warn_unapplied(builder: Builder) -> None:
+    for made in builder.made:
+        if not made.applied:
+            builder.warn("W0001", f"this `{made.name}` layer is made, but never applied", made.span)
+
+
+def _warn_counted(builder: Builder) -> None:
+    """Once a net: names from counters change when a layer is inserted."""
+    live = {node.layer.path for node in builder.graph.nodes()}
+    regions = {region.path for region in builder.graph.regions.values()}
+    weighty = [
+        made
+        for made in builder.register.counted
+        if made.path is not None and (made.path in live or made.path in regions)
+    ]
+    if weighty:
+        builder.warn(
+            "W0004",
+            f"{len(weighty)} layers have no label: their names in the state_dict "
+            f"(`{'.'.join(weighty[0].path or ())}`, ...) are counted, and shift with the text",
+            weighty[0].span,
+            help="label layers with weights: `-> norm1: bn`",
+        )
+
+
+def _check_shared(builder: Builder) -> None:
+    """Applications of one module must make the same layers, with equal weight shapes."""
+    graph = builder.graph
+    shapes: dict[Path, tuple[Node, tuple[object, ...]]] = {}
+    for node in graph.nodes():
+        path = node.layer.path
+        if path is None:
+            continue
+        weights = node.op.weights(*graph.operand_types(node.id))
+        first, known = shapes.setdefault(path, (node, weights))
+        if known != weights:
+            problem = error(
+                "E0406",
+                f"`{'.'.join(path)}` is applied to tensors that need different weights",
+                Label(node.span, _operands_text(graph, node)),
+                Label(first.span, _operands_text(graph, first)),
+                help="a shared layer has one set of weights; make two layers instead of one",
+            )
+            builder.report(problem)
+    _check_same_children(builder)
+
+
+def _operands_text(graph: Graph, node: Node) -> str:
+    return "applied to " + ", ".join(str(type_) for type_ in graph.operand_types(node.id))
+
+
+def _check_same_children(builder: Builder) -> None:
+    graph = builder.graph
+    children: dict[int, set[Path]] = {}
+    for node in graph.nodes():
+        region = graph.regions[node.region]
+        if node.layer.path is not None and node.layer.path[: len(region.path)] == region.path:
+            children.setdefault(region.id, set()).add(node.layer.path)
+    first: dict[Path, int] = {}
+    for region in graph.regions.values():
+        other = first.setdefault(region.path, region.id)
+        mine, theirs = children.get(region.id, set()), children.get(other, set())
+        if mine != theirs:
+            odd = sorted(mine ^ theirs)[0]
+            problem = error(
+                "E0406",
+                f"`{'.'.join(region.path)}` is applied twice, but only one application "
+                f"makes `{odd[-1]}`",
+                Label(region.span, "applied here"),
+                Label(graph.regions[other].span, "and here"),
+                help="a module has one list of layers; make two layers instead of one",
+            )
+            builder.report(problem)
+
+
+def _check_drop_paths(builder: Builder) -> None:
+    """drop_path drops a branch of a sum: its only reader is `add`, and none lies in another."""
+    graph = builder.graph
+    drops = [node for node in graph.nodes() if isinstance(node.op, DropPath)]
+    outputs = {output.node for output in graph.outputs}
+    for node in drops:
+        readers = [graph.node(user) for user, _ in graph.users(node.id)]
+        if node.id in outputs or any(reader.op.name != "add" for reader in readers):
+            builder.report(
+                error(
+                    "E0602",
+                    "the result of `drop_path` must be an operand of a sum",
+                    node.span,
+                    help="place it at the end of the residual branch: `skip + (y -> drop_path)`",
+                )
+            )
+        for inner in _branch(graph, node):
+            if isinstance(graph.node(inner).op, DropPath):
+                builder.report(
+                    error(
+                        "E0603",
+                        "a `drop_path` inside the branch of another one",
+                        Label(graph.node(inner).span, "the inner one"),
+                        Label(node.span, "the outer one"),
+                        help="drop either the inner branch or the outer one",
+                    )
+                )
+
+
+def _branch(graph: Graph, drop: Node) -> set[int]:
+    """The nodes all of whose paths lead into a drop_path: what is dropped with it."""
+    outputs = {output.node for output in graph.outputs}
+    inside: set[int] = set()
+    stack = list(graph.operands(drop.id))
+    while stack:
+        candidate = max(stack)
+        stack = [node for node in stack if node != candidate]
+        users = {user for user, _ in graph.users(candidate)}
+        if candidate not in outputs and users <= inside | {drop.id}:
+            inside.add(candidate)
+            stack += graph.operands(candidate)
+    return inside
+
+
+def _check_totals(builder: Builder) -> None:
+    """Refuse a net beyond the limits of parameters and multiply-accumulates, at the layer."""
+    limits = builder.budget.limits
+    parameters = macs = 0
+    for node, weights in builder.graph.weights():
+        parameters += sum(weight.elements for weight in weights)
+        if parameters > limits.parameters:
+            what = f"more than {limits.parameters:,} parameters"
+            raise exceeded("E0905", what, node.span, "parameters")
+    for node in builder.graph.nodes():
+        macs += node.op.macs(builder.graph.operand_types(node.id), node.type) or 0
+        if macs > limits.macs:
+            what = f"more than {limits.macs:,} multiply-accumulates"
+            raise exceeded("E0906", what, node.span, "macs")

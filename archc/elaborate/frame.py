@@ -1,0 +1,142 @@
+"""The names and circumstances under which a statement is evaluated."""
+
+from dataclasses import dataclass, field, replace
+
+from archc.diagnostics import ArchError, did_you_mean, error
+from archc.elaborate.builtins import BUILTINS
+from archc.elaborate.files import Declared, FileScope
+from archc.elaborate.values import (
+    BlockConstructor,
+    OpConstructor,
+    Poison,
+    Poisoned,
+    Unbound,
+    Value,
+    show,
+)
+from archc.ir.graph import Annotation, Region
+from archc.ops.registry import OPS
+from archc.syntax import ast
+
+
+@dataclass
+class Frame:
+    """One application of a block (or the net itself): its variables, and where it stands.
+
+    `scope { }` changes the region but shares the variables; a block gets a frame of its own.
+    `hint` names what is being computed, `loops` the values of the loops around it.
+    """
+
+    file: FileScope
+    region: Region
+    names: dict[str, Value] = field(default_factory=dict)
+    loops: dict[str, Value] = field(default_factory=dict)
+    depth: int = 0
+    hint: tuple[str, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+
+    def within(self, region: Region) -> "Frame":
+        """The same variables in an inner region."""
+        return replace(self, region=region)
+
+    def bind(self, name: str, value: Value) -> None:
+        self.names[name] = value
+
+    @property
+    def circumstances(self) -> str:
+        """`, with l=0, s=1`: the loops around a statement."""
+        values = ", ".join(f"{name}={show(value, 20)}" for name, value in self.loops.items())
+        return f", with {values}" if values else ""
+
+
+class Names:
+    """Looks names up: variables, then the file's declarations, then operators and functions."""
+
+    def __init__(self) -> None:
+        self.constants: dict[tuple[int, str], Value] = {}
+
+    def known(self, frame: Frame) -> set[str]:
+        return {*frame.names, *frame.file.names, *OPS, *BUILTINS}
+
+    def find(self, name: ast.Name, frame: Frame) -> Value | Declared:
+        """A value, or the declaration of a constant, which the evaluator evaluates."""
+        word = name.name
+        if word in frame.names:
+            return self._variable(name, frame.names[word])
+        if word in frame.file.names:
+            declaration, home = frame.file.names[word]
+            return self._declared(name, declaration, home)
+        if word in OPS:
+            return OpConstructor(OPS[word])
+        if word in BUILTINS:
+            return BUILTINS[word]
+        raise unknown_name(name, self.known(frame))
+
+    def _variable(self, name: ast.Name, value: Value) -> Value:
+        if isinstance(value, Poison):
+            raise Poisoned
+        if isinstance(value, Unbound):
+            raise error(
+                "E0302",
+                f"`{name.name}` has no value here",
+                name.span,
+                notes=[f"it is bound at {value.branch}, in a branch that was not taken"],
+                help=f"give `{name.name}` a value before the `if`, or in its `else`",
+            )
+        return value
+
+    def _declared(self, name: ast.Name, declaration: Declared, home: FileScope) -> Value:
+        match declaration:
+            case ast.Block():
+                return BlockConstructor(declaration, home)
+            case ast.Variant():
+                return variant_constructor(declaration, home)
+            case ast.ExternLayer():
+                raise error(
+                    "E0306",
+                    f"`{name.name}` is an extern layer: these are parsed, but cannot be used yet",
+                    name.span,
+                    help="write the layer as a block",
+                )
+        return declaration
+
+
+def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstructor:
+    """The net that a variant stands for, with the variant's arguments still unevaluated."""
+    seen = [variant.name.name]
+    while True:
+        if variant.base.name not in home.names:
+            raise unknown_name(variant.base, {net.name.name for net in home.nets})
+        base, base_home = home.names[variant.base.name]
+        if isinstance(base, ast.Block) and base.is_net:
+            return BlockConstructor(base, base_home)
+        if not isinstance(base, ast.Variant):
+            raise error("E0307", f"`{variant.base.name}` is not a net", variant.base.span)
+        if base.name.name in seen:
+            raise error("E0308", f"the net `{base.name.name}` is a variant of itself", base.name.span)
+        seen.append(base.name.name)
+        variant, home = base, base_home
+
+
+_FROM_TORCH = {
+    "Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "conv2d": "conv", "Linear": "linear",
+    "dense": "linear", "fc": "linear", "BatchNorm2d": "bn", "BatchNorm1d": "bn",
+    "batch_norm": "bn", "batchnorm": "bn", "ReLU": "relu", "MaxPool2d": "max_pool",
+    "maxpool": "max_pool", "AvgPool2d": "avg_pool", "avgpool": "avg_pool", "Dropout": "dropout",
+    "AdaptiveAvgPool2d": "global_avg_pool", "gap": "global_avg_pool", "cat": "concat",
+    "Flatten": "flatten", "Identity": "identity", "Sigmoid": "sigmoid", "Upsample": "upsample",
+    "interpolate": "upsample", "Parameter": "param", "detach": "stop_gradient",
+}  # fmt: skip
+
+
+def unknown_name(name: ast.Name, known: set[str]) -> ArchError:
+    """The error of a name that nothing binds, with the nearest known one."""
+    word = name.name
+    if word in _FROM_TORCH:
+        help = f"archc calls it `{_FROM_TORCH[word]}`"
+    elif word in ("nn", "torch", "F", "self"):
+        help = "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`"
+    else:
+        help = did_you_mean(word, known) or "names are bound by `=`, parameters, `for` and `import`"
+    return error("E0301", f"unknown name `{word}`", name.span, help=help)
+

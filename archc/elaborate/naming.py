@@ -1,0 +1,121 @@
+"""Names in the state_dict: the label, else the variable, else the operator's name and a counter.
+
+Keys are API: nothing is mangled, and what cannot be an attribute of a module is refused.
+"""
+
+import keyword
+import re
+from dataclasses import dataclass, field
+
+from archc.diagnostics import Label, Span, error
+from archc.elaborate.values import MadeLayer
+from archc.ir.graph import Path, Region
+
+_LABEL = re.compile(r"[A-Za-z0-9_]{1,64}")
+
+RESERVED = frozenset(
+    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half ipu load_state_dict modules mtia named_buffers named_children named_modules
+    named_parameters parameters register_backward_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu
+    zero_grad forward_features forward_head get_classifier reset_classifier num_features
+    feature_info num_classes reset_parameters""".split()
+)
+"""Attributes of nn.Module (a test compares them with torch's) and of emitted nets."""
+
+
+@dataclass
+class Register:
+    """The attribute names taken in each region, and the counters behind made-up names."""
+
+    taken: dict[int, dict[str, Span]] = field(default_factory=dict)
+    lists: set[tuple[int, str]] = field(default_factory=set)
+    counters: dict[tuple[int, str], int] = field(default_factory=dict)
+    counted: list[MadeLayer] = field(default_factory=list)
+
+    def name_layer(self, made: MadeLayer, label: str | None, span: Span) -> Path:
+        """The layer's place below its owner, decided once, at its first application."""
+        if label is not None:
+            return self.take(made.owner, (label,), span)
+        if made.variable is not None:
+            return self.take(made.owner, made.variable, made.span, bound=True)
+        word = made.name.lower()
+        count = self.counters.get((made.owner.id, word), 0) + 1
+        self.counters[made.owner.id, word] = count
+        self.counted.append(made)
+        return self.take(made.owner, (f"{word}{count}",), span)
+
+    def take(self, owner: Region, path: Path, span: Span, *, bound: bool = False) -> Path:
+        """Reserve an attribute name (and an index in a list of layers) in a region."""
+        check_label(path[0], span)
+        taken = self.taken.setdefault(owner.id, {})
+        if len(path) == 2:
+            self._take_element(owner, path, span)
+            return owner.path + path
+        (name,) = path
+        if name in taken:
+            raise error(
+                "E0402",
+                f"two layers of one module are called `{name}`",
+                Label(span, "this one"),
+                Label(taken[name], "and this one"),
+                help=f'label them apart, as in `-> "{name}{{i}}": ...`, or make a list of layers'
+                if bound
+                else "give one of them another label",
+            )
+        taken[name] = span
+        return owner.path + path
+
+    def _take_element(self, owner: Region, path: Path, span: Span) -> None:
+        name, index = path
+        taken = self.taken.setdefault(owner.id, {})
+        if name in taken and (owner.id, name) not in self.lists:
+            raise error(
+                "E0402",
+                f"a list of layers and a layer are both called `{name}`",
+                Label(span, "the list"),
+                Label(taken[name], "the layer"),
+                help="rename one of them",
+            )
+        self.lists.add((owner.id, name))
+        taken.setdefault(name, span)
+        element = f"{name}.{index}"
+        if element in taken:
+            raise error(
+                "E0402",
+                f"two layers are called `{element}`",
+                Label(span, "this one"),
+                Label(taken[element], "and this one"),
+                help="give the second list another name",
+            )
+        taken[element] = span
+
+
+def check_label(label: str, span: Span) -> None:
+    """Refuse what cannot be an attribute of an nn.Module."""
+    if not _LABEL.fullmatch(label):
+        raise error(
+            "E0401",
+            f"`{label}` cannot be a label",
+            span,
+            help="labels are 1 to 64 letters, digits and underscores; "
+            "for a dot, open a `scope` of that name",
+        )
+    if label in RESERVED:
+        raise error(
+            "E0403",
+            f"`{label}` is an attribute of every module, so it cannot be a label",
+            span,
+            help=f"choose another name, say `{label}_`",
+        )
+    if keyword.iskeyword(label) or (label.startswith("__")):
+        raise error(
+            "E0404",
+            f"`{label}` cannot be an attribute in Python",
+            span,
+            help=f"choose another name, say `{label.strip('_')}_`",
+        )

@@ -1,0 +1,267 @@
+"""From a parsed program to the graph of one of its nets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from archc.diagnostics import ArchError, Diagnostic, Label, Source, did_you_mean, error
+from archc.elaborate.annotations import evaluate_annotations
+from archc.elaborate.arguments import Given
+from archc.elaborate.builder import Builder
+from archc.elaborate.execute import Executor, Returned, hyper_of
+from archc.elaborate.files import FileScope
+from archc.elaborate.finish import finish
+from archc.elaborate.frame import Frame, variant_constructor
+from archc.elaborate.limits import Budget, Limits
+from archc.elaborate.resolve import check_names
+from archc.elaborate.shapes import input_types
+from archc.elaborate.values import BlockConstructor, Poison, Poisoned, Tensor, Value, describe
+from archc.ir.graph import Annotation, Graph, Input, Layer, NetInfo, Node, Output, Region
+from archc.ops.op import TensorType
+from archc.syntax import ast
+from archc.syntax.parser import parse_expression
+
+Net = ast.Block | ast.Variant
+
+
+@dataclass(frozen=True)
+class Elaboration:
+    """A graph, and what is to be said of its spec that is no error."""
+
+    graph: Graph
+    warnings: tuple[Diagnostic, ...]
+
+
+def choose_net(program: FileScope, name: str | None) -> tuple[Net, tuple[Diagnostic, ...]]:
+    """The named net, the only one, or the first with a note that names the others."""
+    nets = program.nets
+    if not nets:
+        raise error(
+            "E0309",
+            f"`{program.source.path}` declares no net",
+            help="a net is written `net Name(classes=10)(image: [3, 32, 32]) { ... }`",
+        )
+    if name is None:
+        others = ", ".join(net.name.name for net in nets[1:])
+        if not others:
+            return nets[0], ()
+        message = f"compiling `{nets[0].name.name}`, the first net; `--net` chooses among {others}"
+        return nets[0], (Diagnostic("", message, severity="note"),)
+    for net in nets:
+        if net.name.name == name:
+            return net, ()
+    known = [net.name.name for net in nets]
+    help = did_you_mean(name, known) or f"its nets are {', '.join(known)}"
+    raise error("E0310", f"`{program.source.path}` has no net `{name}`", help=help)
+
+
+def elaborate(
+    program: FileScope,
+    net: str | None = None,
+    arguments: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+) -> Elaboration:
+    """The graph of a net, its parameters set by the texts in `arguments`. Raises ArchError."""
+    declaration, notes = choose_net(program, net)
+    check_names(program)
+    run = _Run(program, declaration, limits or Limits())
+    elaboration = run.elaborate({name: _parse(name, text) for name, text in (arguments or {}).items()})
+    return Elaboration(elaboration.graph, (*notes, *elaboration.warnings))
+
+
+def _parse(name: str, text: str) -> ast.Expr:
+    return parse_expression(Source(f"--set {name}", text))
+
+
+class _Run:
+    """One elaboration of one net."""
+
+    def __init__(self, program: FileScope, net: Net, limits: Limits) -> None:
+        self.program = program
+        self.net = net
+        root = Region(0, None, (), None, 0, (), (), (), net.name.span, net.span)
+        self.graph = Graph(NetInfo(net.name.name, (), (), net.name.span))
+        assert self.graph.new_id() == root.id
+        self.root = root
+        self.builder = Builder(self.graph, Budget(limits))
+        self.executor = Executor(self.builder)
+        self.evaluator = self.executor.evaluator
+
+    def elaborate(
+        self, overrides: Mapping[str, ast.Expr | Value], channels: int | None = None
+    ) -> Elaboration:
+        """Run the net's body. `channels` replaces the channels of the first input."""
+        frame, block = self._open(overrides)
+        types = input_types(block, self.evaluator, frame)
+        if channels is not None:
+            types[0] = TensorType((channels, *types[0].shape[1:]))
+        for item, type_ in zip(block.inputs, types, strict=True):
+            frame.bind(item.name.name, self._input(item, type_))
+        returned = self.executor.run(block.body, frame)
+        outputs = [*self.executor.outputs, *self._return(block, returned)]
+        self._fail()
+        if not outputs:
+            raise error(
+                "E0219",
+                f"the net `{block.name.name}` returns nothing",
+                block.name.span,
+                help="end it with `return`, or mark exits with `exit`",
+            )
+        self.graph.outputs = tuple(outputs)
+        finish(self.builder)
+        self._fail()
+        return Elaboration(self.graph, tuple(self.builder.warnings))
+
+    def _fail(self) -> None:
+        if self.builder.diagnostics:
+            raise ArchError(tuple(self.builder.diagnostics))
+
+    def _open(self, overrides: Mapping[str, ast.Expr | Value]) -> tuple[Frame, ast.Block]:
+        """Bind the net's parameters and record what is known of it."""
+        chain, constructor = self._variants()
+        block = constructor.declaration
+        given: dict[str, Given] = {}
+        outside = Frame(self.program, self.root)
+        for variant in reversed(chain):
+            for item in self.evaluator.given(variant.arguments, outside):
+                self._check_override(item, block)
+                given[str(item.name)] = item
+        for name, value in overrides.items():
+            given[name] = self._override(name, value, block, outside)
+        hyper = self.evaluator.bind_block(constructor, list(given.values()), outside, block.span)
+        frame = Frame(constructor.scope, self.root, hyper)
+        annotations = self._annotations(chain, block, frame)
+        self.root = replace(
+            self.root,
+            parameters=hyper_of(hyper),
+            definition=block.name.span,
+        )
+        frame.region = self.root
+        self.graph.add_region(self.root)
+        docs = [variant.doc for variant in chain if variant.doc] + [block.doc]
+        set_names = {name: hyper[name] for name in overrides}
+        self.graph.info = NetInfo(
+            self.net.name.name,
+            hyper_of(hyper),
+            hyper_of(set_names),
+            self.net.name.span,
+            docs[0],
+            annotations,
+        )
+        return frame, block
+
+    def _variants(self) -> tuple[list[ast.Variant], BlockConstructor]:
+        """The variants from the chosen net to its base, and the base."""
+        chain: list[ast.Variant] = []
+        net = self.net
+        home = self.program
+        if isinstance(net, ast.Block):
+            return chain, BlockConstructor(net, home)
+        constructor = variant_constructor(net, home)
+        while isinstance(net, ast.Variant):
+            chain.append(net)
+            declared, home = home.names[net.base.name]
+            assert isinstance(declared, ast.Block | ast.Variant)
+            net = declared
+        return chain, constructor
+
+    def _check_override(self, item: Given, block: ast.Block) -> None:
+        if item.name is None:
+            raise error(
+                "E0316",
+                "a variant names its arguments",
+                item.span,
+                help=f"write `{block.parameters[0].name.name}=...`" if block.parameters else None,
+            )
+
+    def _override(
+        self, name: str, value: ast.Expr | Value, block: ast.Block, outside: Frame
+    ) -> Given:
+        known = [item.name.name for item in block.parameters]
+        if name not in known:
+            help = did_you_mean(name, known) or f"its parameters are {', '.join(known)}"
+            raise error("E0312", f"`{block.name.name}` has no parameter `{name}`", help=help)
+        if isinstance(value, ast.Syntax):
+            return Given(name, self.evaluator.evaluate(value, outside), value.span)
+        return Given(name, value, block.name.span)
+
+    def _annotations(
+        self, chain: list[ast.Variant], block: ast.Block, frame: Frame
+    ) -> tuple[Annotation, ...]:
+        """The block's annotations, each replaced by a variant's of the same name."""
+        found: dict[str, Annotation] = {}
+        for declaration in (block, *reversed(chain)):
+            for item in evaluate_annotations(declaration.annotations, self.evaluator, frame):
+                found[item.name] = item
+        return tuple(found.values())
+
+    def _input(self, item: ast.Input, type_: TensorType) -> Tensor:
+        layer = Layer(Input(type_), None, self.builder.next_order(), item.span)
+        node = Node(self.graph.new_id(), layer, type_, self.root.id, item.name.name, item.span)
+        self.graph.add_node(node, ())
+        return Tensor(node.id, type_)
+
+    def _return(self, block: ast.Block, returned: Returned | None) -> list[Output]:
+        if returned is None or isinstance(returned.value, Poison):
+            return []
+        values = returned.value if isinstance(returned.value, tuple) else (returned.value,)
+        for value in values:
+            if not isinstance(value, Tensor):
+                message = f"a net returns tensors, not {describe(value)}"
+                raise error("E0219", message, Label(returned.span))
+        return [Output(value.node, None, returned.span) for value in values]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """The same net with one number changed: what differential elaboration compares.
+
+    `argument` is the constructor argument that it may become, `base` its value in the spec,
+    `value` the value here.
+    """
+
+    argument: str
+    base: int
+    value: int
+    graph: Graph
+
+
+def variations(
+    program: FileScope,
+    net: str | None,
+    arguments: Mapping[str, str] | None,
+    elaboration: Elaboration,
+) -> tuple[Variation, ...]:
+    """The net with other numbers of classes and input channels, two of each where they elaborate.
+
+    A change that the spec refuses (an assertion, a shape) gives none: the number is fixed.
+    """
+    declaration, _ = choose_net(program, net)
+    exprs = {name: _parse(name, text) for name, text in (arguments or {}).items()}
+    found: list[Variation] = []
+    classes = dict(elaboration.graph.info.parameters).get("classes")
+    if isinstance(classes, int) and not isinstance(classes, bool):
+        for value in (classes + 1, classes + 7):
+            changed = {**exprs, "classes": value}
+            found += _vary(program, declaration, changed, None, "num_classes", classes, value)
+    inputs = elaboration.graph.inputs()
+    if len(inputs) == 1:
+        channels = inputs[0].type.channels
+        for value in (channels + 1, channels + 7):
+            found += _vary(program, declaration, exprs, value, "in_chans", channels, value)
+    return tuple(found)
+
+
+def _vary(
+    program: FileScope,
+    net: Net,
+    overrides: Mapping[str, ast.Expr | Value],
+    channels: int | None,
+    argument: str,
+    base: int,
+    value: int,
+) -> list[Variation]:
+    try:
+        graph = _Run(program, net, Limits()).elaborate(overrides, channels).graph
+    except (ArchError, Poisoned):
+        return []
+    return [Variation(argument, base, value, graph)]

@@ -1,0 +1,71 @@
+"""A check of all names before anything runs: one report for every unknown name of a file."""
+
+from collections.abc import Iterator
+
+from archc.diagnostics import ArchError, Diagnostic
+from archc.elaborate.builtins import BUILTINS
+from archc.elaborate.files import FileScope
+from archc.elaborate.frame import unknown_name
+from archc.elaborate.walk import bound_names
+from archc.ops.registry import OPS
+from archc.syntax import ast
+
+
+def check_names(program: FileScope) -> None:
+    """Raise ArchError with each name that nothing in its block or file could ever bind."""
+    known = {*program.names, *OPS, *BUILTINS}
+    diagnostics: list[Diagnostic] = []
+    for declaration in program.own:
+        if isinstance(declaration, ast.Block):
+            inner = known | _bound(declaration)
+            for name in _used(declaration):
+                if name.name not in inner:
+                    diagnostics += unknown_name(name, inner).diagnostics
+    if diagnostics:
+        raise ArchError(tuple(diagnostics))
+
+
+def _bound(block: ast.Block) -> set[str]:
+    """All that a block binds anywhere: parameters, tensors, symbolic sizes, variables."""
+    names = {item.name.name for item in (*block.parameters, *block.inputs)}
+    names.update(name.name for item in block.inputs for name in _names(item.shape))
+    names.update(bound_names(block.body))
+    names.update(name for part in _parts(block.body) for name in _comprehended(part))
+    return names
+
+
+def _comprehended(part: ast.Syntax) -> Iterator[str]:
+    if isinstance(part, ast.Comprehension):
+        yield from (name.name for name in part.names)
+
+
+def _used(block: ast.Block) -> Iterator[ast.Name]:
+    """Names in expressions; targets and labels are names of another kind."""
+    for parameter in block.parameters:
+        yield from _names(parameter.default)
+    yield from _names(block.body)
+
+
+def _names(tree: object) -> Iterator[ast.Name]:
+    for part in _parts(tree):
+        if isinstance(part, ast.Name):
+            yield part
+
+
+def _parts(tree: object) -> Iterator[ast.Syntax]:
+    """All nodes below, the fields that hold labels and targets left out."""
+    if isinstance(tree, tuple):
+        for item in tree:
+            yield from _parts(item)
+        return
+    if not isinstance(tree, ast.Syntax):
+        return
+    yield tree
+    skipped = {"span", "targets", "target", "names", "name"}
+    for field in tree.__dataclass_fields__:
+        value = getattr(tree, field)
+        if field in skipped or (field == "label" and isinstance(value, ast.Name)):
+            continue
+        yield from _parts(value)
+
+

@@ -1,0 +1,53 @@
+"""The declared shapes of a net's inputs; names that nothing binds are symbolic sizes."""
+
+from archc.diagnostics import error
+from archc.elaborate.evaluate import Evaluator
+from archc.elaborate.frame import Frame
+from archc.elaborate.values import Value, describe
+from archc.elaborate.walk import names_in
+from archc.ops.op import TensorType
+from archc.ops.size import Dim, Size
+from archc.syntax import ast
+
+LARGEST = 65_536
+
+
+def input_types(net: ast.Block, evaluator: Evaluator, frame: Frame) -> list[TensorType]:
+    """The type of each input of a net."""
+    return [_type(item, evaluator, frame) for item in net.inputs]
+
+
+def _type(item: ast.Input, evaluator: Evaluator, frame: Frame) -> TensorType:
+    if item.shape is None:
+        raise error(
+            "E0221",
+            f"the input `{item.name.name}` of a net needs a shape",
+            item.span,
+            help=f"write `{item.name.name}: [3, 32, 32]`: channels first, no batch axis",
+        )
+    if not 1 <= len(item.shape.dims) <= 4:
+        raise error(
+            "E0222", "a shape has channels and up to three spatial sizes", item.shape.span
+        )
+    dims = tuple(_dim(dim, evaluator, frame) for dim in item.shape.dims)
+    if not isinstance(dims[0], int):
+        raise error(
+            "E0222", "the number of channels cannot be symbolic", item.shape.dims[0].span
+        )
+    return TensorType(dims)
+
+
+def _dim(dim: ast.Expr | ast.Rest, evaluator: Evaluator, frame: Frame) -> Dim:
+    if isinstance(dim, ast.Rest):
+        raise error("E0222", "`*` is for extern layers; a net's input has all its sizes", dim.span)
+    for name in names_in(dim):
+        if name not in frame.names and name not in frame.file.names:
+            frame.bind(name, Size(name))
+    value: Value = evaluator.evaluate(dim, frame)
+    if isinstance(value, Size):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise error("E0222", f"a size must be an int, not {describe(value)}", dim.span)
+    if not 1 <= value <= LARGEST:
+        raise error("E0222", f"a size lies between 1 and {LARGEST:,}, {value} does not", dim.span)
+    return value

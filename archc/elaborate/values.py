@@ -1,0 +1,165 @@
+"""What an expression of the language can be at compile time, beside Python's own numbers and text.
+
+int, float, bool and str are themselves; a list is a Python list that nobody mutates; a tuple is a
+tuple. Tensors are references to nodes; layers and constructors are defined here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archc.diagnostics import Span
+from archc.ir.graph import Layer, Path, Region
+from archc.ops.op import Op, TensorType
+from archc.ops.size import Size
+from archc.syntax import ast
+
+if TYPE_CHECKING:
+    from archc.elaborate.files import FileScope
+
+Value = Any
+"""A compile-time value. The functions below ask what it is; nothing relies on duck typing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """The value of a node."""
+
+    node: int
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class OpConstructor:
+    """An operator's name: called, it makes a layer."""
+
+    cls: type[Op]
+
+    @property
+    def name(self) -> str:
+        return self.cls.name
+
+
+@dataclass(frozen=True, slots=True)
+class BlockConstructor:
+    """A block's name: called, it makes a layer whose body is elaborated where it is applied."""
+
+    declaration: ast.Block
+    scope: "FileScope"
+    preset: tuple[tuple[str, Value], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name.name
+
+
+Constructor = OpConstructor | BlockConstructor
+
+
+@dataclass(eq=False, slots=True)
+class MadeLayer:
+    """A layer between its making and the end of elaboration; its identity is the weights' identity.
+
+    `owner` is the region where it was made; `variable` the name that it was first bound to there
+    (with an index, for an element of a list); `path` is decided at its first application.
+    """
+
+    maker: Op | BlockConstructor
+    hyper: dict[str, Value]
+    owner: Region
+    order: int
+    span: Span
+    variable: Path | None = None
+    path: Path | None = None
+    applied: bool = False
+    layer: Layer | None = None
+
+    @property
+    def name(self) -> str:
+        return self.maker.name
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function over numbers, strings and lists."""
+
+    name: str
+    call: Callable[..., Value]
+
+
+class Poison:
+    """The value of what could not be computed; its error has been reported already."""
+
+
+POISON = Poison()
+
+
+class Poisoned(Exception):
+    """An expression touched POISON: give up on the statement without another report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """A name that was only bound in a branch that was not taken."""
+
+    branch: Span
+
+
+def describe(value: Value) -> str:
+    """What a value is, in the words of the language."""
+    simple: dict[type, str] = {bool: "a bool", int: "an int", float: "a float", str: "a string"}
+    if type(value) in simple:
+        return simple[type(value)]
+    match value:
+        case list():
+            return "a list"
+        case tuple():
+            return "a tuple"
+        case Size():
+            return f"the size `{value}`"
+        case Tensor():
+            return f"a tensor {value.type}"
+        case OpConstructor():
+            return f"the operator `{value.name}`"
+        case BlockConstructor():
+            return f"the block `{value.name}`"
+        case MadeLayer():
+            return f"a `{value.name}` layer"
+        case Builtin():
+            return f"the function `{value.name}`"
+    return "a value"
+
+
+def show(value: Value, limit: int = 60) -> str:
+    """A value as the language would write it, shortened."""
+    text = _show(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _show(value: Value) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{value}"'
+        case list():
+            return f"[{', '.join(map(_show, value[:32]))}]"
+        case tuple():
+            return f"({', '.join(map(_show, value))})"
+        case Tensor():
+            return str(value.type)
+        case OpConstructor() | BlockConstructor() | Builtin():
+            return value.name
+        case MadeLayer():
+            return f"{value.name}(...)"
+    return str(value)
+
+
+def layers_in(value: Value) -> Iterator[MadeLayer]:
+    """The layers of a list or tuple of layers."""
+    if isinstance(value, list | tuple):
+        yield from (item for item in value if isinstance(item, MadeLayer))
+
+
+def is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

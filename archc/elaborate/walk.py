@@ -1,0 +1,43 @@
+"""Walks over the syntax tree: what statements bind, and what expressions mention."""
+
+from collections.abc import Iterator, Sequence
+
+from archc.syntax import ast
+
+
+def bound_names(body: Sequence[ast.Statement]) -> Iterator[str]:
+    """The variables that statements would bind, inner ones included."""
+    for statement in walk_statements(body):
+        match statement:
+            case ast.Assign():
+                yield from (target.name for target in statement.targets)
+            case ast.AssignItem() | ast.Update():
+                yield statement.target.name
+            case ast.For():
+                yield from (name.name for name in statement.names)
+
+
+def walk_statements(body: Sequence[ast.Statement]) -> Iterator[ast.Statement]:
+    """Statements and the statements inside them, in the order of the text."""
+    for statement in body:
+        yield statement
+        match statement:
+            case ast.For() | ast.Scope():
+                yield from walk_statements(statement.body)
+            case ast.If():
+                for _, branch in statement.branches:
+                    yield from walk_statements(branch)
+                yield from walk_statements(statement.otherwise)
+
+
+def names_in(expr: object) -> Iterator[str]:
+    """The names that an expression mentions, in the order of the text."""
+    if isinstance(expr, ast.Name):
+        yield expr.name
+    elif isinstance(expr, tuple):
+        for item in expr:
+            yield from names_in(item)
+    elif isinstance(expr, ast.Syntax):
+        for field_name in expr.__dataclass_fields__:
+            if field_name != "span":
+                yield from names_in(getattr(expr, field_name))

@@ -1,0 +1,274 @@
+"""The intermediate representation: a graph of operator applications, and the tree of regions.
+
+networkx holds the topology; frozen dataclasses are the payload. Ids only grow, and every operand is
+older than its user, so the order of ids is a topological order and dumps are stable.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+import networkx as nx
+
+from archc.diagnostics import Span
+from archc.ops.op import ChannelRule, Op, TensorType, Weight
+
+Path = tuple[str, ...]
+"""Attribute names from the net to a module: the prefix of its state_dict keys."""
+
+
+@dataclass(frozen=True)
+class Input(Op):
+    """A tensor that the net is given."""
+
+    name: ClassVar[str] = "input"
+    arity: ClassVar[int | None] = 0
+
+    shape: TensorType
+
+    def rule(self, *types: TensorType) -> TensorType:
+        return self.shape
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "source"
+
+    def __str__(self) -> str:
+        return "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An operator that was made, with its hyperparameters; it owns its weights.
+
+    A layer with a path is one attribute of an emitted module, and its path is its identity: two
+    nodes whose layers have the same path share weights. Without one it is written as a function.
+    `order` counts what was made, modules and layers alike: attributes are registered in its order.
+    """
+
+    op: Op
+    path: Path | None
+    order: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One application of a layer.
+
+    `region` is where it stands, `name` the variable that its value (or the value it leads to) was
+    bound to, `span` the text that applied it.
+    """
+
+    id: int
+    layer: Layer
+    type: TensorType
+    region: int
+    name: str
+    span: Span
+    annotations: tuple["Annotation", ...] = ()
+
+    @property
+    def op(self) -> Op:
+        return self.layer.op
+
+
+Hyper = int | float | bool | str | tuple["Hyper", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """`@name(arguments)`, evaluated; data for passes and code generation."""
+
+    name: str
+    arguments: tuple[tuple[str | None, Hyper], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One application of a block, or a `scope`; it becomes a module of the emitted code.
+
+    Regions with the same path are applications of one module. `block` is None for a scope;
+    `definition` is the block's or scope's own text, `span` the text that applied it; `inputs` are
+    the block's tensors and their nodes, `names` the variables that its results were bound to.
+    """
+
+    id: int
+    parent: int | None
+    path: Path
+    block: str | None
+    order: int
+    parameters: tuple[tuple[str, Hyper], ...]
+    inputs: tuple[tuple[str, int], ...]
+    names: tuple[str, ...]
+    definition: Span
+    span: Span
+    doc: str = ""
+    annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A value that the net gives: an early exit by name, or what it returns (`name` is None)."""
+
+    node: int
+    name: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NetInfo:
+    """What the spec says of the net as a whole."""
+
+    name: str
+    parameters: tuple[tuple[str, Hyper], ...]
+    given: tuple[tuple[str, Hyper], ...]
+    definition: Span
+    doc: str = ""
+    annotations: tuple[Annotation, ...] = ()
+
+
+class Graph:
+    """A net. Nodes and edges change through the methods; payloads are replaced, never mutated."""
+
+    def __init__(self, info: NetInfo) -> None:
+        self.info = info
+        self.regions: dict[int, Region] = {}
+        self.outputs: tuple[Output, ...] = ()
+        self._topology = nx.MultiDiGraph()
+        self._next = 0
+
+    # ------------------------------------------------------------- building
+
+    def new_id(self) -> int:
+        """The next id, for a node or a region."""
+        self._next += 1
+        return self._next - 1
+
+    def add_region(self, region: Region) -> None:
+        self.regions[region.id] = region
+
+    def add_node(self, node: Node, operands: tuple[int, ...]) -> None:
+        """Add an application; edge keys are operand positions, so `concat(x, x)` has two edges."""
+        self._topology.add_node(node.id, node=node)
+        for position, operand in enumerate(operands):
+            self._topology.add_edge(operand, node.id, key=position)
+
+    def copy(self) -> "Graph":
+        """A graph that can be changed without changing this one."""
+        other = Graph(self.info)
+        other.regions = dict(self.regions)
+        other.outputs = self.outputs
+        other._topology = self._topology.copy()
+        other._next = self._next
+        return other
+
+    # -------------------------------------------------------------- reading
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes, operands before users."""
+        for id in sorted(self._topology.nodes):
+            yield self.node(id)
+
+    def node(self, id: int) -> Node:
+        return cast(Node, self._topology.nodes[id]["node"])
+
+    def __len__(self) -> int:
+        return len(self._topology)
+
+    def __contains__(self, id: int) -> bool:
+        return id in self._topology
+
+    def operands(self, id: int) -> tuple[int, ...]:
+        """The ids of a node's operands, by position."""
+        edges = self._topology.in_edges(id, keys=True)
+        return tuple(source for source, _, _ in sorted(edges, key=lambda edge: edge[2]))
+
+    def operand_types(self, id: int) -> tuple[TensorType, ...]:
+        return tuple(self.node(operand).type for operand in self.operands(id))
+
+    def users(self, id: int) -> tuple[tuple[int, int], ...]:
+        """The uses of a node's value: (user, operand position), oldest user first."""
+        return tuple(sorted((user, key) for _, user, key in self._topology.out_edges(id, keys=True)))
+
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes() if isinstance(node.op, Input))
+
+    def weights(self) -> Iterator[tuple[Node, tuple[Weight, ...]]]:
+        """The first application of each layer that owns weights, with them, in order of making."""
+        seen: set[Path] = set()
+        for node in sorted(self.nodes(), key=lambda node: (node.layer.order, node.id)):
+            path = node.layer.path
+            if path is None or path in seen:
+                continue
+            weights = node.op.weights(*self.operand_types(node.id))
+            if weights:
+                seen.add(path)
+                yield node, weights
+
+    @property
+    def topology(self) -> nx.MultiDiGraph:
+        """A read-only view of the topology, for graph algorithms."""
+        return cast(nx.MultiDiGraph, nx.freeze(self._topology.copy()))
+
+    # ------------------------------------------------------------ rewriting
+
+    def replace_uses(self, old: int, new: int) -> None:
+        """Let everything that reads `old`, outputs included, read `new`, which must be older."""
+        for user, position in self.users(old):
+            self._topology.remove_edge(old, user, key=position)
+            self._topology.add_edge(new, user, key=position)
+        self.outputs = tuple(
+            replace(output, node=new) if output.node == old else output for output in self.outputs
+        )
+        for region in list(self.regions.values()):
+            if any(node == old for _, node in region.inputs):
+                inputs = tuple((name, new if node == old else node) for name, node in region.inputs)
+                self.regions[region.id] = replace(region, inputs=inputs)
+
+    def remove(self, id: int) -> None:
+        """Remove a node that nothing reads."""
+        assert not self._topology.out_degree(id), f"node {id} is still read"
+        self._topology.remove_node(id)
+
+    def replace_layer(self, id: int, layer: Layer, type_: TensorType) -> None:
+        """Let a node apply another layer; its operands stay."""
+        node = replace(self.node(id), layer=layer, type=type_)
+        self._topology.nodes[id]["node"] = node
+
+    def live(self) -> set[int]:
+        """The nodes that an output depends on, and the inputs."""
+        reached = {output.node for output in self.outputs}
+        stack = list(reached)
+        while stack:
+            for source in self._topology.predecessors(stack.pop()):
+                if source not in reached:
+                    reached.add(source)
+                    stack.append(source)
+        return reached | {node.id for node in self.inputs()}
+
+    def remove_dead(self) -> tuple[Node, ...]:
+        """Remove and return what no output depends on, and the regions left empty by that."""
+        live = self.live()
+        dead = [node for node in self.nodes() if node.id not in live]
+        for node in reversed(dead):
+            self.remove(node.id)
+        self._prune_regions()
+        return tuple(dead)
+
+    def _prune_regions(self) -> None:
+        used: set[int] = set()
+        for node in self.nodes():
+            region: int | None = node.region
+            while region is not None and region not in used:
+                used.add(region)
+                region = self.regions[region].parent
+        self.regions = {
+            id: region for id, region in self.regions.items() if id in used or region.parent is None
+        }
+

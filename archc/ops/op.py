@@ -1,0 +1,365 @@
+"""What the compiler knows of an operator: the base class, and the values its methods speak in.
+
+An operator is a frozen dataclass. Its fields are its hyperparameters in the language, in the order
+of positional arguments; its methods say what it does to types, weights, costs, memory and channels,
+and how it is written in torch. Nothing else in archc knows an operator by name.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+from archc.ops.size import Dim, Size, SizeError, product
+
+Kind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape"]
+"""What a hyperparameter may be. `sizes` is an int, or one int for each spatial axis; `padding` is
+sizes or the word "same"; `shape` is a list of ints."""
+
+Value = int | float | bool | str | tuple[int, ...] | None
+"""What an argument of emitted torch code may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """The shape of one sample: `[channels, *spatial sizes]`; the batch axis is left out.
+
+    A learned tensor is not `batched`: it really has this shape, and broadcasts over the batch.
+    """
+
+    shape: tuple[Dim, ...]
+    batched: bool = True
+
+    @property
+    def channels(self) -> int:
+        channels = self.shape[0]
+        assert isinstance(channels, int)
+        return channels
+
+    @property
+    def spatial(self) -> tuple[Dim, ...]:
+        return self.shape[1:]
+
+    @property
+    def rank(self) -> int:
+        """The number of spatial axes: 0 for a vector, 2 for an image."""
+        return len(self.shape) - 1
+
+    @property
+    def elements(self) -> int | None:
+        """Elements a sample, or None where a size is symbolic."""
+        return product(self.shape)
+
+    def __str__(self) -> str:
+        return f"[{', '.join(map(str, self.shape))}]"
+
+
+class OpError(Exception):
+    """An operator refuses its hyperparameters or operands; the elaborator adds the place.
+
+    `operand` is the position of the operand at fault, `parameter` the name of the hyperparameter.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operand: int | None = None,
+        parameter: str | None = None,
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.operand = operand
+        self.parameter = parameter
+        self.help = help
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One entry of the state_dict: its name below the layer, its shape, whether it is trained.
+
+    The name is empty where the layer is the weight itself, whose key is then the layer's path.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    trained: bool = True
+    dtype: Literal["float", "int64"] = "float"
+
+    @property
+    def elements(self) -> int:
+        total = 1
+        for size in self.shape:
+            total *= size
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A tensor that autograd keeps for an operator's backward pass.
+
+    `what` names an existing tensor (an operand by position, or the output) or a new one, whose
+    shape (batch axis left out) and dtype are then its own. A `mask` is of bool on an accelerator,
+    and of the result's dtype on a CPU.
+    """
+
+    what: Literal["input", "output", "new"]
+    operand: int = 0
+    shape: tuple[Dim, ...] = ()
+    dtype: Literal["float", "float32", "mask", "int64"] = "float"
+    per_sample: bool = True
+
+
+ChannelRule = Literal["mix", "same", "concat", "grouped", "select", "reshape", "source"]
+"""How output channels depend on input channels.
+
+mix: each output channel on all input channels, through its own weights (convolution, linear).
+same: channel c on channel c of every operand, an operand with one channel being read by all.
+concat: operands' channels one after the other. grouped: on the channels of its group. select: a
+fixed choice of input channels, `Op.selection`. reshape: channels and positions are rearranged
+(flatten). source: no input."""
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class TorchArg:
+    """One argument of a torch constructor or function.
+
+    It is written by position while `positional`, else by keyword, and left out where it equals
+    torch's own default.
+    """
+
+    name: str
+    value: Value
+    default: Value | _Required = REQUIRED
+    positional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TorchModule:
+    """How a layer is constructed, `cls(args)`, and what follows its call (`.flatten(1)`).
+
+    A `parameter` is no module: it is constructed as `nn.Parameter(cls(args))` and not called.
+    """
+
+    cls: str
+    args: tuple[TorchArg, ...] = ()
+    suffix: str = ""
+    parameter: bool = False
+
+
+SUM, PRODUCT, CALL = 1, 2, 3
+"""How tightly a written expression binds; an operand that binds less tightly gets parentheses."""
+
+
+@dataclass(frozen=True, slots=True)
+class TorchFunction:
+    """How an operator without weights is written in `forward`.
+
+    In `template`, `{0}`, `{1}` are operands, `{operands}` all of them with commas, `{args}` the
+    arguments that differ from torch's defaults, and `{name}` the value of one argument.
+    `level` is how tightly the result binds, `needs` how tightly each operand must (the last entry
+    holds for all further operands).
+    """
+
+    template: str
+    args: tuple[TorchArg, ...] = ()
+    level: int = CALL
+    needs: tuple[int, ...] = (0,)
+
+
+def parameter(
+    kind: Kind,
+    default: Any = MISSING,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+    optional: bool = False,
+) -> Any:
+    """A hyperparameter of an operator: its kind, its default, its range.
+
+    The range has its ends `low` and `high`, and not its ends `above` and `below`; it holds for each
+    number of a tuple. `choices` are the words that a string may be. With `optional` it may be left
+    out although it has no fixed default: None stands for "derived", as a pool's stride, which is
+    its kernel.
+    """
+    bounds = {"low": low, "high": high, "above": above, "below": below}
+    metadata = {"kind": kind, "choices": choices, "optional": optional, **bounds}
+    return field(default=None if optional else default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Op:
+    """The base of all operators; see the module's docstring.
+
+    `types` are the operands' types throughout. Methods that are given `out` get what `infer` gave.
+    """
+
+    name: ClassVar[str]
+    arity: ClassVar[int | None] = 1
+    """The number of operands; None for one or more."""
+    runtime: ClassVar[tuple[str, ...]] = ()
+    """Names of the functions of `archc.runtime` that the torch text calls."""
+    random: ClassVar[bool] = False
+    """Whether it draws random numbers in training: such operators keep their order."""
+
+    takes_learned: ClassVar[bool] = False
+    """Whether an operand may lack the batch axis: elementwise operators, which broadcast."""
+
+    def infer(self, *types: TensorType) -> TensorType:
+        """The type of the result: the checks that all operators share, then the `rule`.
+
+        Raises OpError, also where a symbolic size leaves its exact form.
+        """
+        self._check_operands(types)
+        try:
+            return self.rule(*types)
+        except SizeError as error:
+            raise OpError(f"`{self.name}`: {error}", help=error.help) from None
+
+    def rule(self, *types: TensorType) -> TensorType:
+        """The operator's own shape rule, on the right number of operands. Raises OpError."""
+        raise NotImplementedError
+
+    def _check_operands(self, types: Sequence[TensorType]) -> None:
+        if self.arity is None and not types:
+            raise OpError(f"`{self.name}` needs at least one tensor")
+        if self.arity is not None and len(types) != self.arity:
+            wanted = f"{self.arity or 'no'} tensor{'' if self.arity == 1 else 's'}"
+            raise OpError(f"`{self.name}` takes {wanted}, not {len(types)}")
+        for i, type_ in enumerate(types):
+            if not (type_.batched or self.takes_learned):
+                raise OpError(
+                    f"`{self.name}` needs a tensor of the batch, but its {operand_word(i, types)} "
+                    f"is the learned tensor {type_}",
+                    operand=i,
+                    help="add it to a tensor, or multiply one by it, first",
+                )
+
+    def weights(self, *types: TensorType) -> tuple[Weight, ...]:
+        """The state_dict entries of a layer of this operator, in torch's order."""
+        return ()
+
+    def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
+        """Multiply-accumulates a sample (convolution and linear only), None if symbolic."""
+        return 0
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """What autograd keeps for the backward pass, weights apart."""
+        return ()
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        """What channel pruning may do through it."""
+        raise NotImplementedError
+
+    def selection(self, *types: TensorType) -> tuple[int | None, ...]:
+        """For the channel rule `select`: what each output channel copies; None for zeros."""
+        raise NotImplementedError
+
+    @property
+    def at_zero(self) -> float | None:
+        """The value of its result where its operands are zero, or None if weights decide."""
+        return 0.0
+
+    @property
+    def view(self) -> bool:
+        """Whether its result lies in the storage of its operand (a contiguous one)."""
+        return False
+
+    def module(self, *types: TensorType) -> TorchModule | None:
+        """Its torch module; None if it has none and so cannot be labelled."""
+        return None
+
+    def function(self, *types: TensorType) -> TorchFunction | None:
+        """Its text in `forward` when it is not a module; None for operators with weights."""
+        return None
+
+    def __str__(self) -> str:
+        """The operator as the language writes it, defaults left out: `conv(64, 3, stride=2)`."""
+        words: list[str] = []
+        for i, hyper in enumerate(fields(self)):
+            value = getattr(self, hyper.name)
+            if hyper.default is not MISSING and value == hyper.default:
+                continue
+            text = word(value)
+            words.append(text if i == len(words) else f"{hyper.name}={text}")
+        return f"{self.name}({', '.join(words)})" if words else self.name
+
+
+def word(value: object) -> str:
+    """A hyperparameter's value as the language writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(word, value))}]"
+    return str(value)
+
+
+def operand_word(i: int, types: Sequence[TensorType]) -> str:
+    """How a message calls an operand: `input` if it is the only one, else `2nd operand`."""
+    if len(types) == 1:
+        return "input"
+    teen = 10 <= (i + 1) % 100 <= 20
+    ending = "th" if teen else {1: "st", 2: "nd", 3: "rd"}.get((i + 1) % 10, "th")
+    return f"{i + 1}{ending} operand"
+
+
+def per_axis(value: int | tuple[int, ...], rank: int, name: str) -> tuple[int, ...]:
+    """A `sizes` hyperparameter as one number for each spatial axis."""
+    if isinstance(value, int):
+        return (value,) * rank
+    if len(value) != rank:
+        raise OpError(
+            f"`{name}` is {word(value)}, but the input has {rank} spatial "
+            f"{'axis' if rank == 1 else 'axes'}",
+            parameter=name,
+            help="give one number for each axis, or one number for all of them",
+        )
+    return value
+
+
+def squeeze(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """The shortest way to write one number for each axis: `3` for `(3, 3)`."""
+    if isinstance(value, int) or len(set(value)) != 1:
+        return value
+    return value[0]
+
+
+def require_spatial(op: str, type_: TensorType) -> None:
+    """Refuse a vector where an image (of 1, 2 or 3 spatial axes) is needed."""
+    if not 1 <= type_.rank <= 3:
+        raise OpError(
+            f"`{op}` needs 1, 2 or 3 spatial axes, but its input is {type_}",
+            operand=0,
+            help="put it before `flatten` or `global_avg_pool`" if type_.rank == 0 else None,
+        )
+
+
+def require_positive(op: str, out: tuple[Dim, ...], source: TensorType) -> None:
+    """Refuse a window that does not fit its input."""
+    for size in out:
+        if isinstance(size, int) and size < 1:
+            raise OpError(f"the window of `{op}` does not fit into its input {source}", operand=0)
+
+
+OpFactory = Callable[..., Op]
+__all__ = [
+    "CALL", "PRODUCT", "REQUIRED", "SUM",
+    "ChannelRule", "Dim", "Kind", "Op", "OpError", "OpFactory", "Saved", "Size", "TensorType",
+    "TorchArg", "TorchFunction", "TorchModule", "Value", "Weight",
+    "operand_word", "parameter", "per_axis", "require_positive", "require_spatial", "squeeze",
+    "word",
+]  # fmt: skip

@@ -1,0 +1,180 @@
+"""The operators of the language, and the check of their hyperparameters.
+
+An operator joins by standing in `_CLASSES`; a hyperparameter is a field of its dataclass.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+
+from archc.diagnostics import did_you_mean
+from archc.ops.activation import Identity, Relu, Sigmoid, StopGradient
+from archc.ops.arithmetic import Add, Mul
+from archc.ops.convolution import Conv, Linear
+from archc.ops.normalization import BatchNorm
+from archc.ops.op import REQUIRED, Kind, Op, OpError, Value, word
+from archc.ops.parameter import Param
+from archc.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
+from archc.ops.regularization import Dropout, DropPath
+from archc.ops.size import Size
+from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
+
+_CLASSES: tuple[type[Op], ...] = (
+    Conv,
+    Linear,
+    BatchNorm,
+    Relu,
+    Sigmoid,
+    Identity,
+    StopGradient,
+    MaxPool,
+    AvgPool,
+    GlobalAvgPool,
+    Concat,
+    Take,
+    Pad,
+    Flatten,
+    Upsample,
+    Add,
+    Mul,
+    Dropout,
+    DropPath,
+    Param,
+)
+
+OPS: dict[str, type[Op]] = {cls.name: cls for cls in _CLASSES}
+"""The operators by their names in the language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A hyperparameter as the language sees it; see `archc.ops.op.parameter`."""
+
+    name: str
+    kind: Kind
+    default: object
+    """REQUIRED if it has to be given; None if it is derived when left out."""
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+def parameters(cls: type[Op]) -> list[Parameter]:
+    """The hyperparameters of an operator, in the order of positional arguments."""
+    return [
+        Parameter(
+            hyper.name,
+            default=REQUIRED if hyper.default is MISSING else hyper.default,
+            **{key: value for key, value in hyper.metadata.items() if key != "optional"},
+        )
+        for hyper in fields(cls)
+    ]
+
+
+def check(cls: type[Op], name: str, value: object) -> Value:
+    """The value of the language as the operator's field holds it: lists become tuples, and whole
+    numbers floats where a float is wanted. Raises OpError."""
+    known = {parameter.name: parameter for parameter in parameters(cls)}
+    if name not in known:
+        raise OpError(
+            f"`{cls.name}` has no parameter `{name}`",
+            parameter=name,
+            help=did_you_mean(name, known) or _list_of(known),
+        )
+    return _CHECKS[known[name].kind](known[name], value)
+
+
+def _list_of(known: dict[str, Parameter]) -> str:
+    return f"it has {', '.join(f'`{name}`' for name in known)}" if known else "it has none"
+
+
+def _refuse(parameter: Parameter, wanted: str, value: object, help: str | None = None) -> OpError:
+    message = f"`{parameter.name}` must be {wanted}, not {_describe(value)}"
+    return OpError(message, parameter=parameter.name, help=help)
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, Size):
+        return f"the symbolic size `{value}`"
+    if isinstance(value, bool | int | float | str | list | tuple):
+        return word(value)
+    return f"a {type(value).__name__.lower()}"
+
+
+def _require_range(parameter: Parameter, value: float) -> None:
+    if parameter.low is not None and value < parameter.low:
+        raise _refuse(parameter, f"at least {parameter.low}", value)
+    if parameter.above is not None and value <= parameter.above:
+        raise _refuse(parameter, f"greater than {parameter.above}", value)
+    if parameter.high is not None and value > parameter.high:
+        raise _refuse(parameter, f"at most {parameter.high}", value)
+    if parameter.below is not None and value >= parameter.below:
+        raise _refuse(parameter, f"less than {parameter.below}", value)
+
+
+def _int(parameter: Parameter, value: object, wanted: str = "a whole number") -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        help = "`/` gives a float: use `//` or `int()`" if isinstance(value, float) else None
+        raise _refuse(parameter, wanted, value, help)
+    _require_range(parameter, value)
+    return value
+
+
+def _float(parameter: Parameter, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _refuse(parameter, "a number", value)
+    _require_range(parameter, value)
+    return float(value)
+
+
+def _bool(parameter: Parameter, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _refuse(parameter, "true or false", value)
+
+
+def _string(parameter: Parameter, value: object) -> str:
+    if isinstance(value, str) and (not parameter.choices or value in parameter.choices):
+        return value
+    wanted = " or ".join(map(word, parameter.choices)) or "a string"
+    near = did_you_mean(value, parameter.choices) if isinstance(value, str) else None
+    raise _refuse(parameter, wanted, value, near)
+
+
+def _shape(parameter: Parameter, value: object) -> tuple[int, ...]:
+    if isinstance(value, list | tuple) and value:
+        return tuple(_int(parameter, item, "a list of whole numbers") for item in value)
+    raise _refuse(parameter, "a list of whole numbers", value)
+
+
+def _sizes(
+    parameter: Parameter, value: object, wanted: str = "a whole number, or one for each axis"
+) -> int | tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        return _int(parameter, value, wanted)
+    if not value:
+        raise _refuse(parameter, wanted, value)
+    return tuple(_int(parameter, item, wanted) for item in value)
+
+
+def _padding(parameter: Parameter, value: object) -> int | tuple[int, ...] | str:
+    if value == "same":
+        return "same"
+    return _sizes(parameter, value, '"same", a whole number, or one for each axis')
+
+
+_CHECKS: dict[Kind, Callable[[Parameter, object], Value]] = {
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "string": _string,
+    "shape": _shape,
+    "sizes": _sizes,
+    "padding": _padding,
+}

@@ -1,0 +1,31 @@
+"""What a pass is: a function from graphs to graphs, as data."""
+
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
+
+from archc.ir.dump import hyper_text
+from archc.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A frozen dataclass whose fields are its options on the command line.
+
+    Given a graph that the verifier accepts, `run` gives another that it accepts, and leaves its
+    argument untouched. It does no input or output and is a function of the graph and the fields;
+    weights that a pass needs arrive in a field. The docstring of a pass states what it promises.
+    """
+
+    name: ClassVar[str]
+
+    def run(self, graph: Graph) -> Graph:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """The pass as `--passes` takes it, with the options that differ from their defaults."""
+        options = [
+            f"{option.name}={hyper_text(getattr(self, option.name))}"
+            for option in fields(self)
+            if option.default is MISSING or getattr(self, option.name) != option.default
+        ]
+        return f"{self.name}{{{','.join(options)}}}" if options else self.name

@@ -1,0 +1,196 @@
+"""Which passes there are, which run by default, in which order, and the running of them.
+
+A pass joins by standing in `PASSES`.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any
+
+from archc.diagnostics import Source, Span, did_you_mean, error
+from archc.ir.graph import Graph
+from archc.ir.verify import VerifyError, verify
+from archc.passes.base import Pass
+from archc.passes.simplify import Simplify
+
+PASSES: tuple[type[Pass], ...] = (Simplify,)
+"""All passes, in the only order in which they may run."""
+
+DEFAULT: tuple[Pass, ...] = (Simplify(),)
+"""What runs unless the user asks for something else; at -O0 nothing does."""
+
+BEFORE = "elaborate"
+"""The name, for `--dump-after`, of the graph that the first pass gets."""
+
+
+def run_pipeline(
+    graph: Graph,
+    passes: Sequence[Pass],
+    *,
+    dump_after: Callable[[str, Graph], None] | None = None,
+    check: bool = True,
+) -> Graph:
+    """The graph after all passes; `dump_after` is shown the graph before and after each of them.
+
+    Raises VerifyError, which names the pass that broke the graph.
+    """
+    if check:
+        verify(graph)
+    if dump_after is not None:
+        dump_after(BEFORE, graph)
+    for step in passes:
+        graph = step.run(graph)
+        if check:
+            _verify_after(step, graph)
+        if dump_after is not None:
+            dump_after(step.name, graph)
+    return graph
+
+
+def _verify_after(step: Pass, graph: Graph) -> None:
+    try:
+        verify(graph)
+    except VerifyError as broken:
+        raise VerifyError(f"the pass `{step}` broke the graph: {broken}") from None
+
+
+# ------------------------------------------------------------------ reading `--passes`
+
+
+def parse_passes(text: str, known: Sequence[type[Pass]] = PASSES) -> tuple[Pass, ...]:
+    """The passes that a text such as `slim{ratio=0.4},simplify` asks for. Raises ArchError."""
+    reader = _Reader(Source("--passes", text))
+    if reader.at_end():
+        return ()
+    read = [_read_pass(reader, known)]
+    while not reader.at_end():
+        reader.expect(",", "a comma between two passes")
+        read.append(_read_pass(reader, known))
+    _check_order(read, known)
+    return tuple(step for step, _ in read)
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    span: Span
+
+
+class _Reader:
+    """The words, numbers, strings and punctuation of a `--passes` text, one after the other."""
+
+    _TOKEN = re.compile(r'\s*("[^"]*"|[A-Za-z_][\w-]*|[-+]?[\w.]+(?:[eE][-+]\d+)?|\S|$)', re.ASCII)
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.tokens = list(self._split())
+        self.position = 0
+
+    def _split(self) -> Iterator[_Token]:
+        for match in self._TOKEN.finditer(self.source.text):
+            yield _Token(match[1], Span(self.source, *match.span(1)))
+            if not match[1]:
+                return
+
+    @property
+    def next(self) -> _Token:
+        return self.tokens[self.position]
+
+    def at_end(self) -> bool:
+        return self.next.text == ""
+
+    def take(self) -> _Token:
+        token = self.next
+        if not self.at_end():
+            self.position += 1
+        return token
+
+    def accept(self, text: str) -> bool:
+        found = self.next.text == text
+        if found:
+            self.position += 1
+        return found
+
+    def expect(self, text: str, what: str) -> None:
+        if not self.accept(text):
+            raise error(
+                "E0701",
+                f"`--passes` needs {what} here",
+                self.next.span,
+                help="passes are written `name` or `name{option=value,...}`, with commas between",
+            )
+
+
+def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span]:
+    word = reader.take()
+    by_name = {cls.name: cls for cls in known}
+    if word.text not in by_name:
+        listed = f"passes are {', '.join(f'`{name}`' for name in by_name)}"
+        help = did_you_mean(word.text, by_name) or listed
+        raise error("E0702", f"there is no pass `{word.text}`", word.span, help=help)
+    cls = by_name[word.text]
+    options: dict[str, object] = {}
+    if reader.accept("{") and not reader.accept("}"):
+        _read_option(reader, cls, options)
+        while not reader.accept("}"):
+            reader.expect(",", "a comma or a closing brace")
+            _read_option(reader, cls, options)
+    for option in fields(cls):
+        if option.default is MISSING and option.name not in options:
+            raise error("E0703", f"`{cls.name}` needs the option `{option.name}`", word.span)
+    return cls(**options), word.span
+
+
+def _read_option(reader: _Reader, cls: type[Pass], options: dict[str, object]) -> None:
+    word = reader.take()
+    by_name = {option.name: option for option in fields(cls)}
+    name = word.text.replace("-", "_")
+    if name not in by_name:
+        listed = f"its options are {', '.join(f'`{name}`' for name in by_name)}"
+        help = did_you_mean(name, by_name) or (listed if by_name else "it has none")
+        raise error("E0703", f"`{cls.name}` has no option `{word.text}`", word.span, help=help)
+    if name in options:
+        raise error("E0703", f"`{cls.name}` gets `{name}` twice", word.span)
+    reader.expect("=", "an equals sign")
+    options[name] = _option_value(by_name[name], reader.take())
+
+
+def _option_value(option: Field[Any], token: _Token) -> object:
+    """The value as the field's type has it."""
+    wanted, read = _KINDS[option.type if isinstance(option.type, str) else option.type.__name__]
+    try:
+        return read(token.text)
+    except (ValueError, KeyError):
+        message = f"`{option.name}` must be {wanted}, not `{token.text}`"
+        raise error("E0704", message, token.span) from None
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not -1e300 < value < 1e300:  # neither nan nor infinite
+        raise ValueError
+    return value
+
+
+_KINDS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "int": ("a whole number", int),
+    "float": ("a number", _float),
+    "bool": ("true or false", {"true": True, "false": False}.__getitem__),
+    "str": ("a word or a quoted string", lambda text: text.strip('"')),
+}
+
+
+def _check_order(read: Sequence[tuple[Pass, Span]], known: Sequence[type[Pass]]) -> None:
+    """Passes run in one order, whatever a user would like: others have no defined meaning."""
+    order = [cls.name for cls in known]
+    for (before, _), (step, span) in zip(read, read[1:], strict=False):
+        if order.index(step.name) <= order.index(before.name):
+            repeated = step.name == before.name
+            raise error(
+                "E0705",
+                f"`{step.name}` runs {'once' if repeated else f'before `{before.name}`'}, "
+                f"not {'twice' if repeated else 'after it'}",
+                span,
+                help=f"the order of passes is {', '.join(order)}",
+            )

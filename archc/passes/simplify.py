@@ -1,0 +1,77 @@
+"""simplify: remove what computes nothing."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from archc.ir.graph import Graph, Node, Path
+from archc.ops.activation import Identity, Relu
+from archc.ops.op import Op, TensorType
+from archc.ops.regularization import Dropout, DropPath
+from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
+from archc.passes.base import Pass
+
+
+@dataclass(frozen=True)
+class Simplify(Pass):
+    """Remove operators whose result is their operand, and nodes that no output depends on.
+
+    Removed are `identity`, `dropout(0)`, `drop_path` at survival 1, `concat` of one tensor, `pad`
+    by nothing, `upsample(1)`, `take` of all channels, `flatten` of a vector, and `relu` of a `relu`
+    in the same region. Outputs, gradients, buffers and state_dict keys stay equal bit for bit.
+
+    Labelled layers stay, for attributes of the emitted module are API. Applications of one module
+    stay alike: of a module that is applied more than once, only what computes nothing whatever its
+    operands is removed. Applied twice it does what it does applied once.
+    """
+
+    name: ClassVar[str] = "simplify"
+
+    def run(self, graph: Graph) -> Graph:
+        result = graph.copy()
+        applications = Counter(region.path for region in graph.regions.values())
+        for node in graph.nodes():  # operands first: a chain goes in one sweep
+            if node.layer.path is None and _computes_nothing(result, node, applications):
+                (operand,) = result.operands(node.id)
+                result.replace_uses(node.id, operand)
+        result.remove_dead()
+        return result
+
+
+def _computes_nothing(graph: Graph, node: Node, applications: Counter[Path]) -> bool:
+    op = node.op
+    types = graph.operand_types(node.id)
+    always = _ALWAYS.get(type(op))
+    if always is not None and always(op, types):
+        return True
+    if isinstance(op, Relu):
+        before = graph.node(graph.operands(node.id)[0])
+        return isinstance(before.op, Relu) and before.region == node.region
+    here = _HERE.get(type(op))
+    path = graph.regions[node.region].path
+    return here is not None and applications[path] == 1 and here(op, types)
+
+
+_Rule = Callable[[Any, tuple[TensorType, ...]], bool]
+
+_ALWAYS: dict[type[Op], _Rule] = {
+    Identity: lambda op, types: True,
+    Dropout: lambda op, types: op.rate == 0,
+    DropPath: lambda op, types: op.survival == 1,
+    Concat: lambda op, types: len(types) == 1,
+    Pad: lambda op, types: not (op.channels or op.before or any(_sizes(op.spatial))),
+    Upsample: lambda op, types: set(_sizes(op.scale)) == {1},
+}
+"""Decided by hyperparameters, so alike in all applications of a module."""
+
+_HERE: dict[type[Op], _Rule] = {
+    Take: lambda op, types: op.count == types[0].channels,
+    Flatten: lambda op, types: types[0].rank == 0,
+}
+"""Decided by the operand's type."""
+
+
+def _sizes(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
+    return sizes if isinstance(sizes, tuple) else (sizes,)
+

@@ -1,0 +1,23 @@
+"""Where the files lie that archc ships beside its code: the grammar and the library of specs.
+
+In an installed package they are inside `archc/`; in a checkout they stand at the top level.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def grammar_file() -> Path:
+    """The grammar of the language, `arch.lark`."""
+    return _locate("grammar/arch.lark")
+
+
+def library_root() -> Path:
+    """The folder of the shipped specs."""
+    return _locate("specs")
+
+
+def _locate(name: str) -> Path:
+    inside = _PACKAGE / name
+    return inside if inside.exists() else _PACKAGE.parent / name

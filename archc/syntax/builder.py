@@ -1,0 +1,356 @@
+"""lark tree -> AST, without recursion, and the checks that need the meaning of a construct.
+
+A rule of the grammar is a node (`_DIRECT`) or a method `_rule`, which gets the span of its text
+and its children, already built. Mistakes go to `errors`; a file that has some is never used.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lark import Token, Tree
+
+from archc.diagnostics import Diagnostic, Label, Source, Span, did_you_mean
+from archc.syntax import ast, checks
+from archc.syntax.doc import doc_comment
+from archc.syntax.literals import Hole, number, pieces
+
+MAX_DEPTH = 200
+KINDS = ("int", "float", "bool", "string", "list")
+VERSION = 1
+
+_STATEMENTS = frozenset(
+    [
+        "bare",
+        "assign",
+        "annotated",
+        "update",
+        "for",
+        "if",
+        "scope",
+        "return",
+        "exit",
+        "assert",
+        "const",
+        "block",
+        "net",
+        "variant",
+    ]
+)
+_HELPERS = frozenset(
+    [
+        "body",
+        "stage",
+        "label",
+        "arguments",
+        "positional",
+        "named",
+        "slice",
+        "comparator",
+        "bare_tuple",
+    ]
+)
+
+_DIRECT: dict[str, Callable[..., ast.Syntax]] = {
+    "assert": ast.Assert,
+    "call": ast.Call,
+    "choice": ast.Choice,
+    "exit": ast.Exit,
+    "for": ast.For,
+    "index": ast.Index,
+    "paren": ast.Paren,
+    "return": ast.Return,
+    "scope": ast.Scope,
+    "stage": ast.Stage,
+}
+"""Rules whose parts are the fields of a node, in order."""
+
+Part = Any
+"""A child, built: a node, a token, a tuple of nodes, or None where an optional one is left out."""
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Builder:
+    """Builds the AST of one source. `hole` parses the expression in a string."""
+
+    def __init__(self, source: Source, hole: Callable[[int, int], Tree[Token] | None]) -> None:
+        self.source = source
+        self.parse_hole = hole
+        self.errors: list[Diagnostic] = []
+        self.documented = "##" in source.text
+
+    # ------------------------------------------------------------ the walk
+
+    def build(self, tree: Tree[Token]) -> Part:
+        """The AST of a tree: it is laid out parents first, then built from the end.
+
+        The result is to be used only if there are no errors.
+        """
+        order: list[Part] = []
+        todo: list[tuple[Part, int]] = [(tree, 0)]
+        deepest: tuple[int, Tree[Token] | None] = (MAX_DEPTH, None)
+        while todo:
+            node, depth = todo.pop()
+            order.append(node)
+            if not isinstance(node, Tree):
+                continue
+            if node.data in _STATEMENTS:
+                depth = 0
+            elif node.data not in _HELPERS:
+                depth += 1
+            if depth > deepest[0]:
+                deepest = (depth, node)
+            todo += [(child, depth) for child in node.children]
+        if deepest[1] is not None:
+            self._error(
+                "E0109", f"expressions nest at most {MAX_DEPTH} deep", self._span(deepest[1])
+            )
+        return self._from_leaves(order)
+
+    def _from_leaves(self, order: list[Part]) -> Part:
+        built: list[Part] = []
+        for node in reversed(order):
+            if not isinstance(node, Tree):
+                built.append(node)
+                continue
+            first = len(built) - len(node.children)
+            parts = built[first:]
+            del built[first:]
+            built.append(self._node(node.data, self._span(node), parts))
+        return built[0]
+
+    def _node(self, rule: str, span: Span, parts: list[Part]) -> Part:
+        direct = _DIRECT.get(rule)
+        return direct(span, *parts) if direct else getattr(self, f"_{rule}")(span, *parts)
+
+    def _span(self, node: Tree[Token] | Token) -> Span:
+        place = node if isinstance(node, Token) else node.meta
+        return Span(
+            self.source, getattr(place, "start_pos", 0) or 0, getattr(place, "end_pos", 0) or 0
+        )
+
+    def _error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
+        self.errors.append(Diagnostic(code, message, (Label(span),), help=help))
+
+    def _sound(self, result: T | Diagnostic, otherwise: U) -> T | U:
+        if not isinstance(result, Diagnostic):
+            return result
+        self.errors.append(result)
+        return otherwise
+
+    def _identifier(self, token: Token) -> ast.Name:
+        return ast.Name(self._span(token), str(token))
+
+    def _doc(self, span: Span) -> str:
+        return doc_comment(self.source, span.start) if self.documented else ""
+
+    # -------------------------------------------------------- declarations
+
+    def _file(self, span: Span, *parts: Part) -> ast.File:
+        version = parts[0] if parts and isinstance(parts[0], int) else None
+        declarations = parts if version is None else parts[1:]
+        return ast.File(Span(self.source, 0, len(self.source.text)), version, declarations)
+
+    def _version(self, span: Span, token: Token) -> int:
+        if token != str(VERSION):
+            message = f"this archc knows version {VERSION} of the language"
+            self._error("E0146", message, self._span(token), f"write `arch {VERSION}`")
+        return VERSION
+
+    def _import(self, span: Span, path: Token) -> ast.Import:
+        return ast.Import(span, self._plain(path))
+
+    def _const(self, span: Span, name: Token, value: ast.Expr) -> ast.Const:
+        return ast.Const(span, self._identifier(name), value)
+
+    def _extern(self, span: Span, name: Token, parameters: Part, inputs: Part, *rest: Part) -> Part:
+        output, target = rest
+        return ast.ExternLayer(
+            span, self._identifier(name), parameters, inputs, output, self._plain(target)
+        )
+
+    def _block(self, span: Span, *parts: Part, is_net: bool = False) -> ast.Block:
+        annotations = _annotations(parts)
+        name, parameters, inputs, body = parts[len(annotations) :]
+        doc = self._doc(span)
+        return ast.Block(
+            span, self._identifier(name), parameters, inputs, body, annotations, doc, is_net
+        )
+
+    def _net(self, span: Span, *parts: Part) -> ast.Block:
+        block = self._block(span, *parts, is_net=True)
+        for given in block.inputs:
+            if given.shape is None:
+                help = f"write `{given.name.name}: [3, 32, 32]`"
+                self._error("E0118", "a net's input needs a shape", given.span, help)
+        return block
+
+    def _variant(self, span: Span, *parts: Part) -> ast.Variant:
+        annotations = _annotations(parts)
+        name, base, arguments = parts[len(annotations) :]
+        name, base = self._identifier(name), self._identifier(base)
+        return ast.Variant(span, name, base, arguments, annotations, self._doc(span))
+
+    def _annotation(self, span: Span, name: Token, arguments: Part) -> ast.Annotation:
+        return ast.Annotation(span, str(name), arguments or ())
+
+    def _parameter(
+        self, span: Span, name: Token, kind: Token | None, default: Part
+    ) -> ast.Parameter:
+        if kind is not None and kind not in KINDS:
+            help = did_you_mean(kind, KINDS) or f"the kinds are {', '.join(KINDS)}"
+            self._error("E0145", f"there is no kind `{kind}`", self._span(kind), help)
+        kind_name = None if kind is None else str(kind)
+        return ast.Parameter(span, self._identifier(name), kind_name, default, self._doc(span))
+
+    def _input(self, span: Span, name: Token, shape: ast.Shape | None) -> ast.Input:
+        return ast.Input(span, self._identifier(name), shape)
+
+    def _shape(self, span: Span, *dims: Part) -> ast.Shape:
+        return ast.Shape(span, dims)
+
+    def _rest(self, span: Span, name: Token) -> ast.Rest:
+        return ast.Rest(span, str(name))
+
+    def _several(self, span: Span, *parts: Part) -> tuple[Part, ...]:
+        return parts
+
+    _parameters = _inputs = _shapes = _body = _slice = _several
+
+    # ---------------------------------------------------------- statements
+
+    def _bare(self, span: Span, value: ast.Expr) -> ast.Assign:
+        help = "bind it to a name, return it, or remove it"
+        if isinstance(value, ast.Compare) and value.rest[0][0] == "==":
+            help = "`==` compares; to bind a name write `=`"
+        self._error("E0141", "the result is not used", value.span, help)
+        return ast.Assign(span, (), value, ())
+
+    def _assign(self, span: Span, target: ast.Expr, value: ast.Expr) -> ast.Statement:
+        return self._statement(checks.assignment(span, target, value), value)
+
+    def _annotated(self, span: Span, *parts: Part) -> ast.Assign:
+        *annotations, names, value = parts
+        return ast.Assign(span, names, value, tuple(annotations))
+
+    def _update(self, span: Span, target: ast.Expr, value: ast.Expr) -> ast.Statement:
+        return self._statement(checks.update(span, target, value), value)
+
+    def _statement(self, built: ast.Statement | Diagnostic, value: ast.Expr) -> ast.Statement:
+        if not isinstance(built, Diagnostic):
+            return built
+        self.errors.append(built)
+        return ast.Assign(value.span, (), value, ())
+
+    def _names(self, span: Span, *names: Token) -> tuple[ast.Name, ...]:
+        return tuple(map(self._identifier, names))
+
+    _loop_names = _names
+
+    def _if(self, span: Span, *parts: Part) -> ast.If:
+        pairs = len(parts) // 2
+        branches = tuple((parts[2 * i], parts[2 * i + 1]) for i in range(pairs))
+        return ast.If(span, branches, parts[-1] if len(parts) % 2 else ())
+
+    # --------------------------------------------------------- expressions
+
+    def _flow(self, span: Span, head: ast.Expr, *stages: Part) -> ast.Pipe:
+        pipe = ast.Pipe(span, head, stages)
+        self._sound(checks.mixed_pipe(pipe), None)
+        return pipe
+
+    def _label(self, span: Span, token: Token) -> ast.Name | ast.String:
+        return self._identifier(token) if token.type == "NAME" else self._string(span, token)
+
+    def _any_of(self, span: Span, *operands: ast.Expr) -> ast.Logical:
+        return ast.Logical(span, "or", operands)
+
+    def _all_of(self, span: Span, *operands: ast.Expr) -> ast.Logical:
+        return ast.Logical(span, "and", operands)
+
+    def _unary(self, span: Span, op: Token, operand: ast.Expr) -> ast.Unary:
+        return ast.Unary(span, str(op), operand)
+
+    def _compare(self, span: Span, *parts: Part) -> ast.Compare:
+        return ast.Compare(span, parts[0], _pairs(parts))
+
+    def _comparator(self, span: Span, *words: Token) -> str:
+        return " ".join(words)
+
+    def _arithmetic(self, span: Span, *parts: Part) -> ast.Arithmetic:
+        return ast.Arithmetic(span, parts[0], _pairs(parts))
+
+    def _arguments(self, span: Span, *arguments: ast.Argument) -> tuple[ast.Argument, ...]:
+        self._sound(checks.positional_after_named(arguments), None)
+        return arguments
+
+    def _positional(self, span: Span, value: ast.Expr) -> ast.Argument:
+        return ast.Argument(span, None, value)
+
+    def _named(self, span: Span, name: Token, value: ast.Expr) -> ast.Argument:
+        return ast.Argument(span, str(name), value)
+
+    def _cut(self, span: Span, value: ast.Expr, bounds: Part) -> ast.Slice:
+        return ast.Slice(span, value, *bounds)
+
+    def _attribute(self, span: Span, value: ast.Expr, name: Token) -> ast.Attribute:
+        return ast.Attribute(span, value, str(name))
+
+    def _name(self, span: Span, token: Token) -> ast.Name:
+        return ast.Name(span, str(token))
+
+    def _number(self, span: Span, token: Token) -> ast.Number:
+        return ast.Number(span, self._sound(number(span), 0))
+
+    def _string(self, span: Span, token: Token) -> ast.String:
+        parts: list[Part] = []
+        for piece in pieces(self.source, span.start, span.end):
+            if isinstance(piece, Diagnostic):
+                self.errors.append(piece)
+            elif isinstance(piece, Hole):
+                tree = self.parse_hole(piece.start, piece.end)
+                parts += [] if tree is None else [self.build(tree)]
+            elif parts and isinstance(parts[-1], str):
+                parts[-1] += piece
+            else:
+                parts.append(piece)
+        return ast.String(span, tuple(parts))
+
+    def _plain(self, token: Token) -> str:
+        """The text of a string that takes no holes: the path of an import or of a module."""
+        span = self._span(token)
+        text = ""
+        for piece in pieces(self.source, span.start, span.end) if token else ():
+            if isinstance(piece, Hole):
+                place = Span(self.source, piece.start - 1, piece.end + 1)
+                self._error("E0164", "this string takes no holes", place)
+            else:
+                text += self._sound(piece, "")
+        return text
+
+    def _bool(self, span: Span, token: Token) -> ast.Bool:
+        return ast.Bool(span, token == "true")
+
+    def _bare_tuple(self, span: Span, *items: ast.Expr) -> ast.Tuple:
+        return ast.Tuple(span, items)
+
+    def _tuple(self, span: Span, inner: ast.Tuple) -> ast.Tuple:
+        return ast.Tuple(span, inner.items)
+
+    def _list(self, span: Span, *items: ast.Expr) -> ast.List:
+        return ast.List(span, items)
+
+    def _comprehension(
+        self, span: Span, value: ast.Expr, names: Part, items: ast.Expr, condition: Part
+    ) -> ast.Comprehension:
+        return ast.Comprehension(span, value, names, items, condition)
+
+
+def _annotations(parts: tuple[Part, ...]) -> tuple[ast.Annotation, ...]:
+    return tuple(part for part in parts if isinstance(part, ast.Annotation))
+
+
+def _pairs(parts: tuple[Part, ...]) -> tuple[tuple[str, ast.Expr], ...]:
+    """The operators of a chain, each with the operand that follows it."""
+    return tuple((str(op), operand) for op, operand in zip(parts[1::2], parts[2::2], strict=True))

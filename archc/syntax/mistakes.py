@@ -1,0 +1,411 @@
+"""What the parser refused -> one diagnostic: the mistakes people make, then "expected, found".
+
+`RULES` are asked in turn; the first that recognises the situation words it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lark import Token
+
+from archc.diagnostics import Diagnostic, Label, Source, Span, did_you_mean
+from archc.syntax.literals import QUOTE_HELP
+from archc.syntax.messages import CLOSING, DECLARATIONS, FOREIGN, OPERATORS, WORDS
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where the parser stood when it met what it could not take.
+
+    `token` is None where no token could be read. `opener` is the first token of the statement,
+    `keyword` its last keyword outside brackets, `open` the brackets and braces that are open.
+    """
+
+    source: Source
+    start: int
+    token: Token | None
+    previous: Token | None
+    opener: Token | None
+    keyword: str
+    annotated: bool
+    open: tuple[Token, ...]
+    accepts: frozenset[str]
+
+    @property
+    def end(self) -> int:
+        if self.token is None:
+            return self.start + 1
+        return self.start + len(self.token.rstrip("\n\t "))
+
+    @property
+    def type(self) -> str:
+        return self.token.type if self.token is not None else ""
+
+    @property
+    def span(self) -> Span:
+        return Span(self.source, self.start, self.end)
+
+    @property
+    def bracket(self) -> Token | None:
+        """The innermost open bracket, if the parser stands inside ( ) or [ ]."""
+        inner = self.open[-1] if self.open else None
+        return inner if inner is not None and inner.type != "LBRACE" else None
+
+    @property
+    def starts_statement(self) -> bool:
+        """Whether a statement or declaration could begin here."""
+        return bool(self.accepts & {"RETURN", "NET"})
+
+    @property
+    def after_previous(self) -> Span:
+        end = self.previous.end_pos if self.previous is not None else 0
+        return Span(self.source, end or 0, (end or 0) + 1)
+
+    @property
+    def first_on_line(self) -> bool:
+        """Whether a line break lies between this token and the one before it."""
+        if self.type in ("_NL", "$END"):
+            return True
+        if self.previous is not None and self.previous.type == "_NL":
+            return True
+        return "\n" in self.source.text[self.after_previous.start : self.start]
+
+
+Rule = Callable[[Situation], Diagnostic | None]
+
+
+def explain(situation: Situation) -> Diagnostic:
+    """The diagnostic for what the parser refused."""
+    for rule in RULES:
+        found = rule(situation)
+        if found is not None:
+            return found
+    return _expected(situation)
+
+
+def _say(code: str, message: str, span: Span, help: str | None = None) -> Diagnostic:
+    return Diagnostic(code, message, (Label(span),), help=help)
+
+
+# ------------------------------------------- text that another language has
+
+_FOREIGN_TEXT: tuple[tuple[str, str, str, str | None], ...] = (
+    (r";", "E0120", "there are no semicolons", "put each statement on a line of its own"),
+    (r"'(?:[^'\\\n]|\\.)*'?", "E0127", "strings stand in double quotes", 'write `"..."`'),
+    (r"0[xXoObB]\w*", "E0125", "numbers are decimal", None),
+    (r"&&", "E0126", "there is no `&&`", "write `and`"),
+    (r"\|\|", "E0126", "there is no `||`", "write `or`"),
+    (r"!(?!=)", "E0126", "there is no `!`", "write `not`"),
+    (r"\|>", "E0132", "there is no `|>`", "write `->`"),
+    (r"[&|^~]", "E0134", "there are no bitwise operators", "`**` is the power"),
+    (r'"[^\n]*', "E0114", "this string is not closed", 'close it with `"` on the same line'),
+)
+_FOREIGN_PATTERN = [(re.compile(row[0]), row[1], row[2], row[3]) for row in _FOREIGN_TEXT]
+
+_NUMBER_START = re.compile(r"[0-9][\w.]*")
+_WORD = re.compile(r"\w+")
+
+
+def _foreign_text(s: Situation) -> Diagnostic | None:
+    if s.type == "STRING":
+        return None
+    for pattern, code, message, help in _FOREIGN_PATTERN:
+        found = pattern.match(s.source.text, s.start)
+        if found:
+            span = Span(s.source, s.start, found.end())
+            return _say(code, message, span, help or _decimal(found[0]))
+    return None
+
+
+def _decimal(text: str) -> str | None:
+    try:
+        return f"write `{int(text, 0)}`" if len(text) <= 12 else None
+    except ValueError:
+        return None
+
+
+def _foreign_word(s: Situation) -> Diagnostic | None:
+    if s.type != "NAME" or s.token not in FOREIGN:
+        return None
+    code, message, help = FOREIGN[str(s.token)]
+    return _say(code, message, s.span, help)
+
+
+def _unreadable(s: Situation) -> Diagnostic | None:
+    if s.token is not None:
+        return None
+    text = s.source.text
+    number = _NUMBER_START.match(text, s.start)
+    if number:
+        return _say("E0154", "this is not a number", Span(s.source, s.start, number.end()))
+    start = s.start
+    if s.previous is not None and s.previous.type == "NAME" and s.previous.end_pos == start:
+        start = s.previous.start_pos or 0
+    word = _WORD.match(text, start)
+    if word and not word[0].isascii():
+        span = Span(s.source, start, word.end())
+        return _say("E0153", "names are of ASCII letters, digits and `_`", span)
+    return _say("E0111", f"the character `{text[s.start]}` means nothing here", s.span)
+
+
+# ------------------------------------------------------- brackets and braces
+
+
+def _closes_nothing(s: Situation) -> Diagnostic | None:
+    if s.type not in CLOSING.values():
+        return None
+    if s.open and CLOSING[s.open[-1].type] == s.type:
+        return None
+    if s.bracket is not None:
+        return _not_closed(s, s.bracket)
+    if s.type == "RBRACE" and s.open:
+        return None
+    return _say("E0113", f"this {WORDS[s.type]} closes nothing", s.span)
+
+
+def _never_closed(s: Situation) -> Diagnostic | None:
+    bracket = s.bracket
+    if bracket is None or s.type in CLOSING.values():
+        return None
+    follows = s.type == "LBRACE" and s.opener is not None and s.opener.type in _HEADERS
+    if CLOSING[bracket.type] not in s.accepts:
+        return None
+    if follows or s.type == "$END":
+        return _not_closed(s, bracket)
+    if not s.first_on_line or not begins_statement(s.source.text, s.start):
+        return None
+    return _not_closed(s, bracket)
+
+
+_HEADERS = {"FOR", "IF", "BLOCK", "NET", "SCOPE"}
+
+_FIRST_WORD = re.compile(
+    r"\s*(?:(?:for|if|scope|return|exit|assert|net|block|const|import|extern)\b|[@}])"
+)
+_ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*(?:\[[^\]\n]*\]|\s*,\s*[A-Za-z_]\w*)*\s*\+?=(?!=).*")
+
+
+def begins_statement(text: str, offset: int) -> bool:
+    """Whether what stands at `offset` looks like a statement, not like a further argument."""
+    if _FIRST_WORD.match(text, offset):
+        return True
+    found = _ASSIGNMENT.match(text, offset)
+    if found is None:
+        return False
+    line = found[0]
+    closers, openers = (sum(map(line.count, both)) for both in (")]", "(["))
+    return closers <= openers and not line.rstrip().endswith(",")
+
+
+def _not_closed(s: Situation, bracket: Token) -> Diagnostic:
+    closing = WORDS[CLOSING[bracket.type]]
+    opened = Span(s.source, bracket.start_pos or 0, bracket.end_pos or 0)
+    where = f"{opened.line}:{opened.column}"
+    place = s.after_previous if s.first_on_line else s.span
+    return Diagnostic(
+        "E0112",
+        f"expected {closing} to close the `{bracket}` at {where}, found {_found(s)}",
+        (Label(place, f"{closing} is missing"), Label(opened, "opened here")),
+        help=f"put {closing} here",
+    )
+
+
+def _declaration_in_body(s: Situation) -> Diagnostic | None:
+    if not s.open or s.bracket is not None:
+        return None
+    unfinished = s.type == "$END" and "RBRACE" in s.accepts
+    if not unfinished and not (s.token in DECLARATIONS and s.first_on_line):
+        return None
+    return _not_closed(s, s.open[-1])
+
+
+# ----------------------------------------------------------- in their context
+
+
+def _colon_before_body(s: Situation) -> Diagnostic | None:
+    bodied = _HEADERS | {"ELSE"}
+    if s.type != "COLON" or s.bracket is not None or s.keyword not in bodied:
+        return None
+    return _say("E0129", "a body stands in braces, not after a colon", s.span, "write `{ ... }`")
+
+
+def _equal_in_condition(s: Situation) -> Diagnostic | None:
+    if s.type != "EQUAL" or s.keyword not in ("IF", "ASSERT") or not s.accepts & {"COMPARE"}:
+        return None
+    return _say("E0130", "`=` binds a name; it does not compare", s.span, "write `==`")
+
+
+def _dict(s: Situation) -> Diagnostic | None:
+    if s.type != "LBRACE" or "NUMBER" not in s.accepts or "RETURN" in s.accepts:
+        return None
+    if s.previous is not None and s.previous.type in ("IF", "IN"):
+        return None
+    help = "write a list, or parameters with names"
+    return _say("E0121", "there are no dicts", s.span, help)
+
+
+def _missing_inputs(s: Situation) -> Diagnostic | None:
+    if s.keyword not in ("NET", "BLOCK") or s.previous is None:
+        return None
+    before = s.previous.type
+    named = {"EQUAL", "LPAR"} if s.keyword == "NET" else {"LPAR"}
+    left_out = s.accepts == {"RPAR": {"LPAR"}, "NAME": named}.get(before)
+    empty = s.type == "RPAR" and s.accepts == {"NAME"}
+    only_inputs = s.type == "LSQB" and before == "COLON" and s.accepts == {"NAME"}
+    if not (left_out or empty or only_inputs):
+        return None
+    what = s.keyword.lower()
+    span = s.span if only_inputs else s.after_previous
+    return _say("E0117", f"the {what}'s inputs are missing", span, _INPUTS[s.keyword])
+
+
+_INPUTS = {
+    "NET": "after the hyperparameters come the tensors: `net Name()(image: [3, 32, 32])`",
+    "BLOCK": "after the hyperparameters come the tensors: `block Name(width)(x)`",
+}
+
+
+def _missing_value(s: Situation) -> Diagnostic | None:
+    before = s.previous.type if s.previous is not None else ""
+    ended = s.first_on_line or s.type == "RBRACE"
+    if s.previous is None or before not in ("RETURN", "EXIT") or not ended:
+        return None
+    help = f"write `{s.previous} x`, on one line"
+    span = Span(s.source, s.previous.start_pos or 0, s.previous.end_pos or 0)
+    return _say("E0116", f"`{s.previous}` needs a value", span, help)
+
+
+def _quote_in_hole(s: Situation) -> Diagnostic | None:
+    """`"{xs["a"]}"`: the quote in the hole has ended the string."""
+    before = s.previous
+    if before is None or before.type != "STRING" or before.end_pos != s.start:
+        return None
+    if before.count("{") <= before.count("}"):
+        return None
+    span = Span(s.source, s.start - 1, s.start)
+    return _say("E0161", "a hole cannot hold a quote or an escape", span, QUOTE_HELP)
+
+
+def _second_statement(s: Situation) -> Diagnostic | None:
+    ended = s.accepts & {"_NL", "RBRACE"}
+    starts = s.type in {"NAME", "AT", *_HEADERS, "RETURN", "EXIT", "ASSERT", "IMPORT", "CONST"}
+    if not ended or not starts or s.bracket is not None or not _reads_as_statement(s):
+        return None
+    help = "put each statement on a line of its own"
+    return _say("E0115", "a second statement on this line", s.span, help)
+
+
+_STATEMENT = re.compile(r"@\w|[A-Za-z_]\w*(?:\[[^\]\n]*\])?\s*(?:\+?=(?!=)|,)")
+
+
+def _reads_as_statement(s: Situation) -> bool:
+    return s.type not in ("NAME", "AT") or _STATEMENT.match(s.source.text, s.start) is not None
+
+
+def _annotation_place(s: Situation) -> Diagnostic | None:
+    if not s.annotated or s.opener is not None or "AT" not in s.accepts or s.token is None:
+        return None
+    message = "an annotation stands before a net, a block or an assignment"
+    what = WORDS["$END"] if s.type == "$END" else f"`{s.token}`"
+    return _say("E0119", f"{message}, not before {what}", s.span)
+
+
+def _operator_of_update(s: Situation) -> Diagnostic | None:
+    """`a *= b`, of which the lexer has already taken the `*`."""
+    before = s.previous
+    if s.type != "EQUAL" or before is None or before.end_pos != s.start:
+        return None
+    if before.type not in ("STAR", "MUL_DIV", "PLUS_MINUS", "POWER"):
+        return None
+    span = Span(s.source, before.start_pos or 0, s.end)
+    name = s.opener if s.opener is not None and s.opener.type == "NAME" else "a"
+    help = f"write `{name} = {name} {before} ...`"
+    return _say("E0110", "of the updates there is only `+=`", span, help)
+
+
+RULES: tuple[Rule, ...] = (
+    _foreign_word,
+    _operator_of_update,
+    _quote_in_hole,
+    _foreign_text,
+    _unreadable,
+    _missing_value,
+    _closes_nothing,
+    _declaration_in_body,
+    _never_closed,
+    _colon_before_body,
+    _equal_in_condition,
+    _dict,
+    _missing_inputs,
+    _annotation_place,
+    _second_statement,
+)
+
+
+# ------------------------------------------------------------ in general
+
+
+def _expected(s: Situation) -> Diagnostic:
+    place = s.after_previous if s.first_on_line and not s.starts_statement else s.span
+    return _say("E0110", f"expected {_wanted(s)}, found {_found(s)}", place, _help(s))
+
+
+def _help(s: Situation) -> str | None:
+    if s.type == "ELSE" and s.accepts & {"_NL", "RBRACE", "FOR"}:
+        return "an `else` follows the `}` of an `if`"
+    if "IMPORT" in s.accepts and s.type == "NAME":
+        return did_you_mean(s.span.text, [*DECLARATIONS, "extern layer"])
+    if s.type == "COLON" and "_NL" in s.accepts:
+        return "a label stands after `->` or `exit`: `x -> name: layer`"
+    return None
+
+
+def _found(s: Situation) -> str:
+    if s.type == "$END" and s.start == len(s.source.text):
+        return WORDS["$END"]
+    if s.token is None or s.type == "$END":  # $END before the end of the text: a hole's `}`
+        return f"`{s.source.text[s.start]}`"
+    if s.first_on_line and not s.starts_statement:
+        return WORDS["_NL"]
+    return WORDS["STRING"] if s.type == "STRING" else f"`{s.span.text}`"
+
+
+def _wanted(s: Situation) -> str:
+    """What could stand here, in a few words: a class of things, never the list of terminals."""
+    accepts = s.accepts
+    if "RETURN" in accepts:
+        return "a statement"
+    if "NET" in accepts or "IMPORT" in accepts:
+        return "`net` or `block`" if s.annotated else "a declaration: `net`, `block`, `const` ..."
+    if "NUMBER" in accepts:
+        return _wanted_expression(s)
+    if s.bracket is not None and CLOSING[s.bracket.type] in accepts:
+        closing = WORDS[CLOSING[s.bracket.type]]
+        return f"`,` or {closing}" if "COMMA" in accepts else closing
+    ends = bool(accepts & {"_NL", "RBRACE", "$END"})
+    for single in ("LBRACE", "FROM", "ELSE"):
+        if single in accepts and not ends:
+            return WORDS[single]
+    if "IN" in accepts and "AND" not in accepts:
+        return WORDS["IN"]
+    if "COMMA" in accepts and s.keyword == "ASSERT" and not ends:
+        return "`,` and a message in quotes"
+    if ends:
+        return "the end of the statement" if s.open else "the end of the line"
+    words = [WORDS[name] for name in WORDS if name in accepts - OPERATORS]
+    words = words or [WORDS[name] for name in WORDS if name in accepts]
+    return " or ".join(words[:3])
+
+
+def _wanted_expression(s: Situation) -> str:
+    before = s.previous.type if s.previous is not None else ""
+    if before == "ARROW":
+        return "a layer after `->`"
+    if before in ("IF", "ASSERT"):
+        return f"a condition after `{s.previous}`"
+    if before == "PLUS_MINUS" or before in OPERATORS - {"LPAR", "LSQB"}:
+        return f"an expression after `{s.previous}`"
+    if before in ("EQUAL", "PLUS_EQUAL", "RETURN", "EXIT"):
+        return f"a value after `{s.previous}`"
+    return "an expression"

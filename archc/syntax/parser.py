@@ -1,0 +1,399 @@
+"""Source -> AST: feeds lark's LALR parser token by token, and recovers from every mistake.
+
+After a mistake the statement is replaced by a stand-in that parses, and reading goes on at the
+next statement, so that all independent mistakes of a file are reported in one run.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from lark import Token, Tree, UnexpectedCharacters
+from lark.exceptions import UnexpectedToken
+from lark.utils import TextSlice
+
+from archc.diagnostics import MAX_SHOWN, ArchError, Diagnostic, Label, Source, Span
+from archc.syntax import ast, table
+from archc.syntax.builder import Builder
+from archc.syntax.messages import CLOSING, DECLARATIONS, FOREIGN, KEYWORDS, OPENERS, RESERVED
+from archc.syntax.mistakes import Situation, begins_statement, explain
+
+MAX_TOKENS = 100_000
+MAX_NESTING = 64
+MAX_NAME = 64
+
+
+def parse(source: Source) -> ast.File:
+    """The syntax tree of a file.
+
+    Raises:
+        ArchError: every independent mistake of the file (at most 20), in their order.
+    """
+    reader = Reader(source)
+    file: ast.File = _build(reader, reader.file())
+    return file
+
+
+def parse_expression(source: Source) -> ast.Expr:
+    """The syntax tree of a text that is one expression, as of an option of the command line.
+
+    Raises:
+        ArchError: the first mistake.
+    """
+    reader = Reader(source)
+    expr: ast.Expr = _build(reader, reader.hole(0, len(source.text)))
+    return expr
+
+
+def _build(reader: "Reader", tree: Tree[Token] | None) -> Any:
+    built = None
+    if tree is not None:
+        builder = Builder(reader.source, reader.hole)
+        built = builder.build(tree)
+        reader.errors += builder.errors
+    if reader.errors:
+        reader.errors.sort(key=lambda diagnostic: diagnostic.labels[0].span.start)
+        raise ArchError(tuple(reader.errors[:MAX_SHOWN]))
+    return built
+
+
+_WORD = re.compile(r"\w+")
+_PIECE = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\[^\n])*"?|[(){}\[\]\n]')
+_LINE_END = re.compile(r"\n(?!\s*(?:->|[{}#]|else\b|\Z))")
+_DECLARATION = re.compile(
+    r"(?:net|block)\s+\w+\s*[(={]|const\s+\w+\s*=|import\s*\"|extern\s+layer\b"
+)
+_NEXT_DECLARATION = re.compile(r"\n\s*(?:(?:net|block|const|import|extern)\b|@)")
+
+_STRUCTURE = KEYWORDS - set("IN AND OR NOT TRUE FALSE LAYER FROM".split())
+_CLOSERS = frozenset(CLOSING.values())
+_STAND_INS = {
+    # (inside a body, before its own body) -> tokens that parse
+    (True, False): "NAME EQUAL NAME",
+    (True, True): "IF NAME",
+    (False, False): "NET NAME EQUAL NAME LPAR RPAR",
+    (False, True): "BLOCK NAME LPAR RPAR LPAR NAME RPAR",
+}
+
+
+@dataclass
+class _Mark:
+    """The parser before a statement, to return to when the statement turns out to be broken."""
+
+    states: list[Any]
+    values: list[Any]
+    opener: Token | None = None
+    keyword: str = ""
+    annotated: bool = False
+
+
+@dataclass
+class _RefusedError(Exception):
+    """The text at `start` cannot be taken; `token` is what the lexer made of it, if anything."""
+
+    start: int
+    token: Token | None
+
+
+@dataclass
+class _GiveUpError(Exception):
+    """A limit is exceeded, or there are enough errors."""
+
+
+@dataclass
+class Reader:
+    """Reads the trees of one source, and collects what is wrong with it."""
+
+    source: Source
+    errors: list[Diagnostic] = field(default_factory=list)
+    tokens: int = 0
+
+    def file(self) -> Tree[Token] | None:
+        """The tree of the whole file; None if a limit made the reader give up."""
+        return self._read("file", 0, len(self.source.text), recover=True)
+
+    def hole(self, start: int, end: int) -> Tree[Token] | None:
+        """The tree of an expression in a string; None, with an error noted, if it has none."""
+        return self._read("expr", start, end, recover=False)
+
+    def _read(self, rule: str, start: int, end: int, *, recover: bool) -> Tree[Token] | None:
+        try:
+            return _Stretch(self, rule, start, end, recover).read()
+        except _GiveUpError:
+            return None
+
+
+class _Stretch:
+    """One run of the parser over the text from `start` to `end`."""
+
+    def __init__(self, reader: Reader, rule: str, start: int, end: int, recover: bool) -> None:
+        self.reader = reader
+        self.source = reader.source
+        self.end = end
+        self.recover = recover
+        text = TextSlice(self.source.text, start, end)
+        self.parser: Any = table.load().parse_interactive(text, start=rule)
+        self.open: list[Token] = []
+        self.previous: Token | None = None
+        self.marks = [self._mark()]
+        self.resumed = False
+
+    def read(self) -> Tree[Token]:
+        while True:
+            try:
+                self._feed_all()
+                return self._finish()
+            except _RefusedError as broken:
+                self._note(broken)
+                if not self.recover:
+                    raise _GiveUpError from None
+                self._resume(broken)
+
+    # ------------------------------------------------------------- reading
+
+    def _feed_all(self) -> None:
+        thread, state = self.parser.lexer_thread, self.parser.parser_state
+        try:
+            for token in thread.lex(state):
+                self._feed(token)
+        except UnexpectedCharacters as problem:
+            raise _RefusedError(problem.pos_in_stream or 0, None) from None
+        except UnexpectedToken as problem:
+            raise _RefusedError(_start(problem.token), problem.token) from None
+
+    def _feed(self, token: Token) -> None:
+        kind = token.type
+        if kind == "_NL" and self.open and self.open[-1].type != "LBRACE":
+            return
+        self._count(token)
+        if kind == "NAME":
+            token = self._name(token)
+            kind = token.type
+        elif kind in KEYWORDS:
+            self._keyword(token)
+        if self.previous is not None and self.previous.type in ("RETURN", "EXIT"):
+            self._forbid_line_break(self.previous, token)
+        self._push(token)
+        self._follow(kind, token)
+        self.previous = token
+        self.resumed = False
+
+    def _count(self, token: Token) -> None:
+        self.reader.tokens += 1
+        if self.reader.tokens > MAX_TOKENS:
+            self._stop("E0107", f"a spec has at most {MAX_TOKENS} tokens", token)
+
+    def _name(self, token: Token) -> Token:
+        if token in RESERVED:
+            return Token(token.upper(), str(token), token.start_pos, end_pos=token.end_pos)
+        if token in FOREIGN:
+            raise _RefusedError(_start(token), token)
+        if self._declares(token):
+            raise _RefusedError(_start(token), token)
+        if len(token) > MAX_NAME:
+            self._error("E0152", f"a name has at most {MAX_NAME} characters", token)
+        return token
+
+    def _declares(self, token: Token) -> bool:
+        """Whether a word at the start of a body's line opens a declaration: a `}` is missing."""
+        if not self.open or token not in DECLARATIONS:
+            return False
+        line = self.source.text.rfind("\n", 0, _start(token)) + 1
+        if self.source.text[line : token.start_pos].strip():
+            return False
+        return _DECLARATION.match(self.source.text, _start(token)) is not None
+
+    def _keyword(self, token: Token) -> None:
+        word = _whole_word(token, self.source.text)
+        if len(word) > len(token):
+            raise _RefusedError(_start(token), word)
+
+    def _forbid_line_break(self, before: Token, token: Token) -> None:
+        """`return` takes its value from its own line; the next line is another statement."""
+        if "\n" in self.source.text[before.end_pos : token.start_pos]:
+            raise _RefusedError(_start(token), token)
+
+    def _push(self, token: Token) -> None:
+        state = self.parser.parser_state
+        states, values = state.state_stack[:], state.value_stack[:]
+        try:
+            self.parser.feed_token(token)
+        except UnexpectedToken:
+            # The wrong token may have reduced what was read; go back, so that what is expected
+            # is found from where the author stands.
+            state.state_stack, state.value_stack = states, values
+            raise
+
+    def _follow(self, kind: str, token: Token) -> None:
+        """Keep the books: open brackets, the mark of each statement, its keyword."""
+        if kind in CLOSING:
+            self._open(kind, token)
+        elif kind in _CLOSERS:
+            self._close(kind)
+        elif not self.open or self.open[-1].type == "LBRACE":
+            self._outside_brackets(kind, token, self.marks[-1])
+
+    def _outside_brackets(self, kind: str, token: Token, mark: _Mark) -> None:
+        if kind == "_NL":
+            self.marks[-1] = self._mark(mark.annotated and mark.opener is None)
+        elif kind == "AT" and mark.opener is None:
+            mark.annotated = True
+        elif kind in _STRUCTURE:
+            mark.keyword = kind
+            mark.opener = mark.opener or token
+        elif mark.opener is None and (kind == "EQUAL" or not mark.annotated):
+            mark.opener = token
+
+    def _close(self, kind: str) -> None:
+        self.open.pop()
+        if kind == "RBRACE":
+            self.marks.pop()
+            self.marks[-1].keyword = ""
+
+    def _open(self, kind: str, token: Token) -> None:
+        brace = kind == "LBRACE"
+        self.open.append(token)
+        if sum((other.type == "LBRACE") == brace for other in self.open) > MAX_NESTING:
+            what = "bodies" if brace else "brackets"
+            self._stop("E0108", f"{what} nest at most {MAX_NESTING} deep", token)
+        if brace:
+            self.marks.append(self._mark())
+
+    def _mark(self, annotated: bool = False) -> _Mark:
+        state = self.parser.parser_state
+        return _Mark(state.state_stack[:], state.value_stack[:], annotated=annotated)
+
+    def _finish(self) -> Tree[Token]:
+        end = Token("$END", "", self.end, end_pos=self.end)
+        try:
+            self._push(end)
+        except UnexpectedToken:
+            raise _RefusedError(self.end, end) from None
+        tree: Tree[Token] = self.parser.parser_state.value_stack[-1]
+        return tree
+
+    # ------------------------------------------------------------- mistakes
+
+    def _note(self, broken: _RefusedError) -> None:
+        """Say what is wrong, unless it is the echo of the mistake just recovered from."""
+        if self.resumed:
+            return
+        mark = self.marks[-1]
+        situation = Situation(
+            self.source,
+            broken.start,
+            broken.token,
+            self.previous,
+            mark.opener,
+            mark.keyword,
+            mark.annotated,
+            tuple(self.open),
+            frozenset(self.parser.accepts()),
+        )
+        self.reader.errors.append(explain(situation))
+        if len(self.reader.errors) >= MAX_SHOWN:
+            raise _GiveUpError
+
+    def _error(self, code: str, message: str, token: Token) -> None:
+        span = Span(self.source, _start(token), token.end_pos or 0)
+        self.reader.errors.append(Diagnostic(code, message, (Label(span),)))
+
+    def _stop(self, code: str, message: str, token: Token) -> None:
+        self._error(code, message, token)
+        raise _GiveUpError
+
+    # ------------------------------------------------------------- recovery
+
+    def _resume(self, broken: _RefusedError) -> None:
+        """Put a stand-in where the broken statement is, and go on behind it."""
+        mark = self.marks[-1]
+        opener = mark.opener or broken.token
+        header = opener is not None and opener in OPENERS and not (mark.annotated and self.open)
+        offset, brackets = self._restart(broken)
+        while self.open and self.open[-1].type != "LBRACE":
+            self.open.pop()
+        declares = broken.token is not None and self._declares(broken.token)
+        if declares:
+            offset = self.source.text.rfind("\n", 0, broken.start)
+        else:
+            offset = self._skip(offset, brackets, header)
+        self._return_to(mark)
+        heading = self.source.text.startswith("{", offset) and offset < self.end
+        inside = len(self.marks) > 1
+        self._stand_in(_STAND_INS[inside, heading], offset)
+        if declares or offset == self.end:
+            self._close_bodies(offset)
+        self.parser.lexer_thread.state.line_ctr.char_pos = offset
+        self.previous = None
+        self.resumed = True
+
+    def _restart(self, broken: _RefusedError) -> tuple[int, int]:
+        """Where to look for the end of the broken statement, and how many brackets are open."""
+        before = self.previous.end_pos if self.previous is not None else 0
+        line = self.source.text.rfind("\n", before, broken.start)
+        brackets = sum(token.type != "LBRACE" for token in self.open)
+        lone = self.previous is not None and self.previous.type in ("RETURN", "EXIT")
+        if line >= 0 and (lone or begins_statement(self.source.text, broken.start)):
+            return line, 0
+        return broken.start, brackets
+
+    def _skip(self, offset: int, brackets: int, header: bool) -> int:
+        """The end of the broken statement: a line break, `}`, the end, or a header's `{`."""
+        text, braces = self.source.text, 0
+        inside = len(self.marks) > 1
+        if not inside and text.startswith("}", offset):
+            offset += 1
+        for piece in _PIECE.finditer(text, offset, self.end):
+            char = piece[0]
+            if char == "{":
+                if header and braces == 0:
+                    return piece.start()
+                braces, brackets = braces + 1, 0
+            elif char == "}":
+                if braces == 0 and inside:
+                    return piece.start()
+                braces, brackets = max(0, braces - 1), 0
+            elif char in "([":
+                brackets += 1
+            elif char in ")]":
+                brackets -= 1
+            elif char == "\n" and braces == 0 and self._ends(piece.start(), brackets, inside):
+                return piece.start()
+        return self.end
+
+    def _ends(self, offset: int, brackets: int, inside: bool) -> bool:
+        """Whether the line break at `offset` ends the broken statement."""
+        text = self.source.text
+        if not inside:
+            return _NEXT_DECLARATION.match(text, offset) is not None
+        if brackets > 0:
+            return begins_statement(text, offset)
+        return _LINE_END.match(text, offset) is not None
+
+    def _return_to(self, mark: _Mark) -> None:
+        state = self.parser.parser_state
+        state.state_stack, state.value_stack = mark.states[:], mark.values[:]
+        mark.opener, mark.keyword = None, ""
+
+    def _stand_in(self, kinds: str, offset: int) -> None:
+        """Feed tokens that form a whole statement, or the header of one, in the text's place."""
+        for kind in kinds.split():
+            self.parser.feed_token(Token(kind, "", offset, end_pos=offset))
+
+    def _close_bodies(self, offset: int) -> None:
+        """Close all bodies that are open, after a stand-in in the innermost."""
+        while self.open:
+            self.open.pop()
+            self.marks.pop()
+            self._stand_in("RBRACE", offset)
+
+
+def _start(token: Token) -> int:
+    return token.start_pos or 0
+
+
+def _whole_word(token: Token, text: str) -> Token:
+    """The word that begins with a keyword: `forj`, where the lexer looked for `for` only."""
+    found = _WORD.match(text, _start(token))
+    assert found is not None
+    return Token("NAME", found[0], found.start(), end_pos=found.end())
