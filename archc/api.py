@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def load(
-    path_or_name: str | Path, /, net: str | None = None, **params: int | float | bool | str | list[Any]
+    path_or_name: str | Path,
+    /,
+    net: str | None = None,
+    **params: int | float | bool | str | list[Any],
 ) -> "Model":
     """Compile a net of a spec: a path, or the name of a shipped spec.
 

@@ -114,7 +114,11 @@ class ArchError(Exception):
 
 
 def error(
-    code: str, message: str, *labels: Label | Span, help: str | None = None, notes: Iterable[str] = ()
+    code: str,
+    message: str,
+    *labels: Label | Span,
+    help: str | None = None,
+    notes: Iterable[str] = (),
 ) -> ArchError:
     """An `ArchError` of one diagnostic."""
     places = tuple(Label(label) if isinstance(label, Span) else label for label in labels)

@@ -1,5 +1,6 @@
 """From a form to its class: constructor, attributes in order of making, `forward`."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,6 +10,7 @@ from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Attribute, Body, Chain, Function, Item, Loop
 from archc.codegen.modules import Module, Modules
 from archc.codegen.text import (
+    WIDTH,
     Bracketed,
     Code,
     Symbol,
@@ -78,24 +80,26 @@ class ClassWriter:
         )
 
     def where(self) -> str:
+        """Its place in the spec; and, where nothing else says what it does, its shapes."""
         span = self.module.region.definition
-        return f"{comment(span.source.name)}:{span.line}"
+        place = f"{comment(span.source.name)}:{span.line}"
+        shapes = "" if self.module.region.doc else self._shapes()
+        line = f"class {self.names[self.form.id]}(nn.Module):  # {place}, {shapes}"
+        return f"{place}, {shapes}" if shapes and len(line) <= WIDTH else place
 
     # ---------------------------------------------------------------- doc
 
     def doc(self) -> Iterator[str]:
-        """The spec's `##` text, or else the shapes, where every instance has the same."""
-        text = self.module.region.doc or self._shapes()
-        yield from docstring(text.split("\n"), 4)
+        """The spec's `##` text."""
+        yield from docstring(self.module.region.doc.split("\n"), 4)
 
     def _shapes(self) -> str:
+        """`[N, 3, 32, 32] -> [N, 342, 8, 8]`, if every instance has these."""
         application = self.module.first
         graph = self.modules.graph
         given = ", ".join(self._shape(graph.node(id).type) for id in application.inputs)
         back = ", ".join(self._shape(graph.node(id).type) for id in application.outputs)
-        if not self._one_shape():
-            return ""
-        return f"{given} -> {back}."
+        return f"{given} -> {back}" if self._one_shape() else ""
 
     def _one_shape(self) -> bool:
         graph = self.modules.graph
@@ -482,13 +486,17 @@ def _bounds(start: int, count: str) -> str:
 
 
 def docstring(text: Sequence[str], indent: int) -> Iterator[str]:
-    """A docstring of one or more lines; nothing for no text."""
-    shown = [comment(line).rstrip() for line in text]
+    """A docstring of one or more lines, wrapped; nothing for no text."""
+    pad = " " * indent
+    shown = [
+        part
+        for line in text
+        for part in textwrap.wrap(comment(line), WIDTH - indent - 6, break_on_hyphens=False) or [""]
+    ]
     while shown and not shown[-1]:
         shown.pop()
     if not shown:
         return
-    pad = " " * indent
     if shown[-1].endswith('"'):
         shown[-1] += "."
     if len(shown) == 1:

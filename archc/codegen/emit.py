@@ -20,7 +20,7 @@ from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 
 RUNTIME_HEADING = "# --- archc runtime"
-_CHECKSUM = re.compile(r"^# archc checksum: ([0-9a-f]{16})$", re.MULTILINE)
+_CHECKSUM = re.compile(r"(?<=, checksum )[0-9a-f]{16}(?=\.$)", re.MULTILINE)
 _BLANK = "0" * 16
 
 
@@ -62,12 +62,12 @@ def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
 def is_untouched(text: str) -> bool:
     """Whether an emitted file is as it was written: its checksum holds."""
     match = _CHECKSUM.search(text)
-    return match is not None and match[1] == _checksum(text)
+    return match is not None and match[0] == _checksum(text)
 
 
 def _checksum(text: str) -> str:
-    """Of the text with its checksum line blanked."""
-    blank = _CHECKSUM.sub(f"# archc checksum: {_BLANK}", text, count=1)
+    """Of the text with its checksum blanked."""
+    blank = _CHECKSUM.sub(_BLANK, text, count=1)
     return hashlib.sha256(blank.encode()).hexdigest()[:16]
 
 
@@ -82,8 +82,7 @@ def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
     source = files("archc.codegen").joinpath("templates/model.py.jinja").read_text("utf-8")
     runtime = _runtime(graph)
     text = environment.from_string(source).render(
-        checksum=_BLANK,
-        title=f"{comment(graph.name)}, compiled by archc {header.version} from {comment(header.spec)}.",
+        title=f"{comment(graph.name)}, compiled by archc {header.version}, checksum {_BLANK}.",
         about=_about(graph, header),
         imports=_imports(classes, runtime),
         classes=classes,
@@ -93,13 +92,14 @@ def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
 
 
 def _about(graph: Graph, header: Header) -> list[str]:
+    """The command, the net's parameters and the passes."""
     parameters = [f"{name}={hyper_text(value)}" for name, value in graph.info.parameters]
-    passes = ", ".join(header.passes) or "none"
+    passes = f"passes {', '.join(header.passes)}" if header.passes else "no passes"
     return [
-        f"    {comment(header.command)}",
+        f"    {comment(header.command)}  # {passes}",
         "",
-        *_wrapped("Parameters: " + (", ".join(parameters) or "none") + "."),
-        f"Passes: {passes}. Edit a copy freely: the file needs torch and nothing else.",
+        *_wrapped("With " + (", ".join(parameters) or "no parameters") + "."),
+        "Edit a copy freely: the file needs torch and nothing else.",
     ]
 
 

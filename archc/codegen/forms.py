@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from archc.codegen.items import Attribute, Body, BodyBuilder, Chain, Function, Item, Loop, is_chain
 from archc.codegen.modules import Module, Modules
-from archc.codegen.text import Symbol, Value, is_name
+from archc.codegen.text import Symbol, Value, is_name, sequence
 from archc.ir.graph import Hyper, Path
 from archc.ops.op import TorchModule
 
@@ -46,7 +46,8 @@ class Parameter:
     def annotation(self) -> str:
         value = self.values[0]
         if self.many:
-            return "Sequence[int]" if isinstance(value, tuple) else "int"
+            texts = [sequence(each) for each in self.values if isinstance(each, tuple)]
+            return "range" if all(text.startswith("range(") for text in texts) else "Sequence[int]"
         if isinstance(value, tuple):
             return f"tuple[{', '.join(['int'] * len(value))}]"
         if isinstance(value, bool | float | str):
@@ -295,9 +296,7 @@ class _Parameters:
         self, form: Form, hyper: dict[str, tuple[Value, ...]], slots: list[Slot], *, root: bool
     ) -> None:
         self.form = form
-        self.hyper = {
-            name: values for name, values in hyper.items() if len(set(map(_typed, values))) > 1
-        }
+        self.hyper = hyper
         self.slots = slots
         self.root = root
 
@@ -340,14 +339,17 @@ class _Parameters:
     def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
         """A multiple or an exact fraction of a base, in every instance."""
         for name, values in bases.items():
+            if len(set(values)) == 1:
+                continue
             text = None if slot.many else _ratio(name, values, slot.values)
             if text is not None and is_name(name):
                 return Written(text, name)
         return None
 
     def _name(self, slot: Slot) -> str:
+        plain = tuple(value.base if isinstance(value, Symbol) else value for value in slot.values)
         for name, values in self.hyper.items():
-            if values == slot.values and is_name(name) and not self._taken(name):
+            if values == plain and is_name(name) and not self._taken(name):
                 return name
         role = _ROLES.get(slot.role, slot.role)
         if not self._taken(role):

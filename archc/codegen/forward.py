@@ -60,14 +60,15 @@ class ForwardWriter:
     names: dict[int, str] = field(default_factory=dict)
     pending: list[_Pending] = field(default_factory=list)
     left: dict[int, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
 
     def run(self, start: int, stop: int, live: Sequence[int], known: dict[int, str]) -> list[str]:
         """Statements of the items `start` to `stop`, and the `return` of the values `live`.
 
         `known` are the names of the values that exist before.
         """
-        self.names = dict(known)
-        self.left = {}
+        for value, name in known.items():
+            self._hold(value, name)
         items = self.body.items[start:stop]
         for item in items:
             for operand in operands_of(item):
@@ -99,9 +100,10 @@ class ForwardWriter:
         self.pending = [each for each in self.pending if each.value not in operands]
         results = results_of(item)
         if len(results) > 1:
-            names = [self._name(result, self._hint(result)) for result in results]
+            names = self._several(results)
             self._assign(", ".join(names), code)
-            self.names.update(zip(results, names, strict=True))
+            for result, name in zip(results, names, strict=True):
+                self._hold(result, name)
             return
         self.pending.append(_Pending(results[0], code, level, ops, _is_block(item)))
         if self.left.get(results[0], 0) != 1:
@@ -113,7 +115,7 @@ class ForwardWriter:
             return False
         chain = self.pending[-1]
         if _is_block(item):
-            return not chain.blocks or _kind(item) in chain.ops
+            return _kind(item) in chain.ops or (not chain.blocks and len(chain.ops) > 1)
         return _kind(item) == chain.ops[0] and len(chain.ops) > 1
 
     def _code(self, position: int, item: Item) -> tuple[Code, int]:
@@ -172,7 +174,7 @@ class ForwardWriter:
         variable = "layer" if name != "layer" else "child"
         self.out.append(f"{' ' * self.indent}for {variable} in {self.loop_children(position, item)}:")
         self.out.append(f"{' ' * self.indent}    {name} = {variable}({name})")
-        self.names[item.result] = name
+        self._hold(item.result, name)
 
     # ------------------------------------------------------------ writing
 
@@ -180,7 +182,7 @@ class ForwardWriter:
         for each in self.pending:
             name = self._name(each.value, self._hint(each.value))
             self._assign(name, each.code)
-            self.names[each.value] = name
+            self._hold(each.value, name)
         self.pending = []
 
     def _assign(self, name: str, code: Code) -> None:
@@ -208,23 +210,40 @@ class ForwardWriter:
         region = self.graph.regions[node.region]
         while region.id != self.region.id and region.parent is not None:
             if region.block is not None:
-                name = region.names[0] if region.names else ""
+                name = region.name_of(self.body.values[value])
             region = self.graph.regions[region.parent]
         return name
 
-    def _name(self, value: int, hint: str) -> str:
+    def _hold(self, value: int, name: str) -> None:
+        self.names[value] = name
+        self.held[name] = value
+
+    def _several(self, values: Sequence[int]) -> list[str]:
+        """Names of several results, none of them twice."""
+        names: list[str] = []
+        for value in values:
+            names.append(self._name(value, self._hint(value), also=names))
+        return names
+
+    def _name(self, value: int, hint: str, also: Sequence[str] = ()) -> str:
         """The hint, unless that name holds a value that is still needed."""
-        taken = {self.names[v] for v, uses in self.left.items() if uses > 0 and v in self.names}
-        taken |= {"self", "layer", "F", "nn", "torch", "math"}
         hint = hint if is_name(hint) else "x"
-        candidates = [hint, "y", "z"] if hint == "x" else [hint]
-        for name in candidates:
-            if name not in taken:
+        for name in [hint, "y", "z"] if hint == "x" else [hint]:
+            if self._is_free(name, also):
                 return name
         number = 2
-        while f"{hint}{number}" in taken:
+        while not self._is_free(f"{hint}{number}", also):
             number += 1
         return f"{hint}{number}"
+
+    def _is_free(self, name: str, also: Sequence[str]) -> bool:
+        holds = self.held.get(name)
+        needed = holds is not None and self.left.get(holds, 0) > 0
+        return not needed and name not in also and name not in _RESERVED
+
+
+_RESERVED = frozenset({"self", "layer", "F", "nn", "torch", "i", "drop_path"})
+"""Names that mean something else in a `forward`."""
 
 
 def _kind(item: Item) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from archc.codegen.classes import ClassView, ClassWriter, docstring
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
-from archc.codegen.text import Bracketed, Code, call, comment, lines, py
+from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, lines, py
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ops.size import Size
 
@@ -29,6 +29,10 @@ class NetWriter(ClassWriter):
             tuple(self.init(self.signature(), self._after())),
             tuple(methods),
         )
+
+    def where(self) -> str:
+        span = self.module.region.definition
+        return f"{comment(span.source.name)}:{span.line}"
 
     def signature(self) -> list[str]:
         return [f"{name}: int = {value}" for name, value in self.arguments]
@@ -172,12 +176,15 @@ class NetWriter(ClassWriter):
             return
         target = self.receiver(classifier.label)
         yield ["    def get_classifier(self) -> nn.Module:", f"        return {target}"]
-        head = "    def reset_classifier(self, num_classes: int) -> None:"
+        linear = f"nn.Linear({self._num_features()}, num_classes)"
+        choice = f"        {target} = {linear} if num_classes else nn.Identity()"
+        if len(choice) > WIDTH:
+            linear, choice = "linear", choice.replace(linear, "linear")
+        made = [f"        linear = nn.Linear({self._num_features()}, num_classes)"]
         yield [
-            head,
-            '        """Replace the classifier by a new one; 0 classes leave the pooled features."""',
-            f"        linear = nn.Linear({self._num_features()}, num_classes)",
-            f"        {target} = linear if num_classes else nn.Identity()",
+            "    def reset_classifier(self, num_classes: int) -> None:",
+            *(made if linear == "linear" else []),
+            choice,
         ]
 
     # ---------------------------------------------------- finding the head

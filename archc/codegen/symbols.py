@@ -51,9 +51,9 @@ def find_symbols(modules: Modules, variations: Sequence[Variation]) -> Symbols:
             continue
         arguments.append((name, group[0].base))
         for key, (value, factor) in found.items():
-            known = of.get(key, Symbol(value, ()))
+            known = of.get(key, Symbol(value, (), value))
             constant = known.constant - factor * group[0].base
-            of[key] = Symbol(constant, (*known.factors, (name, factor)))
+            of[key] = Symbol(constant, (*known.factors, (name, factor)), value)
     return Symbols(of, tuple(arguments))
 
 
@@ -77,9 +77,9 @@ def _compare(modules: Modules, variation: Variation) -> dict[Key, tuple[int, int
         same_op = type(mine.op) is type(theirs.op) and mine.layer.path == theirs.layer.path
         if not same_op or operands != base.operands(mine.id):
             return None
-        for (key, one), (_, two) in zip(
-            _args(base, mine), _args(other, theirs), strict=True
-        ):
+        if mine.op == theirs.op and _same_types(base, mine, other, theirs):
+            continue
+        for (key, one), (_, two) in zip(_args(base, mine), _args(other, theirs), strict=True):
             if one.value == two.value:
                 continue
             factor = _factor(one, two, variation.value - variation.base)
@@ -88,6 +88,10 @@ def _compare(modules: Modules, variation: Variation) -> dict[Key, tuple[int, int
             assert isinstance(one.value, int)
             changed[key] = (one.value, factor)
     return changed
+
+
+def _same_types(base: Graph, mine: Node, other: Graph, theirs: Node) -> bool:
+    return base.operand_types(mine.id) == other.operand_types(theirs.id)
 
 
 def _factor(one: TorchArg, two: TorchArg, change: int) -> int | None:

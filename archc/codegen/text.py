@@ -13,10 +13,14 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Symbol:
-    """A number that depends on constructor arguments: `constant + sum(factor * argument)`."""
+    """A number that depends on constructor arguments: `constant + sum(factor * argument)`.
+
+    `base` is its value for the arguments of the spec.
+    """
 
     constant: int
     factors: tuple[tuple[str, int], ...]
+    base: int
 
     def __str__(self) -> str:
         terms = [name if factor == 1 else f"{factor} * {name}" for name, factor in self.factors]

@@ -292,7 +292,7 @@ class Evaluator:
             case Builtin():
                 return self._builtin(callee, given, node.span)
             case OpConstructor():
-                return self._operator(callee, given, frame, node.span)
+                return self._operator(callee, given, frame, node)
             case BlockConstructor():
                 return self._block(callee, given, frame, node.span)
             case MadeLayer():
@@ -320,19 +320,22 @@ class Evaluator:
             raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None
 
     def _operator(
-        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, span: Span
+        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, node: ast.Call
     ) -> Value:
-        """A layer; or, where tensors come first, the layer applied to them: `concat(x, y)`."""
+        """A layer; or, where tensors come first or none is taken, its result: `concat(x, y)`."""
         operands = []
         for argument in given:
             if argument.name is not None or not _is_operand(argument.value):
                 break
             operands.append(argument.value)
-        made = self._make_op(constructor, given[len(operands) :], frame, span)
+        made = self._make_op(constructor, given[len(operands) :], frame, node.span)
+        if constructor.cls.arity == 0:
+            made.variable = frame.hint[:1] if node is frame.assigned else None
+            return self.builder.apply_op(made, (), None, frame, node.span)
         if not operands:
             return made
         value = operands[0] if len(operands) == 1 else tuple(operands)
-        return self.apply(made, value, None, frame, span)
+        return self.apply(made, value, None, frame, node.span)
 
     def _make_op(
         self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, span: Span

@@ -1,7 +1,7 @@
 """Statements: binds names, runs loops and branches, opens regions, elaborates blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archc.diagnostics import ArchError, Label, Span, error
 from archc.elaborate.annotations import evaluate_annotations
@@ -102,10 +102,12 @@ class Executor:
     def _assign(self, statement: ast.Assign, frame: Frame) -> None:
         frame.hint = tuple(target.name for target in statement.targets)
         frame.annotations = evaluate_annotations(statement.annotations, self.evaluator, frame)
+        frame.assigned = statement.value
         try:
             value = self.evaluator.evaluate(statement.value, frame)
         finally:
             frame.annotations = ()
+            frame.assigned = None
         values = self.evaluator.unpack(statement.targets, value, statement.value.span)
         for target, item in zip(statement.targets, values, strict=True):
             self._bind(target.name, item, frame)
@@ -291,6 +293,9 @@ class Executor:
             self.builder.diagnostics[known:] = [d.with_note(note) for d in fresh]
         if isinstance(value, Poison):
             raise Poisoned
+        parts = value if isinstance(value, tuple | list) else (value,)
+        results = tuple(part.node for part in parts)
+        self.builder.graph.add_region(replace(region, results=results))
         return value
 
     def _check_applicable(
@@ -363,6 +368,8 @@ class Executor:
 
     def _exit(self, statement: ast.Exit, frame: Frame) -> None:
         self._hint(statement.value, frame)
+        if statement.label is not None:
+            frame.hint = (self.evaluator.text(statement.label, frame),)
         value = self.evaluator.evaluate(statement.value, frame)
         if not isinstance(value, Tensor):
             raise error(

@@ -34,6 +34,8 @@ class Frame:
     depth: int = 0
     hint: tuple[str, ...] = ()
     annotations: tuple[Annotation, ...] = ()
+    assigned: ast.Expr | None = None
+    """The right side of the assignment that is being executed: `g = param([8])` is called g."""
 
     def within(self, region: Region) -> "Frame":
         """The same variables in an inner region."""

@@ -106,6 +106,13 @@ class Region:
     span: Span
     doc: str = ""
     annotations: tuple[Annotation, ...] = ()
+    results: tuple[int, ...] = ()
+    """The nodes that the block returned, in its own order: what `names` are the names of."""
+
+    def name_of(self, node: int) -> str:
+        """What the variables around a region call one of its results."""
+        index = self.results.index(node) if node in self.results else 0
+        return self.names[index] if index < len(self.names) else "".join(self.names[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +137,14 @@ class NetInfo:
 
 
 class Graph:
-    """A net. Nodes and edges change through the methods; payloads are replaced, never mutated."""
+    """A net. Topology and payload change through the methods; payloads are never mutated."""
 
     def __init__(self, info: NetInfo) -> None:
         self.info = info
         self.regions: dict[int, Region] = {}
         self.outputs: tuple[Output, ...] = ()
         self._topology = nx.MultiDiGraph()
+        self._payload: dict[int, Node] = {}
         self._next = 0
 
     # ------------------------------------------------------------- building
@@ -151,7 +159,8 @@ class Graph:
 
     def add_node(self, node: Node, operands: tuple[int, ...]) -> None:
         """Add an application; edge keys are operand positions, so `concat(x, x)` has two edges."""
-        self._topology.add_node(node.id, node=node)
+        self._payload[node.id] = node
+        self._topology.add_node(node.id)
         for position, operand in enumerate(operands):
             self._topology.add_edge(operand, node.id, key=position)
 
@@ -161,6 +170,7 @@ class Graph:
         other.regions = dict(self.regions)
         other.outputs = self.outputs
         other._topology = self._topology.copy()
+        other._payload = dict(self._payload)
         other._next = self._next
         return other
 
@@ -172,29 +182,32 @@ class Graph:
 
     def nodes(self) -> Iterator[Node]:
         """All nodes, operands before users."""
-        for id in sorted(self._topology.nodes):
-            yield self.node(id)
+        for id in sorted(self._payload):
+            yield self._payload[id]
 
     def node(self, id: int) -> Node:
-        return cast(Node, self._topology.nodes[id]["node"])
+        return self._payload[id]
 
     def __len__(self) -> int:
-        return len(self._topology)
+        return len(self._payload)
 
     def __contains__(self, id: int) -> bool:
-        return id in self._topology
+        return id in self._payload
 
     def operands(self, id: int) -> tuple[int, ...]:
         """The ids of a node's operands, by position."""
-        edges = self._topology.in_edges(id, keys=True)
-        return tuple(source for source, _, _ in sorted(edges, key=lambda edge: edge[2]))
+        sources = self._topology.pred[id].items()
+        pairs = [(position, source) for source, positions in sources for position in positions]
+        pairs.sort()
+        return tuple(source for _, source in pairs)
 
     def operand_types(self, id: int) -> tuple[TensorType, ...]:
-        return tuple(self.node(operand).type for operand in self.operands(id))
+        return tuple(self._payload[operand].type for operand in self.operands(id))
 
     def users(self, id: int) -> tuple[tuple[int, int], ...]:
         """The uses of a node's value: (user, operand position), oldest user first."""
-        return tuple(sorted((user, key) for _, user, key in self._topology.out_edges(id, keys=True)))
+        readers = self._topology.succ[id].items()
+        return tuple(sorted((user, key) for user, positions in readers for key in positions))
 
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes() if isinstance(node.op, Input))
@@ -227,19 +240,20 @@ class Graph:
             replace(output, node=new) if output.node == old else output for output in self.outputs
         )
         for region in list(self.regions.values()):
-            if any(node == old for _, node in region.inputs):
-                inputs = tuple((name, new if node == old else node) for name, node in region.inputs)
-                self.regions[region.id] = replace(region, inputs=inputs)
+            inputs = tuple((name, new if node == old else node) for name, node in region.inputs)
+            results = tuple(new if node == old else node for node in region.results)
+            if (inputs, results) != (region.inputs, region.results):
+                self.regions[region.id] = replace(region, inputs=inputs, results=results)
 
     def remove(self, id: int) -> None:
         """Remove a node that nothing reads."""
         assert not self._topology.out_degree(id), f"node {id} is still read"
         self._topology.remove_node(id)
+        del self._payload[id]
 
     def replace_layer(self, id: int, layer: Layer, type_: TensorType) -> None:
         """Let a node apply another layer; its operands stay."""
-        node = replace(self.node(id), layer=layer, type=type_)
-        self._topology.nodes[id]["node"] = node
+        self._payload[id] = replace(self._payload[id], layer=layer, type=type_)
 
     def live(self) -> set[int]:
         """The nodes that an output depends on, and the inputs."""

@@ -4,7 +4,7 @@ An operator joins by standing in `_CLASSES`; a hyperparameter is a field of its 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields
 
 from archc.diagnostics import did_you_mean
@@ -65,16 +65,23 @@ class Parameter:
         return self.default is REQUIRED
 
 
-def parameters(cls: type[Op]) -> list[Parameter]:
+_PARAMETERS: dict[type[Op], tuple[Parameter, ...]] = {}
+
+
+def parameters(cls: type[Op]) -> tuple[Parameter, ...]:
     """The hyperparameters of an operator, in the order of positional arguments."""
-    return [
-        Parameter(
+    if cls not in _PARAMETERS:
+        _PARAMETERS[cls] = tuple(_fields(cls))
+    return _PARAMETERS[cls]
+
+
+def _fields(cls: type[Op]) -> Iterator[Parameter]:
+    for hyper in fields(cls):
+        yield Parameter(
             hyper.name,
             default=REQUIRED if hyper.default is MISSING else hyper.default,
             **{key: value for key, value in hyper.metadata.items() if key != "optional"},
         )
-        for hyper in fields(cls)
-    ]
 
 
 def check(cls: type[Op], name: str, value: object) -> Value:

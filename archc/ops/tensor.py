@@ -132,10 +132,14 @@ class Pad(Op):
         return TorchModule(f"nn.ZeroPad{rank}d", (sides,))
 
     def function(self, *types: TensorType) -> TorchFunction:
+        """Each number is an argument of its own: nets of one form may differ in one of them."""
         sides = self._sides(types[0].rank)
         if self.before or self.channels or not sides:
             sides += (self.before, self.channels)
-        return TorchFunction("F.pad({0}, {pad})", (TorchArg("pad", sides),))
+        names = [f"side{i}" if side else "0" for i, side in enumerate(sides)]
+        places = ", ".join(f"{{{name}}}" if name != "0" else name for name in names)
+        args = (TorchArg(n, side) for n, side in zip(names, sides, strict=True) if side)
+        return TorchFunction(f"F.pad({{0}}, ({places}))", tuple(args))
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class _Reader:
     def expect(self, text: str, what: str) -> None:
         if not self.accept(text):
             raise error(
-                "E0701",
+                "E0711",
                 f"`--passes` needs {what} here",
                 self.next.span,
                 help="passes are written `name` or `name{option=value,...}`, with commas between",
@@ -128,7 +128,7 @@ def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span
     if word.text not in by_name:
         listed = f"passes are {', '.join(f'`{name}`' for name in by_name)}"
         help = did_you_mean(word.text, by_name) or listed
-        raise error("E0702", f"there is no pass `{word.text}`", word.span, help=help)
+        raise error("E0712", f"there is no pass `{word.text}`", word.span, help=help)
     cls = by_name[word.text]
     options: dict[str, object] = {}
     if reader.accept("{") and not reader.accept("}"):
@@ -138,7 +138,7 @@ def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span
             _read_option(reader, cls, options)
     for option in fields(cls):
         if option.default is MISSING and option.name not in options:
-            raise error("E0703", f"`{cls.name}` needs the option `{option.name}`", word.span)
+            raise error("E0713", f"`{cls.name}` needs the option `{option.name}`", word.span)
     return cls(**options), word.span
 
 
@@ -149,9 +149,9 @@ def _read_option(reader: _Reader, cls: type[Pass], options: dict[str, object]) -
     if name not in by_name:
         listed = f"its options are {', '.join(f'`{name}`' for name in by_name)}"
         help = did_you_mean(name, by_name) or (listed if by_name else "it has none")
-        raise error("E0703", f"`{cls.name}` has no option `{word.text}`", word.span, help=help)
+        raise error("E0713", f"`{cls.name}` has no option `{word.text}`", word.span, help=help)
     if name in options:
-        raise error("E0703", f"`{cls.name}` gets `{name}` twice", word.span)
+        raise error("E0713", f"`{cls.name}` gets `{name}` twice", word.span)
     reader.expect("=", "an equals sign")
     options[name] = _option_value(by_name[name], reader.take())
 
@@ -163,7 +163,7 @@ def _option_value(option: Field[Any], token: _Token) -> object:
         return read(token.text)
     except (ValueError, KeyError):
         message = f"`{option.name}` must be {wanted}, not `{token.text}`"
-        raise error("E0704", message, token.span) from None
+        raise error("E0714", message, token.span) from None
 
 
 def _float(text: str) -> float:
@@ -188,7 +188,7 @@ def _check_order(read: Sequence[tuple[Pass, Span]], known: Sequence[type[Pass]])
         if order.index(step.name) <= order.index(before.name):
             repeated = step.name == before.name
             raise error(
-                "E0705",
+                "E0715",
                 f"`{step.name}` runs {'once' if repeated else f'before `{before.name}`'}, "
                 f"not {'twice' if repeated else 'after it'}",
                 span,

@@ -74,4 +74,3 @@ _HERE: dict[type[Op], _Rule] = {
 
 def _sizes(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
     return sizes if isinstance(sizes, tuple) else (sizes,)
-

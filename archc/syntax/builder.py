@@ -89,7 +89,7 @@ class Builder:
         """
         order: list[Part] = []
         todo: list[tuple[Part, int]] = [(tree, 0)]
-        deepest: tuple[int, Tree[Token] | None] = (MAX_DEPTH, None)
+        too_deep: Tree[Token] | None = None
         while todo:
             node, depth = todo.pop()
             order.append(node)
@@ -99,13 +99,12 @@ class Builder:
                 depth = 0
             elif node.data not in _HELPERS:
                 depth += 1
-            if depth > deepest[0]:
-                deepest = (depth, node)
+            if depth > MAX_DEPTH:
+                too_deep = too_deep or node
             todo += [(child, depth) for child in node.children]
-        if deepest[1] is not None:
-            self._error(
-                "E0109", f"expressions nest at most {MAX_DEPTH} deep", self._span(deepest[1])
-            )
+        if too_deep is not None:
+            message = f"expressions nest at most {MAX_DEPTH} deep"
+            self._error("E0109", message, self._span(too_deep))
         return self._from_leaves(order)
 
     def _from_leaves(self, order: list[Part]) -> Part:

@@ -5,72 +5,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lark import Token
 
-from archc.diagnostics import Diagnostic, Label, Source, Span, did_you_mean
+from archc.diagnostics import Diagnostic, Label, Span, did_you_mean
 from archc.syntax.literals import QUOTE_HELP
 from archc.syntax.messages import CLOSING, DECLARATIONS, FOREIGN, OPERATORS, WORDS
-
-
-@dataclass(frozen=True)
-class Situation:
-    """Where the parser stood when it met what it could not take.
-
-    `token` is None where no token could be read. `opener` is the first token of the statement,
-    `keyword` its last keyword outside brackets, `open` the brackets and braces that are open.
-    """
-
-    source: Source
-    start: int
-    token: Token | None
-    previous: Token | None
-    opener: Token | None
-    keyword: str
-    annotated: bool
-    open: tuple[Token, ...]
-    accepts: frozenset[str]
-
-    @property
-    def end(self) -> int:
-        if self.token is None:
-            return self.start + 1
-        return self.start + len(self.token.rstrip("\n\t "))
-
-    @property
-    def type(self) -> str:
-        return self.token.type if self.token is not None else ""
-
-    @property
-    def span(self) -> Span:
-        return Span(self.source, self.start, self.end)
-
-    @property
-    def bracket(self) -> Token | None:
-        """The innermost open bracket, if the parser stands inside ( ) or [ ]."""
-        inner = self.open[-1] if self.open else None
-        return inner if inner is not None and inner.type != "LBRACE" else None
-
-    @property
-    def starts_statement(self) -> bool:
-        """Whether a statement or declaration could begin here."""
-        return bool(self.accepts & {"RETURN", "NET"})
-
-    @property
-    def after_previous(self) -> Span:
-        end = self.previous.end_pos if self.previous is not None else 0
-        return Span(self.source, end or 0, (end or 0) + 1)
-
-    @property
-    def first_on_line(self) -> bool:
-        """Whether a line break lies between this token and the one before it."""
-        if self.type in ("_NL", "$END"):
-            return True
-        if self.previous is not None and self.previous.type == "_NL":
-            return True
-        return "\n" in self.source.text[self.after_previous.start : self.start]
-
+from archc.syntax.situation import Situation, begins_statement
 
 Rule = Callable[[Situation], Diagnostic | None]
 
@@ -180,32 +121,15 @@ def _never_closed(s: Situation) -> Diagnostic | None:
 
 _HEADERS = {"FOR", "IF", "BLOCK", "NET", "SCOPE"}
 
-_FIRST_WORD = re.compile(
-    r"\s*(?:(?:for|if|scope|return|exit|assert|net|block|const|import|extern)\b|[@}])"
-)
-_ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*(?:\[[^\]\n]*\]|\s*,\s*[A-Za-z_]\w*)*\s*\+?=(?!=).*")
-
-
-def begins_statement(text: str, offset: int) -> bool:
-    """Whether what stands at `offset` looks like a statement, not like a further argument."""
-    if _FIRST_WORD.match(text, offset):
-        return True
-    found = _ASSIGNMENT.match(text, offset)
-    if found is None:
-        return False
-    line = found[0]
-    closers, openers = (sum(map(line.count, both)) for both in (")]", "(["))
-    return closers <= openers and not line.rstrip().endswith(",")
-
 
 def _not_closed(s: Situation, bracket: Token) -> Diagnostic:
     closing = WORDS[CLOSING[bracket.type]]
     opened = Span(s.source, bracket.start_pos or 0, bracket.end_pos or 0)
     where = f"{opened.line}:{opened.column}"
-    place = s.after_previous if s.first_on_line else s.span
+    place = s.after_previous if s.line_ended else s.span
     return Diagnostic(
         "E0112",
-        f"expected {closing} to close the `{bracket}` at {where}, found {_found(s)}",
+        f"expected {closing} to close the `{bracket}` at {where}, found {s.found}",
         (Label(place, f"{closing} is missing"), Label(opened, "opened here")),
         help=f"put {closing} here",
     )
@@ -250,7 +174,8 @@ def _missing_inputs(s: Situation) -> Diagnostic | None:
         return None
     before = s.previous.type
     named = {"EQUAL", "LPAR"} if s.keyword == "NET" else {"LPAR"}
-    left_out = s.accepts == {"RPAR": {"LPAR"}, "NAME": named}.get(before)
+    alone = {"NAME": named, "RPAR": {"LPAR"}}
+    left_out = before in alone and s.accepts == alone[before]
     empty = s.type == "RPAR" and s.accepts == {"NAME"}
     only_inputs = s.type == "LSQB" and before == "COLON" and s.accepts == {"NAME"}
     if not (left_out or empty or only_inputs):
@@ -347,8 +272,8 @@ RULES: tuple[Rule, ...] = (
 
 
 def _expected(s: Situation) -> Diagnostic:
-    place = s.after_previous if s.first_on_line and not s.starts_statement else s.span
-    return _say("E0110", f"expected {_wanted(s)}, found {_found(s)}", place, _help(s))
+    place = s.after_previous if s.line_ended else s.span
+    return _say("E0110", f"expected {_wanted(s)}, found {s.found}", place, _help(s))
 
 
 def _help(s: Situation) -> str | None:
@@ -359,16 +284,6 @@ def _help(s: Situation) -> str | None:
     if s.type == "COLON" and "_NL" in s.accepts:
         return "a label stands after `->` or `exit`: `x -> name: layer`"
     return None
-
-
-def _found(s: Situation) -> str:
-    if s.type == "$END" and s.start == len(s.source.text):
-        return WORDS["$END"]
-    if s.token is None or s.type == "$END":  # $END before the end of the text: a hole's `}`
-        return f"`{s.source.text[s.start]}`"
-    if s.first_on_line and not s.starts_statement:
-        return WORDS["_NL"]
-    return WORDS["STRING"] if s.type == "STRING" else f"`{s.span.text}`"
 
 
 def _wanted(s: Situation) -> str:

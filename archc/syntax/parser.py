@@ -16,7 +16,9 @@ from archc.diagnostics import MAX_SHOWN, ArchError, Diagnostic, Label, Source, S
 from archc.syntax import ast, table
 from archc.syntax.builder import Builder
 from archc.syntax.messages import CLOSING, DECLARATIONS, FOREIGN, KEYWORDS, OPENERS, RESERVED
-from archc.syntax.mistakes import Situation, begins_statement, explain
+from archc.syntax.mistakes import explain
+from archc.syntax.recovery import statement_end
+from archc.syntax.situation import Situation, begins_statement
 
 MAX_TOKENS = 100_000
 MAX_NESTING = 64
@@ -58,14 +60,11 @@ def _build(reader: "Reader", tree: Tree[Token] | None) -> Any:
 
 
 _WORD = re.compile(r"\w+")
-_PIECE = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\[^\n])*"?|[(){}\[\]\n]')
-_LINE_END = re.compile(r"\n(?!\s*(?:->|[{}#]|else\b|\Z))")
 _DECLARATION = re.compile(
     r"(?:net|block)\s+\w+\s*[(={]|const\s+\w+\s*=|import\s*\"|extern\s+layer\b"
 )
-_NEXT_DECLARATION = re.compile(r"\n\s*(?:(?:net|block|const|import|extern)\b|@)")
 
-_STRUCTURE = KEYWORDS - set("IN AND OR NOT TRUE FALSE LAYER FROM".split())
+_STRUCTURE = KEYWORDS - {"IN", "AND", "OR", "NOT", "TRUE", "FALSE", "LAYER", "FROM"}
 _CLOSERS = frozenset(CLOSING.values())
 _STAND_INS = {
     # (inside a body, before its own body) -> tokens that parse
@@ -114,6 +113,8 @@ class Reader:
 
     def hole(self, start: int, end: int) -> Tree[Token] | None:
         """The tree of an expression in a string; None, with an error noted, if it has none."""
+        if len(self.errors) >= MAX_SHOWN:
+            return None
         return self._read("expr", start, end, recover=False)
 
     def _read(self, rule: str, start: int, end: int, *, recover: bool) -> Tree[Token] | None:
@@ -163,7 +164,7 @@ class _Stretch:
 
     def _feed(self, token: Token) -> None:
         kind = token.type
-        if kind == "_NL" and self.open and self.open[-1].type != "LBRACE":
+        if kind == "_NL" and not self._outside():
             return
         self._count(token)
         if kind == "NAME":
@@ -171,8 +172,7 @@ class _Stretch:
             kind = token.type
         elif kind in KEYWORDS:
             self._keyword(token)
-        if self.previous is not None and self.previous.type in ("RETURN", "EXIT"):
-            self._forbid_line_break(self.previous, token)
+        self._forbid_line_break(self.previous, token)
         self._push(token)
         self._follow(kind, token)
         self.previous = token
@@ -195,8 +195,8 @@ class _Stretch:
         return token
 
     def _declares(self, token: Token) -> bool:
-        """Whether a word at the start of a body's line opens a declaration: a `}` is missing."""
-        if not self.open or token not in DECLARATIONS:
+        """Whether a word at the start of a line opens a declaration, whatever was open before."""
+        if token not in DECLARATIONS:
             return False
         line = self.source.text.rfind("\n", 0, _start(token)) + 1
         if self.source.text[line : token.start_pos].strip():
@@ -208,10 +208,20 @@ class _Stretch:
         if len(word) > len(token):
             raise _RefusedError(_start(token), word)
 
-    def _forbid_line_break(self, before: Token, token: Token) -> None:
-        """`return` takes its value from its own line; the next line is another statement."""
-        if "\n" in self.source.text[before.end_pos : token.start_pos]:
+    def _forbid_line_break(self, before: Token | None, token: Token) -> None:
+        """A line that looks like a statement is one, although what is above it is unfinished."""
+        if before is None or before.type in ("_NL", "LBRACE"):
+            return
+        if "\n" not in self.source.text[before.end_pos : token.start_pos]:
+            return
+        lone = before.type in ("RETURN", "EXIT")  # takes its value from its own line
+        assigns = token.type == "NAME" and self._outside()
+        if lone or (assigns and begins_statement(self.source.text, _start(token))):
             raise _RefusedError(_start(token), token)
+
+    def _outside(self) -> bool:
+        """Whether the parser stands outside ( ) and [ ]."""
+        return not self.open or self.open[-1].type == "LBRACE"
 
     def _push(self, token: Token) -> None:
         state = self.parser.parser_state
@@ -230,7 +240,7 @@ class _Stretch:
             self._open(kind, token)
         elif kind in _CLOSERS:
             self._close(kind)
-        elif not self.open or self.open[-1].type == "LBRACE":
+        elif self._outside():
             self._outside_brackets(kind, token, self.marks[-1])
 
     def _outside_brackets(self, kind: str, token: Token, mark: _Mark) -> None:
@@ -310,16 +320,16 @@ class _Stretch:
         opener = mark.opener or broken.token
         header = opener is not None and opener in OPENERS and not (mark.annotated and self.open)
         offset, brackets = self._restart(broken)
-        while self.open and self.open[-1].type != "LBRACE":
+        while not self._outside():
             self.open.pop()
-        declares = broken.token is not None and self._declares(broken.token)
-        if declares:
-            offset = self.source.text.rfind("\n", 0, broken.start)
-        else:
-            offset = self._skip(offset, brackets, header)
+        inside = len(self.marks) > 1
+        line = self.source.text.rfind("\n", 0, broken.start)
+        declares = line >= 0 and broken.token is not None and self._declares(broken.token)
+        offset = (
+            line if declares else statement_end(self.source.text, offset, brackets, inside, header)
+        )
         self._return_to(mark)
         heading = self.source.text.startswith("{", offset) and offset < self.end
-        inside = len(self.marks) > 1
         self._stand_in(_STAND_INS[inside, heading], offset)
         if declares or offset == self.end:
             self._close_bodies(offset)
@@ -329,46 +339,15 @@ class _Stretch:
 
     def _restart(self, broken: _RefusedError) -> tuple[int, int]:
         """Where to look for the end of the broken statement, and how many brackets are open."""
-        before = self.previous.end_pos if self.previous is not None else 0
-        line = self.source.text.rfind("\n", before, broken.start)
         brackets = sum(token.type != "LBRACE" for token in self.open)
-        lone = self.previous is not None and self.previous.type in ("RETURN", "EXIT")
+        before = self.previous
+        if before is None or before.type in ("_NL", "LBRACE"):
+            return broken.start, brackets
+        line = self.source.text.rfind("\n", before.end_pos, broken.start)
+        lone = before.type in ("RETURN", "EXIT")
         if line >= 0 and (lone or begins_statement(self.source.text, broken.start)):
             return line, 0
         return broken.start, brackets
-
-    def _skip(self, offset: int, brackets: int, header: bool) -> int:
-        """The end of the broken statement: a line break, `}`, the end, or a header's `{`."""
-        text, braces = self.source.text, 0
-        inside = len(self.marks) > 1
-        if not inside and text.startswith("}", offset):
-            offset += 1
-        for piece in _PIECE.finditer(text, offset, self.end):
-            char = piece[0]
-            if char == "{":
-                if header and braces == 0:
-                    return piece.start()
-                braces, brackets = braces + 1, 0
-            elif char == "}":
-                if braces == 0 and inside:
-                    return piece.start()
-                braces, brackets = max(0, braces - 1), 0
-            elif char in "([":
-                brackets += 1
-            elif char in ")]":
-                brackets -= 1
-            elif char == "\n" and braces == 0 and self._ends(piece.start(), brackets, inside):
-                return piece.start()
-        return self.end
-
-    def _ends(self, offset: int, brackets: int, inside: bool) -> bool:
-        """Whether the line break at `offset` ends the broken statement."""
-        text = self.source.text
-        if not inside:
-            return _NEXT_DECLARATION.match(text, offset) is not None
-        if brackets > 0:
-            return begins_statement(text, offset)
-        return _LINE_END.match(text, offset) is not None
 
     def _return_to(self, mark: _Mark) -> None:
         state = self.parser.parser_state

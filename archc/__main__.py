@@ -1,0 +1,5 @@
+"""`python -m archc`."""
+
+from archc.cli.main import main
+
+main()

@@ -1,0 +1,245 @@
+"""A graph's figures by module: shapes, parameters, multiply-accumulates, in the tree of paths.
+
+A layer counts where it is registered, at its path, also when it is applied elsewhere: the figures
+of a region are those of the module that it becomes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from archc.analysis.cost import Cost, costs_of, exit_costs, output_names, total
+from archc.ir.graph import Graph, Node, Path, Region
+from archc.ops.op import TensorType
+from archc.ops.size import Dim
+
+SCHEMA = 1
+"""The version of the JSON form; new keys do not change it, other meanings do."""
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """A layer that is an attribute of a module, or a function that multiplies.
+
+    `op` is its text in the language; `type` is that of its first application's result.
+    """
+
+    path: Path
+    op: str
+    type: TensorType
+    cost: Cost
+    applications: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSummary:
+    """A module: an applied block, a scope (`block` is None), or a list of layers (no `types`).
+
+    `types` are those of the values that leave it, in its first application.
+    """
+
+    path: Path
+    block: str | None
+    types: tuple[TensorType, ...]
+    cost: Cost
+    children: tuple["RegionSummary | LayerSummary", ...]
+
+    def layers(self) -> Iterator[LayerSummary]:
+        """The layers in it, in the order in which they are registered."""
+        for child in self.children:
+            if isinstance(child, LayerSummary):
+                yield child
+            else:
+                yield from child.layers()
+
+
+@dataclass(frozen=True, slots=True)
+class ExitSummary:
+    """What one output costs on its own; see `archc.analysis.cost.exit_costs`."""
+
+    name: str
+    type: TensorType
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of a net. `inputs` are names and types; `exits` are all outputs, in order."""
+
+    name: str
+    doc: str
+    inputs: tuple[tuple[str, TensorType], ...]
+    cost: Cost
+    exits: tuple[ExitSummary, ...]
+    root: RegionSummary
+
+    @property
+    def params(self) -> int:
+        """Trained parameters."""
+        return self.cost.params
+
+    @property
+    def buffers(self) -> int:
+        """Elements of the state_dict that are not trained."""
+        return self.cost.buffers
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates a sample of convolutions and linear layers; None if symbolic."""
+        return self.cost.macs
+
+    def to_json(self) -> Json:
+        """The figures as JSON values; a symbolic size is a string, a symbolic cost null."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "input": _shape(self.inputs[0][1]) if self.inputs else None,
+            "inputs": [{"name": name, "shape": _shape(type_)} for name, type_ in self.inputs],
+            **_figures(self.cost),
+            "exits": [
+                {"name": item.name, "shape": _shape(item.type), **_figures(item.cost)}
+                for item in self.exits
+            ],
+            "layers": [_layer_json(layer) for layer in self.root.layers()],
+        }
+
+    def __str__(self) -> str:
+        from archc.analysis.table import to_text
+
+        return to_text(self)
+
+
+def _shape(type_: TensorType) -> list[int | str]:
+    return [_dim(size) for size in type_.shape]
+
+
+def _dim(size: Dim) -> int | str:
+    return size if isinstance(size, int) else str(size)
+
+
+def _figures(cost: Cost) -> Json:
+    return {"params": cost.params, "buffers": cost.buffers, "macs": cost.macs}
+
+
+def _layer_json(layer: LayerSummary) -> Json:
+    return {
+        "path": ".".join(layer.path),
+        "op": layer.op,
+        "output": _shape(layer.type),
+        **_figures(layer.cost),
+        "applications": layer.applications,
+    }
+
+
+# ------------------------------------------------------------------ building
+
+
+def summarize(graph: Graph) -> Summary:
+    """The figures of a graph, in time linear in its nodes."""
+    costs = costs_of(graph)
+    tree = _Module(graph.name)
+    for path, nodes in _applications(graph, costs.macs).items():
+        weights = costs.weights.get(path, Cost())
+        macs = total(Cost(macs=costs.macs[node.id]) for node in nodes)
+        first = nodes[0]
+        layer = LayerSummary(path, str(first.op), first.type, weights + macs, len(nodes))
+        tree.child(path[:-1]).add(path[-1], first.layer.order, layer)
+    results = _results(graph)
+    for region in graph.regions.values():
+        tree.child(region.path).describe(region, results.get(region.id, ()))
+    exits = zip(
+        output_names(graph.outputs), graph.outputs, exit_costs(graph, costs), strict=True
+    )
+    return Summary(
+        graph.name,
+        graph.info.doc,
+        tuple((node.name, node.type) for node in graph.inputs()),
+        costs.total(),
+        tuple(ExitSummary(name, graph.node(out.node).type, cost) for name, out, cost in exits),
+        tree.summary(()),
+    )
+
+
+def _applications(graph: Graph, macs: dict[int, int | None]) -> dict[Path, list[Node]]:
+    """The applications of each layer to list, by its path.
+
+    A function has no path; one that multiplies is listed under its variable's name in its region.
+    """
+    found: dict[Path, list[Node]] = {}
+    for node in sorted(graph.nodes(), key=lambda node: (node.layer.order, node.id)):
+        path = node.layer.path
+        if path is None and macs[node.id] != 0:
+            path = (*graph.regions[node.region].path, f"{node.op.name}:{node.id}")
+        if path is not None:
+            found.setdefault(path, []).append(node)
+    return found
+
+
+def _results(graph: Graph) -> dict[int, tuple[TensorType, ...]]:
+    """For each region, the types of the values that are read outside of it."""
+    around = {region.id: _around(graph, region) for region in graph.regions.values()}
+    given = {output.node for output in graph.outputs}
+    found: dict[int, list[TensorType]] = {}
+    for node in graph.nodes():
+        inside: set[int] = set() if node.id in given else set(around[node.region])
+        for user, _ in graph.users(node.id):
+            inside &= around[graph.node(user).region]
+        for region in around[node.region] - inside:
+            found.setdefault(region, []).append(node.type)
+    return {region: tuple(types) for region, types in found.items()}
+
+
+def _around(graph: Graph, region: Region) -> frozenset[int]:
+    """The region and all regions around it."""
+    chain = {region.id}
+    while region.parent is not None:
+        region = graph.regions[region.parent]
+        chain.add(region.id)
+    return frozenset(chain)
+
+
+@dataclass(slots=True)
+class _Module:
+    """A module under construction; `order` is that of the first thing known to be in it."""
+
+    block: str | None = None
+    types: tuple[TensorType, ...] = ()
+    order: int | None = None
+    children: dict[str, "_Module"] = field(default_factory=dict)
+    layers: dict[str, tuple[int, LayerSummary]] = field(default_factory=dict)
+
+    def child(self, path: Path) -> "_Module":
+        """The module at a path below this one, made if it is not there."""
+        module = self
+        for name in path:
+            module = module.children.setdefault(name, _Module())
+        return module
+
+    def add(self, name: str, order: int, layer: LayerSummary) -> None:
+        self.layers[name] = (order, layer)
+
+    def describe(self, region: Region, types: tuple[TensorType, ...]) -> None:
+        """Take over what a region says; of several applications the first decides."""
+        if self.order is None and region.parent is not None:
+            self.block, self.types, self.order = region.block, types, region.order
+        elif region.parent is None:
+            self.types = types
+
+    def first_order(self) -> int:
+        """Where it stands among its siblings; a list of layers stands where its first one does."""
+        if self.order is not None:
+            return self.order
+        orders = [order for order, _ in self.layers.values()]
+        return min([*orders, *(child.first_order() for child in self.children.values())], default=0)
+
+    def summary(self, path: Path) -> RegionSummary:
+        """What was gathered, sums included, with the children in the order of registration."""
+        children: list[tuple[int, RegionSummary | LayerSummary]] = list(self.layers.values())
+        for name, child in self.children.items():
+            children.append((child.first_order(), child.summary((*path, name))))
+        children.sort(key=lambda pair: pair[0])
+        found = tuple(child for _, child in children)
+        return RegionSummary(
+            path, self.block, self.types, total(child.cost for child in found), found
+        )

@@ -1,0 +1,133 @@
+"""`archc compile`: a spec in, `model.py` out."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archc.cli.console import say, show, write_data
+from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from archc.compiler import Compilation, Request
+    from archc.ir.graph import Graph
+
+
+def compile_command(
+    spec: Spec,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to write; stdout by default."),
+    ] = None,
+    net: Net = None,
+    set_: Set = None,
+    passes: Passes = None,
+    plain: Plain = False,
+    dump_after: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|all", help="Print the graph after a pass, on stderr."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if FILE is not up to date.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite FILE even if it was edited by hand.")
+    ] = False,
+    limit: Limit = None,
+) -> None:
+    """Compile a spec to PyTorch code.
+
+    For example: [cyan]archc compile densenet_cifar --set depth=40 -o model.py[/cyan]
+    """
+    from archc.compiler import compile_spec
+
+    if output == Path("-"):
+        output = None
+    if check and output is None:
+        raise typer.BadParameter("--check needs the FILE to compare with: -o FILE")
+    request = make_request(spec, net, set_, limit, passes, plain)
+    compilation = compile_spec(request, dump_after=_dumper(dump_after, request))
+    show(compilation.warnings)
+    source = compilation.source()
+    if output is None:
+        write_data(source)
+    elif check:
+        _compare(compilation, source, output)
+    else:
+        _write(source, output, force)
+
+
+def _dumper(wanted: str | None, request: "Request") -> "Callable[[str, Graph], None] | None":
+    """What prints graphs for `--dump-after`. Raises typer.BadParameter for an unknown name."""
+    if wanted is None:
+        return None
+    from archc.diagnostics import did_you_mean
+    from archc.ir.dump import dump
+    from archc.passes.pipeline import BEFORE
+
+    known = ["all", BEFORE, *(step.name for step in request.passes)]
+    if wanted not in known:
+        help = did_you_mean(wanted, known) or f"give one of {', '.join(known)}"
+        raise typer.BadParameter(f"--dump-after: no pass `{wanted}` runs here: {help}")
+
+    def print_graph(name: str, graph: "Graph") -> None:
+        if wanted in ("all", name):
+            print(f"# after {name}\n{dump(graph)}", file=sys.stderr)
+
+    return print_graph
+
+
+def _compare(compilation: "Compilation", source: str, output: Path) -> None:
+    spec = compilation.path
+    if _text_of(output) == source:
+        say("compile", f"{output} is what {spec} compiles to")
+        return
+    state = f"is not what {spec} compiles to" if output.exists() else "does not exist"
+    say("compile", f"{output} {state}")
+    raise typer.Exit(1)
+
+
+def _write(source: str, output: Path, force: bool) -> None:
+    from archc.files import write_atomically
+
+    if not force:
+        present = _text_of(output)
+        if present == source:
+            say("compile", f"{output} is up to date")
+            return
+        _refuse_edited(output, present)
+    try:
+        write_atomically(output, source.encode())
+    except OSError as problem:
+        raise OSError(problem.errno, f"cannot write: {problem.strerror}", str(output)) from None
+    say("compile", f"wrote {output}")
+
+
+def _refuse_edited(output: Path, present: str | None) -> None:
+    """Somebody's work is not overwritten: a file that archc did not write as it stands."""
+    from archc.codegen.emit import is_untouched
+    from archc.diagnostics import error
+
+    if not present and not (output.is_file() and output.stat().st_size):
+        return
+    if present is None or not is_untouched(present):
+        raise error(
+            "E0803",
+            f"`{output}` was edited by hand, or is not by archc; it is left as it is",
+            help="`--force` overwrites it; `-o` can name another file",
+        )
+
+
+def _text_of(path: Path) -> str | None:
+    """The text of a regular file; None if there is none, or if it is no text."""
+    if not path.is_file():
+        return None
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return None
+    except OSError as problem:
+        raise OSError(problem.errno, f"cannot read: {problem.strerror}", str(path)) from None

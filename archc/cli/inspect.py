@@ -1,0 +1,120 @@
+"""Commands that look at specs: `check`, `summary`, `viz`, `list`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archc.cli.console import say, show, write_data
+from archc.cli.options import (
+    Limit,
+    Net,
+    Passes,
+    Plain,
+    Set,
+    Spec,
+    make_limits,
+    make_request,
+)
+
+if TYPE_CHECKING:
+    from archc.elaborate.files import FileScope
+
+_PICTURES = (".svg", ".png", ".pdf", ".dot")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def check_command(
+    specs: Annotated[
+        list[str], typer.Argument(metavar="SPEC...", help="Paths, or names of shipped specs.")
+    ],
+    limit: Limit = None,
+) -> None:
+    """Check every net of every spec, and show all that is wrong."""
+    from archc.compiler import check_spec, without_repeats
+
+    limits = make_limits(limit)
+    found = without_repeats([item for spec in specs for item in check_spec(spec, limits)])
+    errors = show(found)
+    files = f"{len(specs)} spec{'' if len(specs) == 1 else 's'}"
+    if errors:
+        say("check", f"{errors} error{'' if errors == 1 else 's'} in {files}")
+        raise typer.Exit(1)
+    say("check", f"no errors in {files}")
+
+
+def summary_command(
+    spec: Spec,
+    as_json: Json = False,
+    net: Net = None,
+    set_: Set = None,
+    passes: Passes = None,
+    plain: Plain = False,
+    limit: Limit = None,
+) -> None:
+    """Print a net's layers, shapes, parameters and multiply-accumulates."""
+    from archc.analysis.summary import summarize
+    from archc.compiler import compile_spec
+
+    compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
+    show(compilation.warnings)
+    summary = summarize(compilation.graph)
+    write_data(_json_text(summary.to_json()) if as_json else f"{summary}\n")
+
+
+def viz_command(
+    spec: Spec,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The picture: .svg, .png, .pdf or .dot."
+        ),
+    ],
+    open_: Annotated[
+        list[str] | None,
+        typer.Option("--open", metavar="REGION", help="Draw what is inside, as `features.block1`."),
+    ] = None,
+    net: Net = None,
+    set_: Set = None,
+    passes: Passes = None,
+    plain: Plain = False,
+    limit: Limit = None,
+) -> None:
+    """Draw a net, its blocks collapsed.
+
+    For example: [cyan]archc viz densenet -o densenet.svg --open features.denseblock1[/cyan]
+    """
+    from archc.compiler import compile_spec
+
+    if output.suffix.lower() not in _PICTURES:
+        raise typer.BadParameter(f"`{output}` should end in one of {', '.join(_PICTURES)}")
+    compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
+    show(compilation.warnings)
+    from archc.viz.draw import draw
+
+    draw(compilation.graph, output, tuple(open_ or ()))
+    say("viz", f"wrote {output}")
+
+
+def list_command(as_json: Json = False) -> None:
+    """List the specs that come with archc, and their nets."""
+    from archc.elaborate.files import find_spec, load_program, shipped_specs
+
+    listed = [(name, load_program(find_spec(name))) for name in shipped_specs()]
+    if as_json:
+        specs = [{"name": name, "nets": _net_names(program)} for name, program in listed]
+        write_data(_json_text({"schema": 1, "specs": specs}))
+        return
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, program in listed:
+        write_data(f"{name:<{width}}  {', '.join(_net_names(program))}\n")
+
+
+def _net_names(program: "FileScope") -> list[str]:
+    return [net.name.name for net in program.nets]
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2) + "\n"

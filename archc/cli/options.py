@@ -1,0 +1,87 @@
+"""Options that several commands share, and the request that they add up to."""
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from archc.compiler import Request
+    from archc.elaborate.limits import Limits
+
+Spec = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC", help="A path, or the name of a shipped spec.", show_default=False
+    ),
+]
+Net = Annotated[
+    str | None,
+    typer.Option("--net", metavar="NAME", help="The net to take; the file's first by default."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the net, as `depth=40`."),
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option("--limit", metavar="NAME=N", help="Raise a limit on what a spec may ask for."),
+]
+Passes = Annotated[
+    str | None,
+    typer.Option("--passes", metavar="PASSES", help="The passes to run, as `simplify`."),
+]
+Plain = Annotated[bool, typer.Option("-O0", help="Run no pass.")]
+
+
+def make_request(
+    spec: str,
+    net: str | None = None,
+    arguments: list[str] | None = None,
+    limits: list[str] | None = None,
+    passes: str | None = None,
+    plain: bool = False,
+) -> "Request":
+    """What the options ask for. Raises typer.BadParameter, or ArchError for unknown passes."""
+    from archc.compiler import Request
+    from archc.passes.pipeline import DEFAULT, parse_passes
+
+    if plain and passes is not None:
+        raise typer.BadParameter("-O0 runs no pass, so it cannot be given with --passes")
+    chosen = DEFAULT if passes is None else parse_passes(passes)
+    return Request(
+        spec,
+        net,
+        _pairs("--set", arguments),
+        () if plain else chosen,
+        make_limits(limits),
+    )
+
+
+def make_limits(texts: list[str] | None) -> "Limits":
+    """The default limits, with those replaced that `--limit` names."""
+    from archc.diagnostics import did_you_mean
+    from archc.elaborate.limits import Limits
+
+    known = {item.name for item in fields(Limits)}
+    limits = Limits()
+    for name, text in _pairs("--limit", texts).items():
+        if name not in known:
+            help = did_you_mean(name, known) or f"limits are {', '.join(sorted(known))}"
+            raise typer.BadParameter(f"there is no limit `{name}`: {help}")
+        digits = text.replace("_", "")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 18):
+            raise typer.BadParameter(f"--limit {name} takes a whole number, not `{text}`")
+        limits = replace(limits, **{name: int(digits)})
+    return limits
+
+
+def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """`name=value` texts, a later one of the same name replacing an earlier one."""
+    pairs = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise typer.BadParameter(f"{option} takes NAME=VALUE, not `{text}`")
+        pairs[name.strip()] = value.strip()
+    return pairs

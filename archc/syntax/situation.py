@@ -1,0 +1,107 @@
+"""Where the parser stood when it met what it could not take: all that a message is made from."""
+
+import re
+from dataclasses import dataclass
+
+from lark import Token
+
+from archc.diagnostics import Source, Span
+from archc.syntax.messages import WORDS
+
+_FIRST_WORD = re.compile(
+    r"\s*(?:(?:for|if|scope|return|exit|assert|net|block|const|import|extern)\b|[@}])"
+)
+_ASSIGNMENT = re.compile(
+    r"\s*[A-Za-z_]\w*(?:\[[^\]\n]*\]|[ \t]*,[ \t]*[A-Za-z_]\w*)*[ \t]*\+?=(?!=).*"
+)
+
+
+def begins_statement(text: str, offset: int) -> bool:
+    """Whether what stands at `offset` looks like a statement, not like a further argument."""
+    if _FIRST_WORD.match(text, offset):
+        return True
+    found = _ASSIGNMENT.match(text, offset)
+    if found is None:
+        return False
+    line = found[0]
+    closers, openers = (sum(map(line.count, both)) for both in (")]", "(["))
+    return closers <= openers and not line.rstrip().endswith(",")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where the parser stood when it met what it could not take.
+
+    `token` is None where no token could be read. `opener` is the first token of the statement,
+    `keyword` its last keyword outside brackets, `open` the brackets and braces that are open.
+    """
+
+    source: Source
+    start: int
+    token: Token | None
+    previous: Token | None
+    opener: Token | None
+    keyword: str
+    annotated: bool
+    open: tuple[Token, ...]
+    accepts: frozenset[str]
+
+    @property
+    def end(self) -> int:
+        length = len(self.token.rstrip("\n\t ")) if self.token is not None else 0
+        return self.start + max(1, length)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the text is over; a hole of a string ends before it."""
+        return self.type == "$END" and self.start == len(self.source.text)
+
+    @property
+    def type(self) -> str:
+        return self.token.type if self.token is not None else ""
+
+    @property
+    def span(self) -> Span:
+        return Span(self.source, self.start, self.end)
+
+    @property
+    def bracket(self) -> Token | None:
+        """The innermost open bracket, if the parser stands inside ( ) or [ ]."""
+        inner = self.open[-1] if self.open else None
+        return inner if inner is not None and inner.type != "LBRACE" else None
+
+    @property
+    def starts_statement(self) -> bool:
+        """Whether a statement or declaration could begin here."""
+        return bool(self.accepts & {"RETURN", "NET"})
+
+    @property
+    def after_previous(self) -> Span:
+        end = self.previous.end_pos if self.previous is not None else 0
+        return Span(self.source, end or 0, (end or 0) + 1)
+
+    @property
+    def first_on_line(self) -> bool:
+        """Whether a line break lies between this token and the one before it."""
+        if self.type == "_NL" or self.at_end:
+            return True
+        if self.previous is not None and self.previous.type == "_NL":
+            return True
+        return "\n" in self.source.text[self.after_previous.start : self.start]
+
+    @property
+    def line_ended(self) -> bool:
+        """Whether the line ended too early: what comes next belongs to another statement."""
+        continues = self.type in ("ELSE", "ARROW", "LBRACE")
+        return self.first_on_line and not self.starts_statement and not continues
+
+    @property
+    def found(self) -> str:
+        """What stands here, for a message."""
+        if self.at_end:
+            return WORDS["$END"]
+        if self.token is None or self.type == "$END":  # $END inside the text: a hole's `}`
+            return f"`{self.source.text[self.start]}`"
+        if self.line_ended:
+            return WORDS["_NL"]
+        return WORDS["STRING"] if self.type == "STRING" else f"`{self.span.text}`"
