@@ -152,12 +152,22 @@ def render(diagnostic: Diagnostic) -> str:
     if diagnostic.labels:
         gutter = max(len(str(label.span.line)) for label in diagnostic.labels)
         lines += _places(diagnostic.labels, gutter)
-    lines += [f"{'':{gutter}} = {printable(note)}" for note in diagnostic.notes]
+    lines += [f"{'':{gutter}} = {printable(note)}" for note in _notes(diagnostic.notes)]
     if diagnostic.help is not None:
         first, *rest = diagnostic.help.split("\n")
         lines.append(f"{'':{gutter}} = help: {printable(first)}")
         lines += [f"{'':{gutter}}         {printable(line)}" for line in rest]
     return "\n".join(lines)
+
+
+def _notes(notes: tuple[str, ...]) -> Iterator[str]:
+    """The notes; of a long trace, both ends."""
+    if len(notes) <= 8:
+        yield from notes
+        return
+    yield from notes[:4]
+    yield f"... {len(notes) - 6} more ..."
+    yield from notes[-2:]
 
 
 def _places(labels: tuple[Label, ...], gutter: int) -> Iterator[str]:

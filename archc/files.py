@@ -32,7 +32,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".archc-{secrets.token_hex(8)}.tmp")
     try:
         _write_new(temporary, content)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:  # an interruption, too, leaves nothing behind
         temporary.unlink(missing_ok=True)
         raise
@@ -54,7 +54,7 @@ def _write_new(path: Path, content: bytes) -> None:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, 0o666), "wb") as file:
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -164,7 +164,7 @@ def summarize(graph: Graph) -> Summary:
 def _applications(graph: Graph, macs: dict[int, int | None]) -> dict[Path, list[Node]]:
     """The applications of each layer to list, by its path.
 
-    A function has no path; one that multiplies is listed under its variable's name in its region.
+    A function has no path; one that multiplies is listed in its region, by operator and number.
     """
     found: dict[Path, list[Node]] = {}
     for node in sorted(graph.nodes(), key=lambda node: (node.layer.order, node.id)):

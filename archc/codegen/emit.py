@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,7 +21,7 @@ from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 
 RUNTIME_HEADING = "# --- archc runtime"
-_CHECKSUM = re.compile(r"(?<=, checksum )[0-9a-f]{16}(?=\.$)", re.MULTILINE)
+_CHECKSUM = re.compile(r"(\A[^\n]*\n[^\n]*\n\nChecksum )([0-9a-f]{16})(?=; )")
 _BLANK = "0" * 16
 
 
@@ -62,12 +63,12 @@ def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
 def is_untouched(text: str) -> bool:
     """Whether an emitted file is as it was written: its checksum holds."""
     match = _CHECKSUM.search(text)
-    return match is not None and match[0] == _checksum(text)
+    return match is not None and match[2] == _checksum(text)
 
 
 def _checksum(text: str) -> str:
     """Of the text with its checksum blanked."""
-    blank = _CHECKSUM.sub(_BLANK, text, count=1)
+    blank = _CHECKSUM.sub(rf"\g<1>{_BLANK}", text, count=1)
     return hashlib.sha256(blank.encode()).hexdigest()[:16]
 
 
@@ -82,7 +83,7 @@ def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
     source = files("archc.codegen").joinpath("templates/model.py.jinja").read_text("utf-8")
     runtime = _runtime(graph)
     text = environment.from_string(source).render(
-        title=f"{comment(graph.name)}, compiled by archc {header.version}, checksum {_BLANK}.",
+        title=f"{comment(graph.name)}, compiled by archc {header.version} from {comment(header.spec)}.",
         about=_about(graph, header),
         imports=_imports(classes, runtime),
         classes=classes,
@@ -92,25 +93,13 @@ def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
 
 
 def _about(graph: Graph, header: Header) -> list[str]:
-    """The command, the net's parameters and the passes."""
+    """The checksum, the command, the passes, the net's parameters."""
     parameters = [f"{name}={hyper_text(value)}" for name, value in graph.info.parameters]
-    passes = f"passes {', '.join(header.passes)}" if header.passes else "no passes"
-    return [
-        f"    {comment(header.command)}  # {passes}",
-        "",
-        *_wrapped("With " + (", ".join(parameters) or "no parameters") + "."),
-        "Edit a copy freely: the file needs torch and nothing else.",
-    ]
-
-
-def _wrapped(text: str) -> list[str]:
-    """A sentence of spec values over lines of 100 columns."""
-    out: list[str] = [""]
-    for each in comment(text).split(" "):
-        if out[-1] and len(out[-1]) + len(each) + 1 > 98:
-            out.append("")
-        out[-1] += (" " if out[-1] else "") + each
-    return [line[:98] for line in out]
+    made = (
+        f"Checksum {_BLANK}; `{header.command}`, passes: {', '.join(header.passes) or 'none'}; "
+        f"{', '.join(parameters) or 'no parameters'}. Edit a copy freely."
+    )
+    return textwrap.wrap(comment(made), 98, break_on_hyphens=False)
 
 
 def _imports(classes: list[ClassView], runtime: str) -> list[str]:

@@ -8,7 +8,7 @@ from archc.elaborate.arguments import Given
 from archc.elaborate.frame import Frame
 from archc.elaborate.limits import Budget
 from archc.elaborate.naming import Register
-from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tensor, Value
+from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tag, Tensor, Value
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.op import Op, OpError, TensorType
 from archc.ops.registry import check
@@ -68,7 +68,7 @@ class Builder:
         self,
         made: MadeLayer,
         operands: Sequence[Tensor],
-        label: str | None,
+        label: Tag | None,
         frame: Frame,
         span: Span,
     ) -> Tensor:
@@ -120,12 +120,12 @@ class Builder:
         made: MadeLayer,
         op: Op,
         types: tuple[TensorType, ...],
-        label: str | None,
+        label: Tag | None,
         span: Span,
     ) -> Layer:
         weights = op.weights(*types)
         if made.layer is not None:
-            self._check_relabel(made, label, span)
+            check_relabel(made, label)
             return made.layer
         made.applied = True
         if not weights and label is None:
@@ -134,23 +134,12 @@ class Builder:
             raise error(
                 "E0407",
                 f"`{op.name}` has no module form in torch, so it cannot be labelled",
-                span,
+                label.span if label else span,
                 help="leave the label out",
             )
         path = made.path = self.register.name_layer(made, label, span)
         made.layer = self._shared(Layer(op, path, made.order, made.span))
         return made.layer
-
-    def _check_relabel(self, made: MadeLayer, label: str | None, span: Span) -> None:
-        assert made.path is not None
-        if label is not None and label != made.path[-1]:
-            raise error(
-                "E0405",
-                f"this layer is called `{made.path[-1]}` already",
-                Label(span, f"labelled `{label}` here"),
-                Label(made.span, "made here"),
-                help="a layer applied several times keeps the name of its first application",
-            )
 
     def _shared(self, layer: Layer) -> Layer:
         """The layer of an earlier application of the same module, if there was one."""
@@ -183,6 +172,19 @@ class Builder:
         )
         if all(_identity(other) != _identity(warning) for other in self.warnings):
             self.warnings.append(warning)
+
+
+def check_relabel(made: MadeLayer, label: Tag | None) -> None:
+    """A layer applied again keeps the name of its first application."""
+    assert made.path is not None
+    if label is not None and label.text != made.path[-1]:
+        raise error(
+            "E0405",
+            f"this layer is called `{made.path[-1]}` already",
+            Label(label.span, f"labelled `{label.text}` here"),
+            Label(made.span, "made here"),
+            help="a layer applied several times keeps the name of its first application",
+        )
 
 
 def _count(arity: int) -> str:

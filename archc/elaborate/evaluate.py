@@ -14,6 +14,7 @@ from archc.elaborate.values import (
     Builtin,
     MadeLayer,
     OpConstructor,
+    Tag,
     Tensor,
     Value,
     describe,
@@ -30,7 +31,7 @@ class ApplyBlock(Protocol):
         self,
         made: MadeLayer,
         operands: Sequence[Tensor],
-        label: str | None,
+        label: Tag | None,
         frame: Frame,
         span: Span,
     ) -> Value: ...
@@ -380,13 +381,18 @@ class Evaluator:
     def _pipe(self, node: ast.Pipe, frame: Frame) -> Value:
         value = self.evaluate(node.head, frame)
         for stage in node.stages:
-            label = None if stage.label is None else self.text(stage.label, frame)
+            label = self._tag(stage, frame)
             layer = self.evaluate(stage.layer, frame)
             value = self.apply(layer, value, label, frame, stage.span)
         return value
 
+    def _tag(self, stage: ast.Stage, frame: Frame) -> Tag | None:
+        if stage.label is None:
+            return None
+        return Tag(self.text(stage.label, frame), stage.label.span)
+
     def apply(
-        self, layer: Value, value: Value, label: str | None, frame: Frame, span: Span
+        self, layer: Value, value: Value, label: Tag | None, frame: Frame, span: Span
     ) -> Value:
         """`value -> label: layer`."""
         operands = self._operands(value, span)

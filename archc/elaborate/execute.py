@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from archc.diagnostics import ArchError, Label, Span, error
 from archc.elaborate.annotations import evaluate_annotations
-from archc.elaborate.builder import Builder
+from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.evaluate import Evaluator
 from archc.elaborate.frame import Frame
 from archc.elaborate.limits import LimitError, Limits, exceeded
@@ -17,6 +17,7 @@ from archc.elaborate.values import (
     MadeLayer,
     Poison,
     Poisoned,
+    Tag,
     Tensor,
     Unbound,
     Value,
@@ -257,7 +258,7 @@ class Executor:
         self,
         made: MadeLayer,
         operands: Sequence[Tensor],
-        label: str | None,
+        label: Tag | None,
         frame: Frame,
         span: Span,
     ) -> Value:
@@ -317,17 +318,12 @@ class Executor:
                 "E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion"
             )
 
-    def _module_path(self, made: MadeLayer, label: str | None, span: Span) -> Path:
+    def _module_path(self, made: MadeLayer, label: Tag | None, span: Span) -> Path:
         made.applied = True
         if made.path is None:
             made.path = self.builder.register.name_layer(made, label, span)
-        elif label is not None and label != made.path[-1]:
-            raise error(
-                "E0405",
-                f"this layer is called `{made.path[-1]}` already",
-                Label(span, f"labelled `{label}` here"),
-                Label(made.span, "made here"),
-            )
+        else:
+            check_relabel(made, label)
         return made.path
 
     def _check_inner_net(

@@ -45,11 +45,15 @@ def _warn_counted(builder: Builder) -> None:
     if weighty:
         builder.warn(
             "W0004",
-            f"{len(weighty)} layers have no label: their names in the state_dict "
-            f"(`{'.'.join(weighty[0].path or ())}`, ...) are counted, and shift with the text",
+            f"{_layers(len(weighty))} without a label: names in the state_dict as "
+            f"`{'.'.join(weighty[0].path or ())}` are counted, and shift with the text",
             weighty[0].span,
             help="label layers with weights: `-> norm1: bn`",
         )
+
+
+def _layers(count: int) -> str:
+    return "one layer" if count == 1 else f"{count} layers"
 
 
 def _check_shared(builder: Builder) -> None:

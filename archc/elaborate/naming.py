@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Label, Span, error
-from archc.elaborate.values import MadeLayer
+from archc.elaborate.values import MadeLayer, Tag
 from archc.ir.graph import Path, Region
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -37,10 +37,10 @@ class Register:
     counters: dict[tuple[int, str], int] = field(default_factory=dict)
     counted: list[MadeLayer] = field(default_factory=list)
 
-    def name_layer(self, made: MadeLayer, label: str | None, span: Span) -> Path:
+    def name_layer(self, made: MadeLayer, label: Tag | None, span: Span) -> Path:
         """The layer's place below its owner, decided once, at its first application."""
         if label is not None:
-            return self.take(made.owner, (label,), span)
+            return self.take(made.owner, (label.text,), label.span)
         if made.variable is not None:
             return self.take(made.owner, made.variable, made.span, bound=True)
         word = made.name.lower()
@@ -58,11 +58,13 @@ class Register:
             return owner.path + path
         (name,) = path
         if name in taken:
+            same = taken[name] == span
+            labels = [Label(span, "both made here" if same else "this one")]
             raise error(
                 "E0402",
                 f"two layers of one module are called `{name}`",
-                Label(span, "this one"),
-                Label(taken[name], "and this one"),
+                *labels,
+                *([] if same else [Label(taken[name], "and this one")]),
                 help=f'label them apart, as in `-> "{name}{{i}}": ...`, or make a list of layers'
                 if bound
                 else "give one of them another label",

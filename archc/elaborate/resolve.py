@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from archc.diagnostics import ArchError, Diagnostic
+from archc.diagnostics import ArchError, Diagnostic, Label, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
 from archc.elaborate.frame import unknown_name
@@ -17,12 +17,28 @@ def check_names(program: FileScope) -> None:
     diagnostics: list[Diagnostic] = []
     for declaration in program.own:
         if isinstance(declaration, ast.Block):
+            diagnostics += _twice(declaration)
             inner = known | _bound(declaration)
             for name in _used(declaration):
                 if name.name not in inner:
                     diagnostics += unknown_name(name, inner).diagnostics
     if diagnostics:
         raise ArchError(tuple(diagnostics))
+
+
+def _twice(block: ast.Block) -> Iterator[Diagnostic]:
+    """Parameters and tensors of one name."""
+    first: dict[str, ast.Name] = {}
+    for name in (item.name for item in (*block.parameters, *block.inputs)):
+        other = first.setdefault(name.name, name)
+        if other is not name:
+            yield from error(
+                "E0317",
+                f"`{block.name.name}` has two parameters called `{name.name}`",
+                Label(name.span, "this one"),
+                Label(other.span, "and this one"),
+                help="rename one of them",
+            ).diagnostics
 
 
 def _bound(block: ast.Block) -> set[str]:

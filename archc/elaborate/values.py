@@ -87,6 +87,14 @@ class Builtin:
     call: Callable[..., Value]
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A label in the text: `norm1` in `-> norm1: bn`."""
+
+    text: str
+    span: Span
+
+
 class Poison:
     """The value of what could not be computed; its error has been reported already."""
 

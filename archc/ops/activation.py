@@ -34,7 +34,7 @@ class Relu(Elementwise):
         return TorchModule("nn.ReLU")
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("F.relu({0})")
+        return TorchFunction("torch.relu({0})")
 
 
 @dataclass(frozen=True)

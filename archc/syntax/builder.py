@@ -329,7 +329,7 @@ class Builder:
         return text
 
     def _bool(self, span: Span, token: Token) -> ast.Bool:
-        return ast.Bool(span, token == "true")
+        return ast.Bool(span, token.type == "TRUE")
 
     def _bare_tuple(self, span: Span, *items: ast.Expr) -> ast.Tuple:
         return ast.Tuple(span, items)

@@ -68,7 +68,7 @@ def _from_table(grammar: str, path: Path = TABLE) -> lark.Lark | None:
         return None
     try:
         return lark.Lark.load(_Data(io.BytesIO(table)).load())
-    except Exception:  # a damaged table costs time, never a compile
+    except Exception:  # noqa: BLE001 - a damaged table costs time, never a compile
         return None
 
 

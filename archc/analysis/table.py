@@ -1,0 +1,150 @@
+"""A summary as text for people: the tree of modules, repeats folded, at most 100 columns wide.
+
+The tree is cut at the depth at which it still fits on a screen; the JSON form has every layer.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from archc.analysis.cost import Cost, total
+from archc.analysis.summary import LayerSummary, RegionSummary, Summary
+from archc.diagnostics import printable
+from archc.ops.op import TensorType
+
+_ROWS = 48
+"""The tree goes as deep as it can with no more rows than this; one level is always shown."""
+
+_WIDTH = 100
+_WIDEST = (36, 28)
+"""The widths at which the first columns, module and operator, are cut; numbers never are."""
+
+_HEADINGS = ("module", "block or operator", "output", "parameters", "MACs")
+
+Child = RegionSummary | LayerSummary
+Row = tuple[str, str, str, str, str]
+
+
+def to_text(summary: Summary) -> str:
+    """The summary as lines of text: the tree, what each exit costs, the totals."""
+    inputs = ", ".join(f"{name}: {type_}" for name, type_ in summary.inputs)
+    outputs = ", ".join(str(item.type) for item in summary.exits)
+    lines = [printable(f"{summary.name}({inputs}) -> {outputs}")]
+    lines += [printable(line) for line in summary.doc.splitlines()[:1]]
+    lines += ["", *_aligned(_HEADINGS, _rows(summary))]
+    if len(summary.exits) > 1:
+        lines += ["", *_exit_lines(summary)]
+    lines += ["", f"parameters {summary.params:>20,}", f"buffers    {summary.buffers:>20,}"]
+    lines.append(f"MACs       {_macs(summary.cost):>20}")
+    return "\n".join(lines)
+
+
+def _exit_lines(summary: Summary) -> list[str]:
+    rows = [
+        (printable(item.name), "", str(item.type), f"{item.cost.params:,}", _macs(item.cost))
+        for item in summary.exits
+    ]
+    return _aligned(("exit, computed alone", "", *_HEADINGS[2:]), rows)
+
+
+def _macs(cost: Cost) -> str:
+    return "symbolic" if cost.macs is None else f"{cost.macs:,}"
+
+
+# ---------------------------------------------------------------------- rows
+
+
+def _rows(summary: Summary) -> list[Row]:
+    """The rows of the deepest tree that is not too long."""
+    rows = list(_tree(summary.root.children, 1))
+    for depth in range(2, 65):
+        deeper = list(_tree(summary.root.children, depth))
+        if len(deeper) > _ROWS or len(deeper) == len(rows):
+            break
+        rows = deeper
+    return rows
+
+
+def _tree(children: Sequence[Child], depth: int, indent: int = 0) -> Iterator[Row]:
+    for run in runs(children):
+        yield _row(run, indent)
+        (*_, last) = run.members
+        if len(run.members) == 1 and isinstance(last, RegionSummary) and depth > 1:
+            yield from _tree(last.children, depth - 1, indent + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive siblings that are applications of one block, or one child alone."""
+
+    members: tuple[Child, ...]
+
+    @property
+    def label(self) -> str:
+        """`denselayer1..24`, `0..5`, or the child's own name."""
+        return range_label(self.members[0].path[-1], self.members[-1].path[-1])
+
+
+def runs(children: Sequence[Child]) -> Iterator[Run]:
+    """The children in order, consecutive applications of one block together."""
+    numbered = enumerate(children)
+    for _, group in groupby(numbered, key=lambda pair: _block(pair[1]) or pair[0]):
+        yield Run(tuple(child for _, child in group))
+
+
+def _block(child: Child) -> str | None:
+    return child.block if isinstance(child, RegionSummary) else None
+
+
+def range_label(first: str, last: str) -> str:
+    """The names from `first` to `last`: what they share is written once."""
+    if first == last:
+        return first
+    stem = re.sub(r"\d+$", "", first)
+    number = last[len(stem) :]
+    shared = last.startswith(stem) and number.isascii() and number.isdigit()
+    return f"{first}..{number if shared else last}"
+
+
+def _row(run: Run, indent: int) -> Row:
+    last = run.members[-1]
+    if isinstance(last, LayerSummary):
+        what, types = last.op, (last.type,)
+        if last.applications > 1:
+            what += f", {last.applications} times"
+    else:
+        what, types = last.block or "", last.types
+        if len(run.members) > 1:
+            what = f"{len(run.members)} x {what}"
+    cost = total(member.cost for member in run.members)
+    label = "  " * indent + run.label
+    params = f"{cost.params:,}" if cost.params else "-"
+    macs = _macs(cost) if cost.macs != 0 else "-"
+    return printable(label), printable(what), _types(types), params, macs
+
+
+def _types(types: tuple[TensorType, ...]) -> str:
+    """The type of a module's last value; those before it are counted."""
+    if not types:
+        return ""
+    return str(types[-1]) + (f" +{len(types) - 1}" if len(types) > 1 else "")
+
+
+def _aligned(headings: Row, rows: Sequence[Row]) -> list[str]:
+    """The rows under their headings: text to the left, numbers to the right."""
+    cut = [(*map(_cut, row[:2], _WIDEST), *row[2:]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *cut, strict=True)]
+    lines = [_line(headings, widths)]
+    lines.append("-" * min(_WIDTH, len(lines[0])))
+    return lines + [_line(row, widths) for row in cut]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    left = [f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=False)]
+    right = [f"{cell:>{width}}" for cell, width in zip(row[3:], widths[3:], strict=True)]
+    return "  ".join([*(cell for cell in left if cell), *right]).rstrip()

@@ -1,0 +1,73 @@
+# mypy: disable-error-code=no-any-return
+"""N, compiled by archc 0 from everything.arch.
+
+Checksum cb464d2e57081109; `archc compile everything.arch -O0`, passes: none; classes=10, k=8.
+Edit a copy freely.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["N"]
+
+
+class Use(nn.Module):  # everything.arch:2, [N, 8, 16, 16] -> [N, 8, 16, 16]
+    def forward(self, x: Tensor, shared: nn.Module) -> Tensor:
+        x = torch.relu(shared(x))
+        return shared(x)
+
+
+class Two(nn.Module):  # everything.arch:3
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.c2 = nn.Conv2d(8, 8, 1, bias=False)
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        s = a + b
+        s2 = self.c1(s)
+        s = self.c2(s)
+        return s2, s
+
+
+class Head(nn.Module):  # everything.arch:1
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.mean((2, 3)))
+
+
+class N(nn.Module):  # everything.arch:5
+    """[N, 3, 16, 16], [N, 3, 16, 16] -> 3 times [N, 10]; 2,006 parameters, 1,225,104
+    multiply-accumulates.
+    """
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.shared = nn.Conv2d(8, 8, 3, padding=1)
+        self.use = Use()
+        self.again = nn.ModuleList([nn.Conv2d(8, 8, 1, bias=False), nn.Conv2d(8, 8, 1, bias=False)])
+        self.two = Two()
+        self.h1 = Head(8, num_classes)
+        self.g = nn.Parameter(torch.ones(8, 1, 1))
+        self.blk = Use()
+        self.h2 = Head(8, num_classes)
+        self.h3 = Head(24, num_classes)
+
+    def forward(self, a: Tensor, b: Tensor) -> list[Tensor]:
+        x = self.stem(a)
+        y = self.stem(b)
+        x = self.again[0](self.use(x, self.shared))
+        y = self.again[1](y)
+        x = self.again[0](x)
+        p, q = self.two(x, self.again[1](y))
+        early = self.h1(p)
+        z = q * self.g
+        z = self.blk(z, self.shared)
+        z = self.blk(z, self.shared)
+        z2 = self.h2(z)
+        z = self.h3(torch.cat([z, p, q], 1))
+        return [early, z2, z]

@@ -1,0 +1,35 @@
+# mypy: disable-error-code=no-any-return
+"""N, compiled by archc 0 from sharing.arch.
+
+Checksum dbad1810d1b661e2; `archc compile sharing.arch -O0`, passes: none; no parameters. Edit a
+copy freely.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["N"]
+
+
+class Step(nn.Module):  # sharing.arch:1, [N, 4, 8, 8] -> [N, 4, 8, 8]
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(4)
+        self.c = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c(torch.relu(self.norm(x)))
+
+
+class N(nn.Module):  # sharing.arch:2
+    """[N, 4, 8, 8] -> [N, 4, 8, 8]; 304 parameters, 36,864 multiply-accumulates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again = nn.ModuleList([Step(), Step()])
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.again[0](image)
+        x = self.again[1](x)
+        x = self.again[0](x)
+        return self.again[1](x)
