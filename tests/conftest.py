@@ -1,12 +1,55 @@
-"""Options and fixtures of the whole test suite."""
+"""What all tests share: torchvision beside a CPU build of torch, and the switch for long runs."""
+
+from functools import cache
+from types import ModuleType
+from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Time limits for one example fail on a busy machine, and say nothing about the code.
+settings.register_profile("archc", deadline=None, print_blob=True)
+settings.load_profile("archc")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the long tests, too")
     parser.addoption("--update-golden", action="store_true", help="write the case files anew")
 
 
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    skip = pytest.mark.skip(reason="a long run: give --full")
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(skip)
+
+
+@cache
+def import_torchvision() -> ModuleType:
+    """The module torchvision, an oracle of the tests.
+
+    It does not import beside a build of torch for CPUs only: two operators are missing, which are
+    declared here first (no test calls them).
+    """
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import_torchvision.library = library  # type: ignore[attr-defined]  # it lives as long as torch
+    import torchvision
+
+    module: ModuleType = torchvision
+    return module
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> Any:
+    return import_torchvision()

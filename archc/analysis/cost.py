@@ -52,7 +52,9 @@ def costs_of(graph: Graph) -> Costs:
         trained = sum(entry.elements for entry in entries if entry.trained)
         whole = sum(entry.elements for entry in entries)
         weights[node.layer.path] = Cost(trained, whole - trained)
-    macs = {node.id: node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()}
+    macs = {
+        node.id: node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()
+    }
     return Costs(macs, weights)
 
 

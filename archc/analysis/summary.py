@@ -148,9 +148,7 @@ def summarize(graph: Graph) -> Summary:
     results = _results(graph)
     for region in graph.regions.values():
         tree.child(region.path).describe(region, results.get(region.id, ()))
-    exits = zip(
-        output_names(graph.outputs), graph.outputs, exit_costs(graph, costs), strict=True
-    )
+    exits = zip(output_names(graph.outputs), graph.outputs, exit_costs(graph, costs), strict=True)
     return Summary(
         graph.name,
         graph.info.doc,

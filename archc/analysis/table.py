@@ -1,4 +1,4 @@
-"""A summary as text for people: the tree of modules, repeats folded, at most 100 columns wide.
+"""A summary as text for people: the tree of modules, repeats folded, for 100 columns.
 
 The tree is cut at the depth at which it still fits on a screen; the JSON form has every layer.
 """
@@ -16,8 +16,7 @@ from archc.ops.op import TensorType
 _ROWS = 48
 """The tree goes as deep as it can with no more rows than this; one level is always shown."""
 
-_WIDTH = 100
-_WIDEST = (36, 28)
+_WIDEST = (30, 24)
 """The widths at which the first columns, module and operator, are cut; numbers never are."""
 
 _HEADINGS = ("module", "block or operator", "output", "parameters", "MACs")
@@ -136,7 +135,7 @@ def _aligned(headings: Row, rows: Sequence[Row]) -> list[str]:
     cut = [(*map(_cut, row[:2], _WIDEST), *row[2:]) for row in rows]
     widths = [max(map(len, column)) for column in zip(headings, *cut, strict=True)]
     lines = [_line(headings, widths)]
-    lines.append("-" * min(_WIDTH, len(lines[0])))
+    lines.append("-" * len(lines[0]))
     return lines + [_line(row, widths) for row in cut]
 
 

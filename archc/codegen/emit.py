@@ -36,7 +36,7 @@ class Header:
 
 
 def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
-    """The text of `model.py` for a verified graph. Raises ArchError where a net has no such file."""
+    """The text of `model.py` for a verified graph. Raises ArchError where a net has none."""
     modules = Modules.of(graph)
     symbols = find_symbols(modules, variations)
     outliner = Outliner(modules, symbols.of)
@@ -78,12 +78,12 @@ def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - Python is no markup: `text.py` is the filter
     )
     source = files("archc.codegen").joinpath("templates/model.py.jinja").read_text("utf-8")
     runtime = _runtime(graph)
     text = environment.from_string(source).render(
-        title=f"{comment(graph.name)}, compiled by archc {header.version} from {comment(header.spec)}.",
+        title=comment(f"{graph.name}, compiled by archc {header.version} from {header.spec}."),
         about=_about(graph, header),
         imports=_imports(classes, runtime),
         classes=classes,
@@ -122,7 +122,9 @@ def _imports(classes: list[ClassView], runtime: str) -> list[str]:
 
 def _runtime(graph: Graph) -> str:
     """The functions of archc's runtime that the net calls, as they stand in its tested source."""
-    names = sorted({name for node in graph.nodes() if not node.layer.path for name in node.op.runtime})
+    names = sorted(
+        {name for node in graph.nodes() if not node.layer.path for name in node.op.runtime}
+    )
     parts = []
     for name in names:
         source = files("archc.runtime").joinpath(f"{name}.py").read_text("utf-8")

@@ -1,8 +1,8 @@
 """Outlining: modules of equal form share a class; the attributes that differ are its parameters.
 
 Exact hashing would give DenseNet-121 a class for each of its 58 layers; with attributes erased it
-has four. A slot is one attribute of one item; over the instances of a form, slots with one value are
-written into the class, and equal columns of the others share a parameter. A parameter is called
+has four. A slot is one attribute of one item; over the instances of a form, slots with one value
+are written into the class, and equal columns of the others share a parameter. A parameter is called
 after the block's hyperparameter where their values agree, and slots that are a multiple of one are
 written as that (`4 * planes`).
 """
@@ -14,7 +14,6 @@ from archc.codegen.items import Attribute, Body, BodyBuilder, Chain, Function, I
 from archc.codegen.modules import Module, Modules
 from archc.codegen.text import Symbol, Value, is_name, sequence
 from archc.ir.graph import Hyper, Path
-from archc.ops.op import TorchModule
 
 Place = tuple[Hashable, ...]
 """Where a slot stands in a form: an attribute's label or an item's position, and a name."""
@@ -44,15 +43,19 @@ class Parameter:
 
     @property
     def annotation(self) -> str:
-        value = self.values[0]
         if self.many:
-            texts = [sequence(each) for each in self.values if isinstance(each, tuple)]
-            return "range" if all(text.startswith("range(") for text in texts) else "Sequence[int]"
-        if isinstance(value, tuple):
-            return f"tuple[{', '.join(['int'] * len(value))}]"
-        if isinstance(value, bool | float | str):
-            return type(value).__name__
-        return "int"
+            rows = [each for each in self.values if isinstance(each, tuple)]
+            if all(sequence(row).startswith("range(") for row in rows):
+                return "range"
+            kinds = dict.fromkeys(_annotation(value) for row in rows for value in row)
+            return f"Sequence[{' | '.join(kinds)}]"
+        return " | ".join(dict.fromkeys(map(_annotation, self.values)))
+
+
+def _annotation(value: Value) -> str:
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(map(_annotation, value))}]"
+    return type(value).__name__ if isinstance(value, bool | float | str) else "int"
 
 
 @dataclass
@@ -65,9 +68,10 @@ class Form:
     modules: list[Module] = field(default_factory=list)
     bodies: list[Body] = field(default_factory=list)
     parameters: list[Parameter] = field(default_factory=list)
-    written: dict[Place, Value | str] = field(default_factory=dict)
-    """A slot's constant, or the expression of parameters that it is, as text in a `Written`."""
-    name: str = ""
+    written: dict[Place, "Value | Written"] = field(default_factory=dict)
+    """A slot's constant, or the expression of a parameter that it is."""
+    many: set[Place] = field(default_factory=set)
+    """The slots that hold one value for each turn of a loop."""
 
     @property
     def module(self) -> Module:
@@ -173,14 +177,13 @@ class Outliner:
             for place, (role, _, many) in columns[0].items()
         ]
         slots = [slot for slot in (self._uniform(slot) for slot in slots) if slot is not None]
-        counts_given = {
-            slot.place[:-1] for slot in slots if slot.many and not slot.constant
-        }
+        counts_given = {slot.place[:-1] for slot in slots if slot.many and not slot.constant}
         slots = [
             slot
             for slot in slots
             if not (slot.role == "count" and slot.place[:-1] in counts_given and not slot.constant)
         ]
+        form.many = {slot.place for slot in slots if slot.many}
         _Parameters(form, self._hyper(form), slots, root=not form.module.path).choose()
 
     def _uniform(self, slot: Slot) -> Slot:
@@ -325,7 +328,7 @@ class _Parameters:
         if found is None:
             name = self._add(self._name(slot), slot.values, slot.many)
             found = Written(name, name)
-        self.form.written[slot.place] = found  # type: ignore[assignment]
+        self.form.written[slot.place] = found
 
     def _chosen(self) -> dict[str, tuple[Value, ...]]:
         return {p.name: p.values for p in self.form.parameters if not p.many}
@@ -384,6 +387,3 @@ def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str
     if divisor > 1 and all(a == divisor * b for a, b in whole):
         return f"{name} // {divisor}"
     return None
-
-
-__all__ = ["Form", "Outliner", "Parameter", "SharedFormError", "TorchModule", "Written"]

@@ -172,7 +172,9 @@ class ForwardWriter:
             else:
                 name = self.names[item.operand]
         variable = "layer" if name != "layer" else "child"
-        self.out.append(f"{' ' * self.indent}for {variable} in {self.loop_children(position, item)}:")
+        self.out.append(
+            f"{' ' * self.indent}for {variable} in {self.loop_children(position, item)}:"
+        )
         self.out.append(f"{' ' * self.indent}    {name} = {variable}({name})")
         self._hold(item.result, name)
 

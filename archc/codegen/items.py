@@ -96,7 +96,7 @@ def _layer_key(module: TorchModule) -> Hashable:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """An application's items, and its values by local number: inputs first, results as they come."""
+    """An application's items, and its values by number: inputs first, then results."""
 
     items: tuple[Item, ...]
     inputs: int
@@ -115,7 +115,9 @@ _NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
 class BodyBuilder:
     """Builds the body of an application; `forms` tells the forms of modules inside it."""
 
-    def __init__(self, modules: Modules, forms: Mapping[Path, int], chains: Mapping[Path, Body]):
+    def __init__(
+        self, modules: Modules, forms: Mapping[Path, int], chains: Mapping[Path, Body]
+    ) -> None:
         self.modules = modules
         self.forms = forms
         self.chains = chains

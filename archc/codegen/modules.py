@@ -124,9 +124,7 @@ class Modules:
     def _flow(self) -> None:
         """Inputs, outputs and passed-along layers of every application, then its calls."""
         final = {output.node for output in self.graph.outputs}
-        chains = {
-            id: [region.id for region in self._ancestors(id)] for id in self.applications
-        }
+        chains = {id: [region.id for region in self._ancestors(id)] for id in self.applications}
         for node in self.graph.nodes():
             inside = chains[node.region]
             for operand in self.graph.operands(node.id):
@@ -147,7 +145,9 @@ class Modules:
         root.outputs = [output.node for output in self.graph.outputs]
         for application in self.applications.values():
             order = [node for _, node in application.region.inputs]
-            application.inputs.sort(key=lambda id: order.index(id) if id in order else len(order))
+            application.inputs.sort(
+                key=lambda node: order.index(node) if node in order else len(order)
+            )
         self._calls(chains)
 
     def _pass_along(self, region: int, node: Node) -> None:

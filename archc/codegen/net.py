@@ -1,11 +1,11 @@
-"""The net's own class: constructor arguments, the features and the head, and what timm users call."""
+"""The net's own class: constructor arguments, features and head, and what timm users call."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from archc.codegen.classes import ClassView, ClassWriter, docstring
+from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
-from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, lines, py
+from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, docstring, lines, py
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ops.size import Size
 
@@ -40,13 +40,16 @@ class NetWriter(ClassWriter):
     def doc(self) -> Iterator[str]:
         graph = self.graph
         parameters = sum(
-            weight.elements for _, weights in graph.weights() for weight in weights if weight.trained
+            weight.elements
+            for _, weights in graph.weights()
+            for weight in weights
+            if weight.trained
         )
         macs = [node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()]
         cost = f"{parameters:,} parameters"
         if all(count is not None for count in macs):
             cost += f", {sum(count or 0 for count in macs):,} multiply-accumulates"
-        text = graph.info.doc.split("\n") + [""] if graph.info.doc else []
+        text = [*graph.info.doc.split("\n"), ""] if graph.info.doc else []
         yield from docstring([*text, f"{self._net_shapes()}; {cost}."], 4)
 
     def _net_shapes(self) -> str:
@@ -140,7 +143,8 @@ class NetWriter(ClassWriter):
             if checks:
                 wanted = comment(str(node.type))
                 yield f"        if {' or '.join(check for check, _ in checks)}:"
-                yield f'            raise ValueError(f"{name} must be {wanted}, not {{tuple({name}.shape[1:])}}")'
+                shown = f"{{tuple({name}.shape[1:])}}"
+                yield f'            raise ValueError(f"{name} must be {wanted}, not {shown}")'
 
     def _features(self, position: int, value: int) -> list[str]:
         (name,) = self.input_names()
@@ -201,7 +205,8 @@ class NetWriter(ClassWriter):
 
     def _num_features(self) -> int:
         classifier = self._classifier()
-        assert classifier is not None and classifier.module is not None
+        assert classifier is not None
+        assert classifier.module is not None
         value = classifier.module.args[0].value
         assert isinstance(value, int)
         return value
@@ -220,9 +225,7 @@ class NetWriter(ClassWriter):
             if isinstance(item, Function | Attribute) and item.op in _HEADS:
                 (value,) = item.operands
                 reads = {v for later in items[position:] for v in operands_of(later)}
-                made = {
-                    v for later in items[position:] for v in results_of(later)
-                }
+                made = {v for later in items[position:] for v in results_of(later)}
                 return (position, value) if reads - made == {value} else None
         return None
 
@@ -277,4 +280,3 @@ class NetWriter(ClassWriter):
 
 
 _HEADS = frozenset({"global_avg_pool", "global_max_pool", "flatten"})
-

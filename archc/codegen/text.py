@@ -1,12 +1,13 @@
-"""Laying out Python: statements of at most 100 columns, broken as the field's formatter breaks them.
+"""Laying out Python: statements of at most 100 columns, broken as ruff breaks them.
 
 Everything that comes from a spec passes `py` or `comment`; nothing else turns values into code.
 """
 
 import keyword
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Union
+from itertools import pairwise
 
 WIDTH = 100
 
@@ -30,7 +31,7 @@ class Symbol:
         return text
 
 
-Value = Union[int, float, bool, str, None, Symbol, tuple["Value", ...]]
+Value = int | float | bool | str | None | Symbol | tuple["Value", ...]
 """What a slot of emitted code may hold."""
 
 
@@ -42,25 +43,31 @@ def py(value: Value) -> str:
         inner = ", ".join(map(py, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, str):
-        return '"' + repr("'" + value)[2:-1].replace('\\\'', "'").replace('"', '\\"') + '"'
+        return '"' + repr("'" + value)[2:-1].replace("\\'", "'").replace('"', '\\"') + '"'
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     raise TypeError(f"{type(value).__name__} has no place in emitted code")
 
 
-def sequence(values: tuple[Value, ...]) -> str:
-    """Numbers that a loop takes in turn: `range(24, 216, 12)` if they progress evenly."""
-    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
-    if len(numbers) == len(values) > 1:
-        step = numbers[1] - numbers[0]
-        even = all(b - a == step for a, b in zip(numbers, numbers[1:], strict=False))
-        if even and step:
-            last = numbers[-1] + (1 if step > 0 else -1) * abs(step)
-            arguments = [numbers[0], last] if step == 1 else [numbers[0], last, step]
-            if arguments[0] == 0 and len(arguments) == 2:
-                arguments = arguments[1:]
-            return f"range({', '.join(map(str, arguments))})"
-    return py(values)
+def sequence(values: tuple[Value, ...], *, nested: bool = False) -> str:
+    """What a loop takes in turn: `range(24, 216, 12)` if the numbers progress evenly.
+
+    With `nested`, each element is such a sequence itself.
+    """
+    if nested:
+        rows = [sequence(row) for row in values if isinstance(row, tuple)]
+        return f"({rows[0]},)" if len(rows) == 1 else f"({', '.join(rows)})"
+    numbers = [value for value in values if type(value) is int]
+    if len(numbers) < len(values) or len(numbers) < 2:
+        return py(values)
+    step = numbers[1] - numbers[0]
+    even = all(b - a == step for a, b in pairwise(numbers))
+    if not even or not step or (step < 0 and len(numbers) == 2):
+        return py(values)
+    arguments = [numbers[0], numbers[-1] + step, step]
+    if step == 1:
+        arguments = arguments[0 if numbers[0] else 1 : 2]
+    return f"range({', '.join(map(str, arguments))})"
 
 
 def is_name(word: str) -> bool:
@@ -68,7 +75,7 @@ def is_name(word: str) -> bool:
 
 
 def comment(text: str) -> str:
-    """Spec text for a comment or docstring: one line of printable ASCII, quotes and slashes safe."""
+    """Spec text for a comment or docstring: one line of printable ASCII, quotes escaped."""
     escaped = text.encode("ascii", "backslashreplace").decode()
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped)
     return shown.replace("\\", "\\\\").replace('"""', "'''")
@@ -76,22 +83,24 @@ def comment(text: str) -> str:
 
 @dataclass(frozen=True)
 class Bracketed:
-    """`before` + items separated by commas + `after`: what may be broken over lines.
+    """`before` + items + `after`: what may be broken over lines.
 
-    `before` ends with the opening bracket, `after` begins with the closing one.
+    `before` ends with the opening bracket, `after` begins with the closing one. Items are separated
+    by commas, or by spaces where they are the parts of a generator.
     """
 
     before: str
     items: tuple["Code", ...]
     after: str
+    separator: str = ","
 
     def __str__(self) -> str:
-        trailing = "," if self.before.endswith("(") and self.is_single_tuple else ""
-        return f"{self.before}{', '.join(map(str, self.items))}{trailing}{self.after}"
+        return f"{self.before}{self.flat}{self.after}"
 
     @property
-    def is_single_tuple(self) -> bool:
-        return self.before == "(" and len(self.items) == 1
+    def flat(self) -> str:
+        """The items in one line."""
+        return f"{self.separator} ".join(map(str, self.items))
 
 
 Code = str | Bracketed
@@ -101,27 +110,54 @@ def call(function: str, arguments: Sequence[Code], after: str = "") -> Bracketed
     return Bracketed(f"{function}(", tuple(arguments), f"){after}")
 
 
+def generator(before: str, element: Code, clause: Code, after: str = ")") -> Bracketed:
+    """`before(element clause)`, the clause being `for ... in ...`."""
+    return Bracketed(before, (element, clause), after, separator="")
+
+
 def lines(indent: int, before: str, code: Code, after: str = "") -> list[str]:
     """A statement `before code after` at an indentation, broken only where it is too long."""
-    pad = " " * indent
-    flat = f"{pad}{before}{code}{after}"
+    flat = f"{' ' * indent}{before}{code}{after}"
     if len(flat) <= WIDTH or isinstance(code, str) or not code.items:
         return [flat]
-    head, tail = f"{pad}{before}{code.before}", f"{pad}{code.after}{after}"
+    head, tail = f"{' ' * indent}{before}{code.before}", f"{' ' * indent}{code.after}{after}"
     inner = indent + 4
-    one_line = f"{' ' * inner}{', '.join(map(str, code.items))}"
-    if len(one_line) <= WIDTH and not code.is_single_tuple and _may_share_a_line(code):
-        return [head, one_line, tail]
-    broken = [line for item in code.items for line in lines(inner, "", item, _comma(code))]
+    if inner + len(code.flat) <= WIDTH and _may_share_a_line(code):
+        return [head, f"{' ' * inner}{code.flat}", tail]
+    broken = [line for item in code.items for line in lines(inner, "", item, code.separator)]
     return [head, *broken, tail]
-
-
-def _comma(code: Bracketed) -> str:
-    """A generator that is the only argument takes no trailing comma, nor does `*` in it."""
-    lone_generator = len(code.items) == 1 and " for " in str(code.items[0])
-    return "" if lone_generator else ","
 
 
 def _may_share_a_line(code: Bracketed) -> bool:
     """A literal list or tuple that breaks has one element a line; a call's arguments may share."""
-    return code.before[-2:-1].isidentifier() or code.before[-2:-1] in ("]", ")")
+    return not code.separator or code.before[-2:-1].isidentifier() or code.before[-2:-1] == ")"
+
+
+def bounds(start: int, count: str) -> str:
+    """The arguments of the `range` of `count` numbers from `start` on; `count` is an expression."""
+    if not start:
+        return count
+    return f"{start}, {int(count) + start}" if count.isdigit() else f"{start}, {count} + {start}"
+
+
+def docstring(text: Sequence[str], indent: int) -> Iterator[str]:
+    """A docstring of one or more lines, wrapped; nothing for no text."""
+    pad = " " * indent
+    shown = [
+        part
+        for line in text
+        for part in textwrap.wrap(comment(line), WIDTH - indent - 6, break_on_hyphens=False) or [""]
+    ]
+    while shown and not shown[-1]:
+        shown.pop()
+    if not shown:
+        return
+    if shown[-1].endswith('"'):
+        shown[-1] += "."
+    if len(shown) == 1:
+        yield f'{pad}"""{shown[0]}"""'
+        return
+    yield f'{pad}"""{shown[0]}'
+    for line in shown[1:]:
+        yield f"{pad}{line}".rstrip()
+    yield f'{pad}"""'

@@ -10,7 +10,7 @@ from archc.ir.graph import Annotation, Hyper
 from archc.syntax import ast
 
 if TYPE_CHECKING:
-    from archc.elaborate.evaluate import Evaluator
+    from archc.elaborate.calls import Evaluator
 
 CHOICES: dict[str, dict[str, tuple[Hyper, ...] | None]] = {
     "stochastic_depth": {"final_survival": None, "schedule": ("linear", "uniform")},

@@ -41,7 +41,9 @@ def bind(
     if len(positional) > len(names):
         extra = positional[len(names)]
         takes = f"at most {len(names)} arguments" if names else "no arguments"
-        raise error("E0311", f"`{callee}` takes {takes}", extra.span, help=_signature(callee, slots))
+        raise error(
+            "E0311", f"`{callee}` takes {takes}", extra.span, help=_signature(callee, slots)
+        )
     bound.update(zip(names, positional, strict=False))
     for argument in arguments:
         if argument.name is None:

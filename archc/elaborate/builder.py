@@ -44,9 +44,7 @@ class Builder:
             try:
                 values[name] = check(constructor.cls, name, argument.value)
             except OpError as refusal:
-                raise error(
-                    "E0211", refusal.message, argument.span, help=refusal.help
-                ) from None
+                raise error("E0211", refusal.message, argument.span, help=refusal.help) from None
         return self._make(constructor.cls(**values), {}, frame, span)
 
     def make_block(
@@ -92,7 +90,9 @@ class Builder:
         return Tensor(node.id, type_)
 
     def _infer(self, op: Op, operands: Sequence[Tensor], span: Span) -> TensorType:
-        if op.arity is not None and len(operands) != op.arity or not operands and op.arity is None:
+        if (op.arity is not None and len(operands) != op.arity) or (
+            not operands and op.arity is None
+        ):
             needs = "at least one tensor" if op.arity is None else _count(op.arity)
             raise error("E0201", f"`{op.name}` needs {needs}, not {len(operands)}", span)
         try:

@@ -22,7 +22,8 @@ class BuiltinError(Exception):
 def _number(name: str, value: Value) -> int | float:
     if not is_number(value):
         raise BuiltinError(f"`{name}` needs a number, not {describe(value)}")
-    return value
+    number: int | float = value
+    return number
 
 
 def _whole(name: str, value: Value) -> int:
@@ -116,23 +117,22 @@ def _reversed(values: Value) -> list[Value]:
     return _items("reversed", values)[::-1]
 
 
-BUILTINS: dict[str, Builtin] = {
-    name: Builtin(name, function)
-    for name, function in {
-        "range": _range,
-        "len": _len,
-        "floor": _rounding("floor", math.floor),
-        "ceil": _rounding("ceil", math.ceil),
-        "round": _rounding("round", round),
-        "int": _int,
-        "float": _float,
-        "min": _extreme("min", min),
-        "max": _extreme("max", max),
-        "sum": _sum,
-        "abs": _abs,
-        "sqrt": _sqrt,
-        "enumerate": _enumerate,
-        "zip": _zip,
-        "reversed": _reversed,
-    }.items()
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "range": _range,
+    "len": _len,
+    "floor": _rounding("floor", math.floor),
+    "ceil": _rounding("ceil", math.ceil),
+    "round": _rounding("round", round),
+    "int": _int,
+    "float": _float,
+    "min": _extreme("min", min),
+    "max": _extreme("max", max),
+    "sum": _sum,
+    "abs": _abs,
+    "sqrt": _sqrt,
+    "enumerate": _enumerate,
+    "zip": _zip,
+    "reversed": _reversed,
 }
+
+BUILTINS = {name: Builtin(name, function) for name, function in _FUNCTIONS.items()}

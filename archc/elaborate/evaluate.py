@@ -1,49 +1,28 @@
 """Expressions: from syntax to compile-time values, one method a kind of expression."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from archc.diagnostics import Span, error
-from archc.elaborate.arguments import Given, Slot, bind, check_kind
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
 from archc.elaborate.builder import Builder
-from archc.elaborate.builtins import BuiltinError
 from archc.elaborate.frame import Frame, Names
 from archc.elaborate.values import (
-    BlockConstructor,
-    Builtin,
-    MadeLayer,
     OpConstructor,
-    Tag,
     Tensor,
     Value,
     describe,
     is_number,
 )
-from archc.ops.registry import OPS, parameters
+from archc.ops.registry import OPS
 from archc.syntax import ast
 
 
-class ApplyBlock(Protocol):
-    """Elaborates the body of a block where it is applied."""
+class Expressions:
+    """Evaluates expressions in frames; calls and pipes are added by `calls.Evaluator`."""
 
-    def __call__(
-        self,
-        made: MadeLayer,
-        operands: Sequence[Tensor],
-        label: Tag | None,
-        frame: Frame,
-        span: Span,
-    ) -> Value: ...
-
-
-class Evaluator:
-    """Evaluates expressions in frames; applying a block is the executor's business."""
-
-    def __init__(self, builder: Builder, apply_block: ApplyBlock) -> None:
+    def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.names = Names()
-        self._apply_block = apply_block
         self._methods: dict[type, Callable[..., Value]] = {
             ast.Name: self._name,
             ast.Number: lambda number, _: number.value,
@@ -58,11 +37,9 @@ class Evaluator:
             ast.Compare: self._compare,
             ast.Logical: self._logical,
             ast.Choice: self._choice,
-            ast.Call: self._call,
             ast.Index: self._index,
             ast.Slice: self._slice,
             ast.Attribute: self._attribute,
-            ast.Pipe: self._pipe,
         }
 
     def evaluate(self, expr: ast.Expr, frame: Frame) -> Value:
@@ -99,9 +76,7 @@ class Evaluator:
         if len(names) == 1:
             return [value]
         if not isinstance(value, list | tuple):
-            raise error(
-                "E0208", f"{len(names)} names cannot be bound to {describe(value)}", span
-            )
+            raise error("E0208", f"{len(names)} names cannot be bound to {describe(value)}", span)
         if len(value) != len(names):
             raise error("E0208", f"{len(names)} names are bound to {len(value)} values", span)
         return list(value)
@@ -258,7 +233,9 @@ class Evaluator:
         value = self.evaluate(expr, frame)
         if isinstance(value, bool) or not isinstance(value, int):
             help = "`//` divides to a whole number" if isinstance(value, float) else None
-            raise error("E0210", f"an index must be an int, not {describe(value)}", expr.span, help=help)
+            raise error(
+                "E0210", f"an index must be an int, not {describe(value)}", expr.span, help=help
+            )
         return value
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
@@ -279,161 +256,3 @@ class Evaluator:
             node.span,
             help="tensors have `channels`, `height`, `width` and `shape`",
         )
-
-    # ---------------------------------------------------------------- calls
-
-    def given(self, arguments: Sequence[ast.Argument], frame: Frame) -> list[Given]:
-        """Evaluated arguments."""
-        return [Given(a.name, self.evaluate(a.value, frame), a.span) for a in arguments]
-
-    def _call(self, node: ast.Call, frame: Frame) -> Value:
-        callee = self.evaluate(node.callee, frame)
-        given = self.given(node.arguments, frame)
-        match callee:
-            case Builtin():
-                return self._builtin(callee, given, node.span)
-            case OpConstructor():
-                return self._operator(callee, given, frame, node)
-            case BlockConstructor():
-                return self._block(callee, given, frame, node.span)
-            case MadeLayer():
-                operands = [argument.value for argument in given]
-                value = operands[0] if len(operands) == 1 else tuple(operands)
-                return self.apply(callee, value, None, frame, node.span)
-        raise error("E0213", f"{describe(callee)} cannot be called", node.callee.span)
-
-    def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
-        for argument in given:
-            tensors = [argument.value, *(argument.value if isinstance(argument.value, list) else [])]
-            if any(isinstance(value, Tensor) for value in tensors) and builtin.name in OPS_TO_COME:
-                raise error(
-                    "E0214",
-                    f"`{builtin.name}` of tensors is not available yet",
-                    span,
-                    help="add tensors with `+`" if builtin.name == "sum" else None,
-                )
-        named = {argument.name: argument.value for argument in given if argument.name}
-        try:
-            return builtin.call(*(a.value for a in given if a.name is None), **named)
-        except BuiltinError as refusal:
-            raise error("E0214", str(refusal), span) from None
-        except TypeError:
-            raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None
-
-    def _operator(
-        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, node: ast.Call
-    ) -> Value:
-        """A layer; or, where tensors come first or none is taken, its result: `concat(x, y)`."""
-        operands = []
-        for argument in given:
-            if argument.name is not None or not _is_operand(argument.value):
-                break
-            operands.append(argument.value)
-        made = self._make_op(constructor, given[len(operands) :], frame, node.span)
-        if constructor.cls.arity == 0:
-            made.variable = frame.hint[:1] if node is frame.assigned else None
-            return self.builder.apply_op(made, (), None, frame, node.span)
-        if not operands:
-            return made
-        value = operands[0] if len(operands) == 1 else tuple(operands)
-        return self.apply(made, value, None, frame, node.span)
-
-    def _make_op(
-        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, span: Span
-    ) -> MadeLayer:
-        slots = [Slot(hyper.name, hyper.required) for hyper in parameters(constructor.cls)]
-        bound = bind(constructor.name, slots, given, span)
-        return self.builder.make_op(constructor, bound, frame, span)
-
-    def _block(
-        self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
-    ) -> MadeLayer:
-        if any(argument.name is None and _is_operand(argument.value) for argument in given):
-            raise error(
-                "E0215",
-                f"`{constructor.name}(...)` makes a layer; it takes no tensors",
-                span,
-                help=f"apply the layer: `x -> {constructor.name}(...)`",
-            )
-        hyper = self.bind_block(constructor, given, frame, span)
-        return self.builder.make_block(constructor, hyper, frame, span)
-
-    def bind_block(
-        self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
-    ) -> dict[str, Value]:
-        """Hyperparameters of a block by name; a default may use the parameters before it."""
-        declared = constructor.declaration.parameters
-        slots = [Slot(item.name.name, item.default is None) for item in declared]
-        bound = bind(constructor.name, slots, given, span)
-        own = Frame(constructor.scope, frame.region)
-        for item in declared:
-            name = item.name.name
-            if name in bound:
-                value, place = bound[name].value, bound[name].span
-            else:
-                assert item.default is not None
-                value, place = self.evaluate(item.default, own), item.default.span
-            own.bind(name, check_kind(name, item.kind, value, place))
-        return own.names
-
-    # ---------------------------------------------------------------- pipes
-
-    def _pipe(self, node: ast.Pipe, frame: Frame) -> Value:
-        value = self.evaluate(node.head, frame)
-        for stage in node.stages:
-            label = self._tag(stage, frame)
-            layer = self.evaluate(stage.layer, frame)
-            value = self.apply(layer, value, label, frame, stage.span)
-        return value
-
-    def _tag(self, stage: ast.Stage, frame: Frame) -> Tag | None:
-        if stage.label is None:
-            return None
-        return Tag(self.text(stage.label, frame), stage.label.span)
-
-    def apply(
-        self, layer: Value, value: Value, label: Tag | None, frame: Frame, span: Span
-    ) -> Value:
-        """`value -> label: layer`."""
-        operands = self._operands(value, span)
-        made = self._layer(layer, frame, span)
-        if isinstance(made.maker, BlockConstructor):
-            return self._apply_block(made, operands, label, frame, span)
-        return self.builder.apply_op(made, operands, label, frame, span)
-
-    def _operands(self, value: Value, span: Span) -> list[Tensor]:
-        operands = list(value) if isinstance(value, list | tuple) else [value]
-        for operand in operands:
-            if not isinstance(operand, Tensor):
-                help = None
-                if isinstance(operand, OpConstructor | BlockConstructor | MadeLayer):
-                    help = "a layer is applied to a tensor: `x -> a -> b` applies a, then b"
-                raise error(
-                    "E0216", f"a layer takes tensors, not {describe(operand)}", span, help=help
-                )
-        return operands
-
-    def _layer(self, value: Value, frame: Frame, span: Span) -> MadeLayer:
-        match value:
-            case MadeLayer():
-                return value
-            case OpConstructor():
-                return self._make_op(value, (), frame, span)
-            case BlockConstructor():
-                return self._block(value, (), frame, span)
-            case Tensor():
-                help = "`concat(x, y)` and `x + y` join tensors; `->` applies a layer"
-                raise error("E0217", "a tensor cannot be applied to a tensor", span, help=help)
-        raise error("E0217", f"`->` needs a layer on its right, not {describe(value)}", span)
-
-
-OPS_TO_COME = frozenset({"sum", "min", "max"})
-"""Functions over numbers whose forms over tensors are operators of the complete language."""
-
-
-def _is_operand(value: Value) -> bool:
-    if isinstance(value, list | tuple):
-        return bool(value) and all(isinstance(item, Tensor) for item in value)
-    return isinstance(value, Tensor)
-
-

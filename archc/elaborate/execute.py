@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from archc.diagnostics import ArchError, Label, Span, error
 from archc.elaborate.annotations import evaluate_annotations
 from archc.elaborate.builder import Builder, check_relabel
-from archc.elaborate.evaluate import Evaluator
-from archc.elaborate.frame import Frame
+from archc.elaborate.calls import Evaluator
+from archc.elaborate.frame import Frame, trace
 from archc.elaborate.limits import LimitError, Limits, exceeded
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import input_types
@@ -22,6 +22,7 @@ from archc.elaborate.values import (
     Unbound,
     Value,
     describe,
+    hyper_of,
     show,
 )
 from archc.elaborate.walk import bound_names, names_in, walk_statements
@@ -136,9 +137,13 @@ class Executor:
         index = self.evaluator.evaluate(statement.index, frame)
         value = self.evaluator.evaluate(statement.value, frame)
         if not isinstance(old, list):
-            raise error("E0210", f"{describe(old)} has no elements to replace", statement.target.span)
+            raise error(
+                "E0210", f"{describe(old)} has no elements to replace", statement.target.span
+            )
         if isinstance(index, bool) or not isinstance(index, int):
-            raise error("E0210", f"an index must be an int, not {describe(index)}", statement.index.span)
+            raise error(
+                "E0210", f"an index must be an int, not {describe(index)}", statement.index.span
+            )
         if not -len(old) <= index < len(old):
             message = f"index {index} is out of range: there are {len(old)} elements"
             raise error("E0210", message, statement.index.span)
@@ -191,9 +196,7 @@ class Executor:
             self._leave_unbound(statement.otherwise, frame, statement.span)
         return self.run(taken, frame)
 
-    def _leave_unbound(
-        self, body: Sequence[ast.Statement], frame: Frame, branch: Span
-    ) -> None:
+    def _leave_unbound(self, body: Sequence[ast.Statement], frame: Frame, branch: Span) -> None:
         for name in bound_names(body):
             frame.names.setdefault(name, Unbound(branch))
 
@@ -219,8 +222,7 @@ class Executor:
         path = self.builder.register.take(frame.region, (label,), statement.label.span)
         region = self._open(path, frame, None, (), (), statement.label.span, statement.span)
         inner = frame.within(region)
-        returned = self.run(statement.body, inner)
-        return returned
+        return self.run(statement.body, inner)
 
     def _open(
         self,
@@ -270,9 +272,7 @@ class Executor:
         path = self._module_path(made, label, span)
         names = tuple(item.name.name for item in block.inputs)
         inputs = tuple(zip(names, (operand.node for operand in operands), strict=True))
-        region = self._open(
-            path, frame, block, hyper_of(made.hyper), inputs, block.name.span, span
-        )
+        region = self._open(path, frame, block, hyper_of(made.hyper), inputs, block.name.span, span)
         inner = Frame(constructor.scope, region, dict(made.hyper), depth=frame.depth + 1)
         for name, operand in zip(names, operands, strict=True):
             inner.bind(name, operand)
@@ -285,12 +285,12 @@ class Executor:
             value = self._result(block, returned)
         except ArchError as problem:
             raise type(problem)(
-                tuple(d.with_note(_trace(made, path, frame, span)) for d in problem.diagnostics)
+                tuple(d.with_note(trace(made, path, frame, span)) for d in problem.diagnostics)
             ) from None
         finally:
             self._muted -= block.is_net
             fresh = self.builder.diagnostics[known:]
-            note = _trace(made, path, frame, span)
+            note = trace(made, path, frame, span)
             self.builder.diagnostics[known:] = [d.with_note(note) for d in fresh]
         if isinstance(value, Poison):
             raise Poisoned
@@ -314,9 +314,7 @@ class Executor:
                 else None,
             )
         if frame.depth >= Limits().recursion:
-            raise exceeded(
-                "E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion"
-            )
+            raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
 
     def _module_path(self, made: MadeLayer, label: Tag | None, span: Span) -> Path:
         made.applied = True
@@ -396,27 +394,3 @@ class Executor:
         path = node.layer.path or graph.regions[node.region].path
         below = path[: len(frame.region.path) + 1]
         return ".".join(below) or f"exit{len(self.outputs) + 1}"
-
-
-def _trace(made: MadeLayer, path: Path, frame: Frame, span: Span) -> str:
-    arguments = ", ".join(f"{name}={show(value, 16)}" for name, value in list(made.hyper.items())[:4])
-    more = ", ..." if len(made.hyper) > 4 else ""
-    return (
-        f"while building {path[-1]}: {made.name}({arguments}{more}) at {span}{frame.circumstances}"
-    )
-
-
-def hyper_of(values: dict[str, Value]) -> tuple[tuple[str, Hyper], ...]:
-    """The hyperparameters that are numbers, strings or lists of them, for records and messages."""
-    found = ((name, _hyper(value)) for name, value in values.items())
-    return tuple((name, value) for name, value in found if value is not None)
-
-
-def _hyper(value: Value) -> Hyper | None:
-    if isinstance(value, int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        items = tuple(_hyper(item) for item in value)
-        if all(item is not None for item in items):
-            return tuple(item for item in items if item is not None)
-    return None

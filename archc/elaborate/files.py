@@ -132,7 +132,9 @@ class _Loader:
             path, display = self._resolve(item, scope)
             real = path.resolve()
             if real in chain:
-                raise error("E0503", f"`{item.path}` imports itself, through its own imports", item.span)
+                raise error(
+                    "E0503", f"`{item.path}` imports itself, through its own imports", item.span
+                )
             if len(chain) > MAX_IMPORT_DEPTH or len(self.loaded) >= MAX_FILES:
                 what = f"imports deeper than {MAX_IMPORT_DEPTH} or more than {MAX_FILES} files"
                 raise error("E0907", what, item.span)

@@ -94,7 +94,7 @@ def _check_same_children(builder: Builder) -> None:
         other = first.setdefault(region.path, region.id)
         mine, theirs = children.get(region.id, set()), children.get(other, set())
         if mine != theirs:
-            odd = sorted(mine ^ theirs)[0]
+            odd = min(mine ^ theirs)
             problem = error(
                 "E0406",
                 f"`{'.'.join(region.path)}` is applied twice, but only one application "

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 
-from archc.diagnostics import ArchError, did_you_mean, error
+from archc.diagnostics import ArchError, Span, did_you_mean, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import Declared, FileScope
 from archc.elaborate.values import (
     BlockConstructor,
+    MadeLayer,
     OpConstructor,
     Poison,
     Poisoned,
@@ -14,7 +15,7 @@ from archc.elaborate.values import (
     Value,
     show,
 )
-from archc.ir.graph import Annotation, Region
+from archc.ir.graph import Annotation, Path, Region
 from archc.ops.registry import OPS
 from archc.syntax import ast
 
@@ -115,7 +116,9 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
         if not isinstance(base, ast.Variant):
             raise error("E0307", f"`{variant.base.name}` is not a net", variant.base.span)
         if base.name.name in seen:
-            raise error("E0308", f"the net `{base.name.name}` is a variant of itself", base.name.span)
+            raise error(
+                "E0308", f"the net `{base.name.name}` is a variant of itself", base.name.span
+            )
         seen.append(base.name.name)
         variant, home = base, base_home
 
@@ -142,3 +145,13 @@ def unknown_name(name: ast.Name, known: set[str]) -> ArchError:
         help = did_you_mean(word, known) or "names are bound by `=`, parameters, `for` and `import`"
     return error("E0301", f"unknown name `{word}`", name.span, help=help)
 
+
+def trace(made: MadeLayer, path: Path, frame: Frame, span: Span) -> str:
+    """How an error inside a block got there: what was being built, where, in which loops."""
+    arguments = ", ".join(
+        f"{name}={show(value, 16)}" for name, value in list(made.hyper.items())[:4]
+    )
+    more = ", ..." if len(made.hyper) > 4 else ""
+    return (
+        f"while building {path[-1]}: {made.name}({arguments}{more}) at {span}{frame.circumstances}"
+    )

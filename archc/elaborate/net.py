@@ -7,14 +7,21 @@ from archc.diagnostics import ArchError, Diagnostic, Label, Source, did_you_mean
 from archc.elaborate.annotations import evaluate_annotations
 from archc.elaborate.arguments import Given
 from archc.elaborate.builder import Builder
-from archc.elaborate.execute import Executor, Returned, hyper_of
+from archc.elaborate.execute import Executor, Returned
 from archc.elaborate.files import FileScope
 from archc.elaborate.finish import finish
 from archc.elaborate.frame import Frame, variant_constructor
 from archc.elaborate.limits import Budget, Limits
 from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
-from archc.elaborate.values import BlockConstructor, Poison, Poisoned, Tensor, Value, describe
+from archc.elaborate.values import (
+    BlockConstructor,
+    Poison,
+    Poisoned,
+    Tensor,
+    describe,
+    hyper_of,
+)
 from archc.ir.graph import Annotation, Graph, Input, Layer, NetInfo, Node, Output, Region
 from archc.ops.op import TensorType
 from archc.syntax import ast
@@ -64,7 +71,9 @@ def elaborate(
     declaration, notes = choose_net(program, net)
     check_names(program)
     run = _Run(program, declaration, limits or Limits())
-    elaboration = run.elaborate({name: _parse(name, text) for name, text in (arguments or {}).items()})
+    elaboration = run.elaborate(
+        {name: _parse(name, text) for name, text in (arguments or {}).items()}
+    )
     return Elaboration(elaboration.graph, (*notes, *elaboration.warnings))
 
 
@@ -87,7 +96,7 @@ class _Run:
         self.evaluator = self.executor.evaluator
 
     def elaborate(
-        self, overrides: Mapping[str, ast.Expr | Value], channels: int | None = None
+        self, overrides: Mapping[str, ast.Expr | int], channels: int | None = None
     ) -> Elaboration:
         """Run the net's body. `channels` replaces the channels of the first input."""
         frame, block = self._open(overrides)
@@ -115,7 +124,7 @@ class _Run:
         if self.builder.diagnostics:
             raise ArchError(tuple(self.builder.diagnostics))
 
-    def _open(self, overrides: Mapping[str, ast.Expr | Value]) -> tuple[Frame, ast.Block]:
+    def _open(self, overrides: Mapping[str, ast.Expr | int]) -> tuple[Frame, ast.Block]:
         """Bind the net's parameters and record what is known of it."""
         chain, constructor = self._variants()
         block = constructor.declaration
@@ -174,23 +183,24 @@ class _Run:
             )
 
     def _override(
-        self, name: str, value: ast.Expr | Value, block: ast.Block, outside: Frame
+        self, name: str, value: ast.Expr | int, block: ast.Block, outside: Frame
     ) -> Given:
         known = [item.name.name for item in block.parameters]
         if name not in known:
             help = did_you_mean(name, known) or f"its parameters are {', '.join(known)}"
             raise error("E0312", f"`{block.name.name}` has no parameter `{name}`", help=help)
-        if isinstance(value, ast.Syntax):
-            return Given(name, self.evaluator.evaluate(value, outside), value.span)
-        return Given(name, value, block.name.span)
+        if isinstance(value, int):
+            return Given(name, value, block.name.span)
+        return Given(name, self.evaluator.evaluate(value, outside), value.span)
 
     def _annotations(
         self, chain: list[ast.Variant], block: ast.Block, frame: Frame
     ) -> tuple[Annotation, ...]:
         """The block's annotations, each replaced by a variant's of the same name."""
         found: dict[str, Annotation] = {}
-        for declaration in (block, *reversed(chain)):
-            for item in evaluate_annotations(declaration.annotations, self.evaluator, frame):
+        written = [block.annotations, *(variant.annotations for variant in reversed(chain))]
+        for annotations in written:
+            for item in evaluate_annotations(annotations, self.evaluator, frame):
                 found[item.name] = item
         return tuple(found.values())
 
@@ -254,7 +264,7 @@ def variations(
 def _vary(
     program: FileScope,
     net: Net,
-    overrides: Mapping[str, ast.Expr | Value],
+    overrides: Mapping[str, ast.Expr | int],
     channels: int | None,
     argument: str,
     base: int,

@@ -29,7 +29,8 @@ def check_names(program: FileScope) -> None:
 def _twice(block: ast.Block) -> Iterator[Diagnostic]:
     """Parameters and tensors of one name."""
     first: dict[str, ast.Name] = {}
-    for name in (item.name for item in (*block.parameters, *block.inputs)):
+    parameters = [item.name for item in block.parameters]
+    for name in (*parameters, *(item.name for item in block.inputs)):
         other = first.setdefault(name.name, name)
         if other is not name:
             yield from error(
@@ -43,7 +44,8 @@ def _twice(block: ast.Block) -> Iterator[Diagnostic]:
 
 def _bound(block: ast.Block) -> set[str]:
     """All that a block binds anywhere: parameters, tensors, symbolic sizes, variables."""
-    names = {item.name.name for item in (*block.parameters, *block.inputs)}
+    names = {item.name.name for item in block.parameters}
+    names.update(item.name.name for item in block.inputs)
     names.update(name.name for item in block.inputs for name in _names(item.shape))
     names.update(bound_names(block.body))
     names.update(name for part in _parts(block.body) for name in _comprehended(part))
@@ -83,5 +85,3 @@ def _parts(tree: object) -> Iterator[ast.Syntax]:
         if field in skipped or (field == "label" and isinstance(value, ast.Name)):
             continue
         yield from _parts(value)
-
-

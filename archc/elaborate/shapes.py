@@ -1,7 +1,7 @@
 """The declared shapes of a net's inputs; names that nothing binds are symbolic sizes."""
 
 from archc.diagnostics import error
-from archc.elaborate.evaluate import Evaluator
+from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame
 from archc.elaborate.values import Value, describe
 from archc.elaborate.walk import names_in
@@ -26,14 +26,10 @@ def _type(item: ast.Input, evaluator: Evaluator, frame: Frame) -> TensorType:
             help=f"write `{item.name.name}: [3, 32, 32]`: channels first, no batch axis",
         )
     if not 1 <= len(item.shape.dims) <= 4:
-        raise error(
-            "E0222", "a shape has channels and up to three spatial sizes", item.shape.span
-        )
+        raise error("E0222", "a shape has channels and up to three spatial sizes", item.shape.span)
     dims = tuple(_dim(dim, evaluator, frame) for dim in item.shape.dims)
     if not isinstance(dims[0], int):
-        raise error(
-            "E0222", "the number of channels cannot be symbolic", item.shape.dims[0].span
-        )
+        raise error("E0222", "the number of channels cannot be symbolic", item.shape.dims[0].span)
     return TensorType(dims)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Span
-from archc.ir.graph import Layer, Path, Region
+from archc.ir.graph import Hyper, Layer, Path, Region
 from archc.ops.op import Op, TensorType
 from archc.ops.size import Size
 from archc.syntax import ast
@@ -171,3 +171,19 @@ def layers_in(value: Value) -> Iterator[MadeLayer]:
 
 def is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def hyper_of(values: dict[str, Value]) -> tuple[tuple[str, Hyper], ...]:
+    """The hyperparameters that are numbers, strings or lists of them, for records and messages."""
+    found = ((name, _hyper(value)) for name, value in values.items())
+    return tuple((name, value) for name, value in found if value is not None)
+
+
+def _hyper(value: Value) -> Hyper | None:
+    if isinstance(value, int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        items = tuple(_hyper(item) for item in value)
+        if all(item is not None for item in items):
+            return tuple(item for item in items if item is not None)
+    return None

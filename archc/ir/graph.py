@@ -143,7 +143,7 @@ class Graph:
         self.info = info
         self.regions: dict[int, Region] = {}
         self.outputs: tuple[Output, ...] = ()
-        self._topology = nx.MultiDiGraph()
+        self._topology: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._payload: dict[int, Node] = {}
         self._next = 0
 
@@ -207,7 +207,8 @@ class Graph:
     def users(self, id: int) -> tuple[tuple[int, int], ...]:
         """The uses of a node's value: (user, operand position), oldest user first."""
         readers = self._topology.succ[id].items()
-        return tuple(sorted((user, key) for user, positions in readers for key in positions))
+        pairs = [(user, position) for user, positions in readers for position in positions]
+        return tuple(sorted(cast(list[tuple[int, int]], pairs)))
 
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes() if isinstance(node.op, Input))
@@ -225,9 +226,9 @@ class Graph:
                 yield node, weights
 
     @property
-    def topology(self) -> nx.MultiDiGraph:
+    def topology(self) -> "nx.MultiDiGraph[int]":
         """A read-only view of the topology, for graph algorithms."""
-        return cast(nx.MultiDiGraph, nx.freeze(self._topology.copy()))
+        return cast("nx.MultiDiGraph[int]", nx.freeze(self._topology.copy()))
 
     # ------------------------------------------------------------ rewriting
 
@@ -285,4 +286,3 @@ class Graph:
         self.regions = {
             id: region for id, region in self.regions.items() if id in used or region.parent is None
         }
-

@@ -80,7 +80,7 @@ class _Token:
 class _Reader:
     """The words, numbers, strings and punctuation of a `--passes` text, one after the other."""
 
-    _TOKEN = re.compile(r'\s*("[^"]*"|[A-Za-z_][\w-]*|[-+]?[\w.]+(?:[eE][-+]\d+)?|\S|$)', re.ASCII)
+    _TOKEN = re.compile(r'\s*("[^"]*"|[A-Za-z_][\w-]*|[-+]?[\d.](?:[\w.]|(?<=[eE])[-+])*|\S|$)', re.ASCII)
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -123,6 +123,8 @@ class _Reader:
 
 
 def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span]:
+    if reader.at_end():
+        reader.expect("", "the name of a pass")
     word = reader.take()
     by_name = {cls.name: cls for cls in known}
     if word.text not in by_name:

@@ -1,0 +1,87 @@
+"""Graph -> a picture in a file, or its text.
+
+SVG always works: graphviz only decides where things stand, our own writer draws; where there is no
+graphviz, our own layout decides. PNG and PDF are drawn by graphviz.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from archc.diagnostics import ArchError, error
+from archc.files import write_atomically
+from archc.ir.graph import Graph
+from archc.viz import layered, style
+from archc.viz.collapse import picture_of
+from archc.viz.dot import dot_text
+from archc.viz.picture import Picture
+from archc.viz.placement import Placement, parse_plain
+from archc.viz.renderer import RenderError, find_renderers, render
+from archc.viz.svg import svg_text
+
+SUFFIXES = (".svg", ".png", ".pdf", ".dot")
+
+
+def draw(graph: Graph, path: Path, open_regions: Sequence[str] = ()) -> None:
+    """Draw a graph into a file, in the format of its suffix. Raises ArchError.
+
+    `open_regions` are paths of modules whose contents are shown, as `features.denseblock1`.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise error(
+            "E0813",
+            f"cannot draw `{path}`: its name ends in none of {', '.join(SUFFIXES)}",
+        )
+    picture = picture_of(graph, open_regions)
+    if suffix == ".dot":
+        content = dot_text(picture).encode()
+    elif suffix == ".svg":
+        content = _svg(picture).encode()
+    else:
+        content = _rendered(picture, suffix)
+    write_atomically(path, content)
+
+
+def to_svg(graph: Graph, open_regions: Sequence[str] = ()) -> str:
+    """A graph as one SVG element. Raises ArchError."""
+    return _svg(picture_of(graph, open_regions))
+
+
+def to_dot(graph: Graph, open_regions: Sequence[str] = ()) -> str:
+    """A graph as DOT text. Raises ArchError."""
+    return dot_text(picture_of(graph, open_regions))
+
+
+def _svg(picture: Picture) -> str:
+    return svg_text(picture, _placement(picture))
+
+
+def _placement(picture: Picture) -> Placement:
+    """Graphviz's layout; ours if there is no graphviz, or it fails or takes too long."""
+    if find_renderers():
+        sizes = [style.box_size(box) for box in picture.boxes]
+        try:
+            plain = render(dot_text(picture, sizes), "plain").decode()
+            return parse_plain(plain, picture)
+        except (RenderError, ValueError):
+            pass
+    return layered.place(picture)
+
+
+def _rendered(picture: Picture, suffix: str) -> bytes:
+    try:
+        return render(dot_text(picture), "png" if suffix == ".png" else "pdf")
+    except RenderError as problem:
+        raise _no_renderer(suffix, str(problem)) from None
+
+
+def _no_renderer(suffix: str, problem: str) -> ArchError:
+    """What is missing, or what went wrong, and what works in any case."""
+    kind = suffix[1:].upper()
+    install = "install Graphviz (https://graphviz.org/download)"
+    if suffix == ".png":
+        install += ", or `pip install archc-compiler[viz]`"
+    help = f"{install}; SVG needs neither: `-o NAME.svg`"
+    if not find_renderers():
+        return error("E0814", f"a {kind} picture needs Graphviz, and there is none", help=help)
+    return error("E0814", f"Graphviz made no {kind} picture: {problem}", help=help)

@@ -1,0 +1,194 @@
+"""Places a picture without graphviz: boxes in layers, every edge downwards (Sugiyama, 1981).
+
+Boxes stand on even layers. An edge passes all layers between its ends in slots, one of which holds
+its label; so no label and no line covers a box. Orders within layers come from repeated barycentres,
+positions from least squares that keep the order. The same picture gives the same numbers everywhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from archc.viz import style
+from archc.viz.picture import Edge, Picture
+from archc.viz.placement import Line, Placement, Point, Rectangle, frame_rectangles
+
+_GAP_X = 22.0
+_GAP_Y = 9.0
+_SWEEPS = 8
+_SLOTS = 20_000
+"""With more slots than this, edges that pass more than one layer are drawn straight."""
+
+_LABEL_HEIGHT = 15.0
+_FRAME_ROOM = 14.0
+"""Extra room between layers where frames are drawn, for their borders and titles."""
+
+
+@dataclass(eq=False, slots=True)
+class _Slot:
+    """A place in a layer: a box, a label, or only a line that passes."""
+
+    width: float
+    height: float
+    x: float = 0.0
+    above: list["_Slot"] = field(default_factory=list)
+    below: list["_Slot"] = field(default_factory=list)
+
+
+def place(picture: Picture) -> Placement:
+    """Where everything stands, by our own layout."""
+    layers = _layers(picture)
+    slots = [_Slot(*style.box_size(box)) for box in picture.boxes]
+    rows: list[list[_Slot]] = [[] for _ in range(max(layers, default=0) + 1)]
+    for slot, layer in zip(slots, layers, strict=True):
+        rows[layer].append(slot)
+    ways = _ways(picture, layers, slots, rows)
+    _order(rows)
+    _spread(rows)
+    tops = _tops(rows, _FRAME_ROOM if picture.frames else 0.0)
+    boxes = tuple(
+        _rectangle(slot, tops[layer], rows[layer])
+        for slot, layer in zip(slots, layers, strict=True)
+    )
+    lines = tuple(
+        _line(edge, way, boxes, layers[edge.source], tops)
+        for edge, way in zip(picture.edges, ways, strict=True)
+    )
+    return Placement(boxes, lines, frame_rectangles(picture, boxes))
+
+
+def _layers(picture: Picture) -> list[int]:
+    """The layer of each box: twice the length of the longest way to it."""
+    layers = [0] * len(picture.boxes)
+    for edge in sorted(picture.edges, key=lambda edge: edge.source):
+        layers[edge.target] = max(layers[edge.target], layers[edge.source] + 2)
+    return layers
+
+
+def _ways(
+    picture: Picture, layers: Sequence[int], slots: Sequence[_Slot], rows: list[list[_Slot]]
+) -> list[list[_Slot]]:
+    """The slots that each edge passes, put into their rows; the middle one has its label."""
+    spans = [layers[edge.target] - layers[edge.source] - 1 for edge in picture.edges]
+    crowded = sum(spans) > _SLOTS
+    ways: list[list[_Slot]] = []
+    for edge, span in zip(picture.edges, spans, strict=True):
+        way: list[_Slot] = []
+        if span == 1 or not crowded:
+            width = style.text_width(edge.label, style.LABEL_SIZE)
+            way = [_Slot(4.0, 0.0) for _ in range(span)]
+            way[span // 2] = _Slot(width, _LABEL_HEIGHT)
+        for layer, slot in enumerate(way, start=layers[edge.source] + 1):
+            rows[layer].append(slot)
+        chain = [slots[edge.source], *way, slots[edge.target]]
+        if way:
+            for upper, lower in zip(chain, chain[1:], strict=False):
+                upper.below.append(lower)
+                lower.above.append(upper)
+        ways.append(way)
+    return ways
+
+
+# -------------------------------------------------------------- order, positions
+
+
+def _order(rows: list[list[_Slot]]) -> None:
+    """Sort each row by the mean place of what its slots are connected with, down and up."""
+    for row in rows:
+        _number(row)
+    for sweep in range(_SWEEPS):
+        down = sweep % 2 == 0
+        for row in rows if down else reversed(rows):
+            row.sort(key=lambda slot: _mean(slot, slot.above if down else slot.below))
+            _number(row)
+
+
+def _number(row: list[_Slot]) -> None:
+    for i, slot in enumerate(row):
+        slot.x = i / max(1, len(row) - 1) if len(row) > 1 else 0.5
+
+
+def _mean(slot: _Slot, others: Sequence[_Slot]) -> float:
+    return sum(other.x for other in others) / len(others) if others else slot.x
+
+
+def _spread(rows: list[list[_Slot]]) -> None:
+    """Give each slot a position: near the mean of its neighbours, in order, without overlap."""
+    for row in rows:
+        _settle(row, [0.0] * len(row))
+    for sweep in range(_SWEEPS):
+        down = sweep % 2 == 0
+        for row in rows if down else reversed(rows):
+            _settle(row, [_mean(slot, slot.above if down else slot.below) for slot in row])
+    for row in rows:
+        _settle(row, [_mean(slot, slot.above + slot.below) for slot in row])
+    left = min((slot.x - slot.width / 2 for row in rows for slot in row), default=0.0)
+    for row in rows:
+        for slot in row:
+            slot.x -= left
+
+
+def _settle(row: list[_Slot], wanted: list[float]) -> None:
+    """The positions nearest to the wanted ones (least squares) that keep order and distance.
+
+    With the distances subtracted this is isotonic regression: neighbours that are in each other's
+    way form a pool that stands at its mean.
+    """
+    offsets = [0.0] * len(row)
+    for i in range(1, len(row)):
+        offsets[i] = offsets[i - 1] + (row[i - 1].width + row[i].width) / 2 + _GAP_X
+    pools: list[tuple[float, int]] = []
+    for want, offset in zip(wanted, offsets, strict=True):
+        mean, size = want - offset, 1
+        while pools and pools[-1][0] > mean:
+            before, count = pools.pop()
+            mean = (before * count + mean * size) / (count + size)
+            size += count
+        pools.append((mean, size))
+    means = [mean for mean, size in pools for _ in range(size)]
+    for slot, mean, offset in zip(row, means, offsets, strict=True):
+        slot.x = mean + offset
+
+
+# ----------------------------------------------------------------------- drawing
+
+
+def _height(row: list[_Slot]) -> float:
+    return max((slot.height for slot in row), default=0.0)
+
+
+def _tops(rows: list[list[_Slot]], extra: float) -> list[float]:
+    """The upper side of each row."""
+    tops: list[float] = []
+    y = 0.0
+    for row in rows:
+        tops.append(y)
+        y += _height(row) + _GAP_Y + extra
+    return tops
+
+
+def _rectangle(slot: _Slot, top: float, row: list[_Slot]) -> Rectangle:
+    y = top + (_height(row) - slot.height) / 2
+    return slot.x - slot.width / 2, y, slot.x + slot.width / 2, y + slot.height
+
+
+def _line(
+    edge: Edge, way: list[_Slot], boxes: Sequence[Rectangle], layer: int, tops: Sequence[float]
+) -> Line:
+    left, _, right, bottom = boxes[edge.source]
+    start: Point = ((left + right) / 2, bottom)
+    left, top, right, _ = boxes[edge.target]
+    end: Point = ((left + right) / 2, top)
+    middle = [
+        (slot.x, tops[layer + i] + slot.height / 2) for i, slot in enumerate(way, start=1)
+    ]
+    label = middle[len(way) // 2] if way and edge.label else None
+    return Line(_curve([start, *middle, end]), label)
+
+
+def _curve(through: Sequence[Point]) -> tuple[Point, ...]:
+    """Bezier curves through points, upright at each of them."""
+    points = [through[0]]
+    for (x0, y0), (x1, y1) in zip(through, through[1:], strict=False):
+        half = (y1 - y0) / 2
+        points += [(x0, y0 + half), (x1, y1 - half), (x1, y1)]
+    return tuple(points)

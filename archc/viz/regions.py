@@ -1,0 +1,110 @@
+"""Which regions of a graph are open in a picture: what was asked for, and scopes while it is small.
+
+All other regions are collapsed into one box each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from archc.diagnostics import did_you_mean, error
+from archc.ir.graph import Graph, Node, Region
+
+_SMALL = 60
+"""Scopes are opened by default as long as the picture has no more boxes than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The open regions by id; those in `asked` were named, and show each of their children."""
+
+    graph: Graph
+    open: frozenset[int]
+    asked: frozenset[int]
+    around: dict[int, tuple[Region, ...]]
+    """For each region, the chain from the net down to it."""
+
+    def place(self, node: Node) -> tuple[Region, Region | None]:
+        """The open region in which a node is drawn, and the collapsed one in it that hides it."""
+        parent = self.around[node.region][0]
+        for region in self.around[node.region]:
+            if region.id not in self.open:
+                return parent, region
+            parent = region
+        return parent, None
+
+
+@dataclass(slots=True)
+class _Content:
+    """What stands directly in a region."""
+
+    operators: int = 0
+    regions: list[Region] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        return self.operators + len(self.regions)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it is one block, over and over: collapsed, it says as much."""
+        blocks = {region.block for region in self.regions}
+        return not self.operators and len(self.regions) > 1 and len(blocks) == 1
+
+
+def choose_view(graph: Graph, asked: Sequence[str]) -> View:
+    """Open the named regions with all around them, then scopes. Raises ArchError for a name that
+    is no region's path."""
+    around: dict[int, tuple[Region, ...]] = {}
+    content = {id: _Content() for id in graph.regions}
+    for region in graph.regions.values():  # a region stands behind the one around it
+        above = () if region.parent is None else around[region.parent]
+        around[region.id] = (*above, region)
+        if region.parent is not None:
+            content[region.parent].regions.append(region)
+    for node in graph.nodes():
+        content[node.region].operators += 1
+    named = {id for name in asked for id in _find(graph, name)}
+    opened = {region.id for id in named for region in around[id]}
+    opened |= {region.id for region in graph.regions.values() if region.parent is None}
+    _open_scopes(content, opened)
+    return View(graph, frozenset(opened), frozenset(named), around)
+
+
+def _open_scopes(content: dict[int, _Content], opened: set[int]) -> None:
+    """Add scopes to the open regions, outer ones first."""
+    size = sum(content[id].size for id in opened) - len(opened) + 1
+    queue = sorted(opened)
+    for id in queue:  # the queue grows while it is walked
+        for region in content[id].regions:
+            inner = content[region.id]
+            if region.block is not None or region.id in opened or inner.repeated:
+                continue
+            if size + inner.size - 1 <= _SMALL:
+                size += inner.size - 1
+                opened.add(region.id)
+                queue.append(region.id)
+
+
+def _find(graph: Graph, name: str) -> list[int]:
+    """The applications of the module at a path, as `features.denseblock1`."""
+    found = [region.id for region in graph.regions.values() if ".".join(region.path) == name]
+    if found and name:
+        return found
+    paths = {".".join(region.path) for region in graph.regions.values() if region.path}
+    layers = {".".join(node.layer.path) for node in graph.nodes() if node.layer.path}
+    if name in layers:
+        raise error("E0811", f"`{name}` is one operator: there is nothing in it to open")
+    raise error(
+        "E0811",
+        f"`{graph.name}` has no region `{name}`",
+        help=did_you_mean(name, paths) or _examples(paths),
+    )
+
+
+def _examples(paths: set[str]) -> str:
+    if not paths:
+        return "it has no blocks and no scopes: every operator is drawn"
+    first = sorted(paths, key=lambda path: (path.count("."), path))[:5]
+    return f"its regions are {', '.join(f'`{path}`' for path in first)}" + (
+        ", and those in them" if len(paths) > len(first) else ""
+    )

@@ -1,0 +1,148 @@
+"""Picture and placement -> SVG text that is inert: shapes and escaped text, nothing else.
+
+No scripts, no links, no styles, no references within the file; numbers are rounded to tenths, so
+equal placements give equal bytes.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from archc.diagnostics import printable
+from archc.viz import style
+from archc.viz.picture import Box, Edge, Frame, Picture
+from archc.viz.placement import Line, Placement, Point, Rectangle
+
+_MARGIN = 16.0
+_ARROW = (7.0, 2.8)
+"""Length and half width of an arrow head."""
+
+
+def svg_text(picture: Picture, placement: Placement) -> str:
+    """The drawing as one SVG element, without an XML prologue: it may stand in a page."""
+    x0, y0, x1, y1 = _extent(picture, placement)
+    width, height = x1 - x0, y1 - y0
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{_n(width)}" '
+        f'height="{_n(height)}" viewBox="{_n(x0)} {_n(y0)} {_n(width)} {_n(height)}" '
+        f'font-family="{style.FONTS}" text-anchor="middle">',
+        f"<title>{_escaped(picture.title)}</title>",
+        f'<rect x="{_n(x0)}" y="{_n(y0)}" width="{_n(width)}" height="{_n(height)}" '
+        f'fill="{style.PAPER}"/>',
+    ]
+    for frame, rectangle in zip(picture.frames, placement.frames, strict=True):
+        if rectangle is not None:
+            lines += _frame(frame, rectangle)
+    for edge, line in zip(picture.edges, placement.lines, strict=True):
+        lines += _edge(line)
+    for edge, line in zip(picture.edges, placement.lines, strict=True):
+        lines += _edge_label(edge, line)
+    for box, rectangle in zip(picture.boxes, placement.boxes, strict=True):
+        lines += _box(box, rectangle)
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _extent(picture: Picture, placement: Placement) -> Rectangle:
+    """The paper: all that is drawn, and a margin."""
+    xs: list[float] = [0.0]
+    ys: list[float] = [0.0]
+    for rectangle in (*placement.boxes, *(item for item in placement.frames if item)):
+        xs += rectangle[::2]
+        ys += rectangle[1::2]
+    for edge, line in zip(picture.edges, placement.lines, strict=True):
+        xs += [x for x, _ in line.points]
+        ys += [y for _, y in line.points]
+        if line.label is not None:
+            half = style.text_width(edge.label, style.LABEL_SIZE) / 2
+            xs += [line.label[0] - half, line.label[0] + half]
+    return min(xs) - _MARGIN, min(ys) - _MARGIN, max(xs) + _MARGIN, max(ys) + _MARGIN
+
+
+def _frame(frame: Frame, rectangle: Rectangle) -> Iterator[str]:
+    left, top, *_ = rectangle
+    yield _rect(rectangle, style.FRAME_FILL, style.FRAME, 1.0, 8.0)
+    yield (
+        f'<text x="{_n(left + 9)}" y="{_n(top + 15)}" font-size="{_n(style.TEXT_SIZE)}" '
+        f'fill="{style.FAINT}" text-anchor="start">{_escaped(frame.label)}</text>'
+    )
+
+
+def _box(box: Box, rectangle: Rectangle) -> Iterator[str]:
+    look = style.LOOKS[box.kind]
+    left, top, right, bottom = rectangle
+    radius = (bottom - top) / 2 if look.pill else 5.0
+    yield _rect(rectangle, look.fill, look.border, look.width, min(radius, 22.0))
+    middle = (left + right) / 2
+    first = (top + bottom) / 2 - style.LINE_HEIGHT * (len(box.lines) - 1) / 2 + 4
+    for i, line in enumerate(box.lines):
+        size = style.TEXT_SIZE if i else style.TITLE_SIZE
+        weight = "" if i else ' font-weight="bold"'
+        yield (
+            f'<text x="{_n(middle)}" y="{_n(first + i * style.LINE_HEIGHT)}" '
+            f'font-size="{_n(size)}"{weight} fill="{style.INK}">{_escaped(line)}</text>'
+        )
+
+
+def _rect(rectangle: Rectangle, fill: str, border: str, width: float, radius: float) -> str:
+    left, top, right, bottom = rectangle
+    return (
+        f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(right - left)}" '
+        f'height="{_n(bottom - top)}" rx="{_n(radius)}" fill="{fill}" stroke="{border}" '
+        f'stroke-width="{_n(width)}"/>'
+    )
+
+
+def _edge(line: Line) -> Iterator[str]:
+    """The line, ending at the base of its arrow head, and the head."""
+    tip = line.points[-1]
+    base, sides = _arrow(line.points)
+    moves = [*line.points[:-1], base]
+    start, *rest = map(_point, moves)
+    yield (
+        f'<path d="M{start}C{" ".join(rest)}" fill="none" stroke="{style.EDGE}" '
+        f'stroke-width="1.2"/>'
+    )
+    corners = " ".join(map(_point, (tip, *sides)))
+    yield f'<polygon points="{corners}" fill="{style.EDGE}"/>'
+
+
+def _arrow(points: Sequence[Point]) -> tuple[Point, tuple[Point, Point]]:
+    """The middle and the two corners of the base of an arrow head."""
+    x, y = points[-1]
+    before = next((point for point in reversed(points) if point != (x, y)), (x, y - 1))
+    length = math.hypot(x - before[0], y - before[1])
+    dx, dy = (x - before[0]) / length, (y - before[1]) / length
+    long, half = _ARROW
+    bx, by = x - dx * long, y - dy * long
+    return (bx, by), ((bx - dy * half, by + dx * half), (bx + dy * half, by - dx * half))
+
+
+def _edge_label(edge: Edge, line: Line) -> Iterator[str]:
+    """The label on a strip of paper, so that its own line does not cross it."""
+    if line.label is None or not edge.label:
+        return
+    x, y = line.label
+    half = style.text_width(edge.label, style.LABEL_SIZE) / 2
+    strip = (x - half, y - 7, x + half, y + 7)
+    yield (
+        f'<rect x="{_n(strip[0])}" y="{_n(strip[1])}" width="{_n(2 * half)}" height="14" '
+        f'fill="{style.PAPER}" fill-opacity="0.8"/>'
+    )
+    yield (
+        f'<text x="{_n(x)}" y="{_n(y + 3.5)}" font-size="{_n(style.LABEL_SIZE)}" '
+        f'fill="{style.FAINT}">{_escaped(edge.label)}</text>'
+    )
+
+
+def _escaped(text: str) -> str:
+    return escape(printable(text), quote=True)
+
+
+def _point(point: Point) -> str:
+    return f"{_n(point[0])},{_n(point[1])}"
+
+
+def _n(value: float) -> str:
+    """A number in tenths, without a negative zero."""
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text

@@ -1,0 +1,44 @@
+"""The words in a picture: names relative to their frame, shapes, numbers."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from archc.analysis.cost import Cost
+from archc.analysis.table import range_label
+from archc.ir.graph import Path
+from archc.ops.op import TensorType
+
+_TYPES = 3
+"""Different shapes on one edge that are written out."""
+
+
+def relative(path: Path, prefix: Path) -> str:
+    """A path as seen from the region `prefix`, whole if it lies elsewhere."""
+    inside = path[: len(prefix)] == prefix and len(path) > len(prefix)
+    return ".".join(path[len(prefix) :] if inside else path)
+
+
+def range_of(first: str, last: str) -> str:
+    """`denselayer1..24`: the names of a run."""
+    return range_label(first, last)
+
+
+def types(values: Iterable[TensorType]) -> str:
+    """The shapes of the values of an edge, equal ones counted."""
+    counts = Counter(str(type_) for type_ in values)
+    words = [f"{n} x {word}" if n > 1 else word for word, n in counts.items()]
+    more = [f"{len(words) - _TYPES} more"] if len(words) > _TYPES else []
+    return ", ".join(words[:_TYPES] + more)
+
+
+def weights(params: int, *, shared: bool) -> list[str]:
+    """The line about a box's parameters; those that another box shows are not counted again."""
+    if not params:
+        return ["shared weights"] if shared else []
+    return [f"{params:,} params" + (" + shared" if shared else "")]
+
+
+def cost(value: Cost) -> list[str]:
+    """The lines about the cost of an output."""
+    macs = "MACs depend on the size" if value.macs is None else f"{value.macs:,} MACs"
+    return [f"{value.params:,} params", macs]

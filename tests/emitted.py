@@ -1,0 +1,98 @@
+"""Emitted files as real modules: a spec is compiled and its text imported from a file, once."""
+
+import importlib.util
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from archc.compiler import Request, compile_spec
+from archc.ir.dump import hyper_text
+from archc.ir.graph import Graph
+from archc.passes.base import Pass
+from archc.passes.pipeline import DEFAULT
+
+torch.set_num_threads(1)  # the nets here are small; CI has two cores for all of the suite
+
+SHIPPED = {
+    "densenet": ("DenseNet121", "DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
+    "densenet_cifar": ("DenseNetBC", "DenseNet", "DenseNetB", "DenseNetC"),
+    "resnet": ("ResNet50", "ResNet18", "ResNet34", "ResNet101", "ResNet152"),
+    "resnet_cifar": ("ResNet", "WideResNet32"),
+}
+"""The nets of the shipped specs."""
+
+RUNTIME_HEADING = "# --- archc runtime"
+O0: tuple[Pass, ...] = ()
+
+_folder = tempfile.TemporaryDirectory(prefix="archc-tests-")
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A compiled net: its graph after the passes, its text, and the file that holds the text."""
+
+    graph: Graph
+    source: str
+    path: Path
+
+    @property
+    def model_lines(self) -> list[str]:
+        """What stands above the runtime."""
+        return self.source.split(RUNTIME_HEADING)[0].rstrip().split("\n")
+
+    @property
+    def module(self) -> ModuleType:
+        """The imported file."""
+        return _import(self.path)
+
+    def build(self, *, seed: int = 0, **arguments: Any) -> nn.Module:
+        """An instance of the net; weights drawn with `seed`."""
+        cls = getattr(self.module, self.module.__all__[0])
+        torch.manual_seed(seed)
+        net: nn.Module = cls(**arguments)
+        return net
+
+
+def emit(
+    spec: str | Path,
+    net: str | None = None,
+    passes: tuple[Pass, ...] = DEFAULT,
+    **settings: Any,
+) -> Emitted:
+    """A net of a shipped spec, or of a spec's path, compiled once in a session."""
+    texts = tuple((name, hyper_text(_frozen(value))) for name, value in settings.items())
+    return _compiled(str(spec), net, passes, texts)
+
+
+@cache
+def _compiled(
+    spec: str, net: str | None, passes: tuple[Pass, ...], settings: tuple[tuple[str, str], ...]
+) -> Emitted:
+    compilation = compile_spec(Request(spec, net, dict(settings), passes))
+    source = compilation.source()
+    number = len(list(Path(_folder.name).glob("*.py")))
+    path = Path(_folder.name) / f"emitted_{number}_{compilation.graph.name}.py"
+    path.write_text(source, encoding="utf-8")
+    return Emitted(compilation.graph, source, path)
+
+
+@cache
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

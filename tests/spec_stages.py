@@ -1,0 +1,296 @@
+"""Stages of generated specs: a piece of text, and what it does to types.
+
+Everything runs twice, on the declared types (sizes may be symbols) and on the sizes that the test
+feeds, so that a spec is valid and small by construction. Whatever does not fit raises `Unfit`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archc.ops.op import Op, OpError, TensorType, word
+from archc.ops.registry import OPS, parameters
+from archc.ops.size import SizeError
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+Env = dict[str, Any]
+"""The variables of a body while it is drawn, or while it is run again for other arguments."""
+
+CHANNELS = 40
+SPATIAL = 24
+ELEMENTS = 6000
+
+
+class Unfit(Exception):
+    """What was drawn does not go together; the caller draws something else."""
+
+
+@dataclass(frozen=True)
+class Val:
+    """A tensor: its declared type, and the type that the test feeds."""
+
+    type: TensorType
+    real: TensorType
+
+    @property
+    def channels(self) -> int:
+        return self.real.channels
+
+    @property
+    def rank(self) -> int:
+        return self.real.rank
+
+
+def infer(op: Op, operands: Sequence[Val]) -> Val:
+    try:
+        type_ = op.infer(*(operand.type for operand in operands))
+        real = op.infer(*(operand.real for operand in operands))
+    except (OpError, SizeError) as refusal:
+        raise Unfit(str(refusal)) from None
+    elements = real.elements
+    assert elements is not None
+    if not (real.channels <= CHANNELS or real.rank == 0) or elements > ELEMENTS:
+        raise Unfit("large")
+    if any(isinstance(size, int) and not 1 <= size <= SPATIAL for size in real.spatial):
+        raise Unfit("large")
+    return Val(type_, real)
+
+
+@dataclass(frozen=True)
+class Num:
+    """An expression over compile-time values."""
+
+    text: str
+    value: Callable[[Env], Any]
+
+
+def const(value: Any) -> Num:
+    return Num(word(value), lambda _: value)
+
+
+@dataclass(frozen=True)
+class OpStage:
+    """An operator with its hyperparameters, `conv(8, kernel=3)`."""
+
+    name: str
+    args: tuple[tuple[str, Num], ...] = ()
+    keywords: bool = False
+
+    def arguments(self) -> str:
+        order = [parameter.name for parameter in parameters(OPS[self.name])]
+        words: list[str] = []
+        for i, (name, value) in enumerate(self.args):
+            plain = not self.keywords and order[i] == name and len(words) == i
+            words.append(value.text if plain else f"{name}={value.text}")
+        return ", ".join(words)
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}({self.arguments()})" if self.args else self.name
+
+    def op(self, env: Env) -> Op:
+        values = {name: _hyper(number.value(env)) for name, number in self.args}
+        return OPS[self.name](**values)
+
+    def run(self, env: Env, operands: Sequence[Val]) -> list[Val]:
+        return [infer(self.op(env), operands)]
+
+    def made(self, env: Env) -> "Made":
+        op = self.op(env)
+        return Made(lambda operands: [infer(op, operands)], op)
+
+
+def _hyper(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass
+class Made:
+    """A layer that was made. All its applications need the same weights."""
+
+    apply: Callable[[Sequence[Val]], list[Val]]
+    op: Op | None
+    first: list[Val] | None = None
+    uses: int = 0
+
+    def __call__(self, operands: Sequence[Val]) -> list[Val]:
+        first = self.first if self.first is not None else list(operands)
+        if self.op is None and [v.real for v in first] != [v.real for v in operands]:
+            raise Unfit("another type")
+        if self.op is not None and self._weights(first) != self._weights(operands):
+            raise Unfit("other weights")
+        self.first = first
+        self.uses += 1
+        return self.apply(operands)
+
+    def _weights(self, operands: Sequence[Val]) -> object:
+        assert self.op is not None
+        infer(self.op, operands)
+        types = [operand.real for operand in operands]
+        return operands[0].rank, self.op.weights(*types)
+
+
+@dataclass(frozen=True)
+class MadeStage:
+    """A layer made before: `head`, or `heads[i]`."""
+
+    number: Num
+
+    @property
+    def text(self) -> str:
+        return self.number.text
+
+    def run(self, env: Env, operands: Sequence[Val]) -> list[Val]:
+        made = self.number.value(env)
+        if isinstance(made, OpStage):
+            return made.run(env, operands)
+        results: list[Val] = made(operands)
+        return results
+
+
+# ------------------------------------------------------------------ operators in a pipe
+
+
+@dataclass
+class Situation:
+    """Where a stage is to stand: after `x`, with `keep` if the spatial sizes must stay."""
+
+    draw: Draw
+    x: Val
+    keep: bool
+    width: Callable[[], Num]
+    args: list[tuple[str, Num]] = field(default_factory=list)
+
+    def one_of(self, *values: Any) -> Any:
+        return self.draw(st.sampled_from(values))
+
+    def give(self, name: str, value: Any, default: object = None) -> None:
+        """An argument, left out where it is the default (most of the time)."""
+        if value != default or self.one_of(False, False, False, True):
+            self.args.append((name, value if isinstance(value, Num) else const(value)))
+
+    def stage(self, name: str) -> OpStage:
+        return OpStage(name, tuple(self.args), self.one_of(False, False, True))
+
+
+def _conv(s: Situation) -> OpStage:
+    rank, channels = s.x.rank, s.x.channels
+    _need(1 <= rank <= 3)
+    even = not s.keep and s.one_of(False, False, False, True)
+    kernel = 2 if even else s.one_of(1, 3, 3, (3, 1, 3)[:rank], (3,) * rank)
+    groups = s.one_of(1, 1, *(g for g in (2, 3, channels) if channels % g == 0))
+    s.give("out", s.width() if groups == 1 else const(groups * s.one_of(1, 2)))
+    s.give("kernel", kernel, 1)
+    s.give("stride", 1 if s.keep else s.one_of(1, 1, 2, (2, 1, 1)[:rank]), 1)
+    s.give("groups", groups, 1)
+    s.give("dilation", 1 if even else s.one_of(1, 1, 1, 2), 1)
+    if even:
+        s.give("padding", s.one_of(0, 1, (1, 0, 0)[:rank]), "same")
+    s.give("bias", s.one_of(False, True), False)
+    return s.stage("conv")
+
+
+def _linear(s: Situation) -> OpStage:
+    _need(s.x.rank == 0)
+    s.give("out", s.width())
+    s.give("bias", s.one_of(True, True, False), True)
+    return s.stage("linear")
+
+
+def _bn(s: Situation) -> OpStage:
+    s.give("eps", s.one_of(1e-5, 1e-5, 1e-3), 1e-5)
+    s.give("momentum", s.one_of(0.1, 0.1, 0.01, 0.0, 1.0), 0.1)
+    s.give("affine", s.one_of(True, True, False), True)
+    return s.stage("bn")
+
+
+def _pool(name: str) -> Callable[[Situation], OpStage]:
+    def stage(s: Situation) -> OpStage:
+        rank = s.x.rank
+        _need(1 <= rank <= 3)
+        if s.keep:
+            kernel, stride, padding = 3, 1, 1
+        else:
+            kernel = s.one_of(2, 2, 3, (2, 1, 2)[:rank])
+            stride = s.one_of(None, None, 1, 2, (1, 2, 1)[:rank])
+            padding = s.one_of(0, 0, 1) if isinstance(kernel, int) else 0
+        s.give("kernel", kernel)
+        if stride is not None:
+            s.give("stride", stride)
+        s.give("padding", padding, 0)
+        return s.stage(name)
+
+    return stage
+
+
+def _global_avg_pool(s: Situation) -> OpStage:
+    _need(1 <= s.x.rank <= 3 and not s.keep)
+    s.give("keep", s.one_of(False, True), False)
+    return s.stage("global_avg_pool")
+
+
+def _take(s: Situation) -> OpStage:
+    start = s.one_of(0, 0, *range(s.x.channels))
+    s.give("count", s.one_of(*range(1, s.x.channels - start + 1)))
+    s.give("start", start, 0)
+    return s.stage("take")
+
+
+def _pad(s: Situation) -> OpStage:
+    s.give("channels", s.one_of(0, 1, 2), 0)
+    s.give("before", s.one_of(0, 0, 1), 0)
+    if s.x.rank and not s.keep:
+        s.give("spatial", s.one_of(0, 1, (1, 0, 2)[: s.x.rank]), 0)
+    return s.stage("pad")
+
+
+def _flatten(s: Situation) -> OpStage:
+    _need(not s.keep)
+    return s.stage("flatten")
+
+
+def _upsample(s: Situation) -> OpStage:
+    _need(1 <= s.x.rank <= 3)
+    s.give("scale", 1 if s.keep else s.one_of(1, 2, 2, (1, 2, 1)[: s.x.rank]))
+    s.give("mode", s.one_of("nearest", "bilinear"), "nearest")
+    return s.stage("upsample")
+
+
+def _dropout(s: Situation) -> OpStage:
+    s.give("rate", s.one_of(0.5, 0.25, 0.0))
+    return s.stage("dropout")
+
+
+def _plain(name: str) -> Callable[[Situation], OpStage]:
+    return lambda s: s.stage(name)
+
+
+def _need(condition: bool) -> None:
+    if not condition:
+        raise Unfit("not here")
+
+
+STAGES: dict[str, Callable[[Situation], OpStage]] = {
+    "conv": _conv,
+    "linear": _linear,
+    "bn": _bn,
+    "relu": _plain("relu"),
+    "sigmoid": _plain("sigmoid"),
+    "identity": _plain("identity"),
+    "stop_gradient": _plain("stop_gradient"),
+    "max_pool": _pool("max_pool"),
+    "avg_pool": _pool("avg_pool"),
+    "global_avg_pool": _global_avg_pool,
+    "take": _take,
+    "pad": _pad,
+    "flatten": _flatten,
+    "upsample": _upsample,
+    "dropout": _dropout,
+}
+"""Operators of one tensor. Those of several, `param` and `drop_path` are statements of their own:
+see spec_strategies. A new operator is one line here; the coverage of test_generated asks for it."""
+
+OFTEN = ("conv", "conv", "conv", "bn", "bn", "relu")
+"""What nets are mostly made of."""

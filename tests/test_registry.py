@@ -1,0 +1,171 @@
+"""What the registry says of hyperparameters, and how operators refuse wrong ones."""
+
+import pytest
+
+from archc.ops.op import REQUIRED, Op, OpError, TensorType
+from archc.ops.registry import OPS, check, parameters
+from archc.ops.size import Size
+
+IMAGE = TensorType((16, 8, 8))
+VECTOR = TensorType((16,))
+LEARNED = TensorType((16, 1, 1), batched=False)
+
+
+def make(name: str, **values: object) -> Op:
+    """An operator as the elaborator makes it: each value checked."""
+    cls = OPS[name]
+    return cls(**{key: check(cls, key, value) for key, value in values.items()})
+
+
+def test_parameters_are_listed_in_the_order_of_positional_arguments() -> None:
+    kernel, stride, padding = parameters(OPS["max_pool"])
+    assert (kernel.name, kernel.kind, kernel.default, kernel.low) == (
+        "kernel",
+        "sizes",
+        REQUIRED,
+        1,
+    )
+    assert (stride.name, stride.default, stride.required) == ("stride", None, False)
+    assert (padding.name, padding.default) == ("padding", 0)
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "value", "held"),
+    [
+        ("conv", "out", 16, 16),
+        ("conv", "kernel", [3, 1], (3, 1)),
+        ("conv", "padding", "same", "same"),
+        ("conv", "padding", (1, 0), (1, 0)),
+        ("conv", "bias", True, True),
+        ("dropout", "rate", 0, 0.0),
+        ("upsample", "mode", "bilinear", "bilinear"),
+        ("param", "shape", [16, 1, 1], (16, 1, 1)),
+    ],
+)
+def test_a_value_of_the_language_becomes_a_field(
+    op: str, name: str, value: object, held: object
+) -> None:
+    checked = check(OPS[op], name, value)
+    assert checked == held
+    assert type(checked) is type(held)
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "value", "message", "help"),
+    [
+        ("conv", "out", 16.0, "`out` must be a whole number, not 16.0", "use `//` or `int()`"),
+        ("conv", "out", True, "`out` must be a whole number, not true", None),
+        ("conv", "out", "16", '`out` must be a whole number, not "16"', None),
+        ("conv", "out", Size("H") // 2, "not the symbolic size `H // 2`", None),
+        ("conv", "out", object(), "`out` must be a whole number, not a object", None),
+        ("conv", "kernel", 0, "`kernel` must be at least 1, not 0", None),
+        ("conv", "kernel", 1024, "`kernel` must be at most 1023, not 1024", None),
+        ("conv", "kernel", [3, 0], "`kernel` must be at least 1, not 0", None),
+        ("conv", "kernel", [], "must be a whole number, or one for each axis, not []", None),
+        ("conv", "kernel", [1.5, 2], "or one for each axis, not 1.5", "use `//` or `int()`"),
+        ("conv", "padding", "valid", '"same", a whole number, or one for each axis', None),
+        ("conv", "bias", 1, "`bias` must be true or false, not 1", None),
+        ("conv", "kernal", 3, "`conv` has no parameter `kernal`", "did you mean `kernel`?"),
+        ("relu", "inplace", True, "`relu` has no parameter `inplace`", "it has none"),
+        ("dropout", "rate", 1, "`rate` must be less than 1, not 1", None),
+        ("dropout", "rate", -0.5, "`rate` must be at least 0, not -0.5", None),
+        ("dropout", "rate", float("nan"), "`rate` must be a number, not nan", None),
+        ("dropout", "rate", False, "`rate` must be a number, not false", None),
+        ("drop_path", "survival", 0, "`survival` must be greater than 0, not 0", None),
+        ("upsample", "mode", "biliner", 'must be "nearest" or "bilinear"', "did you mean"),
+        ("param", "shape", 16, "`shape` must be a list of whole numbers, not 16", None),
+        ("param", "shape", [16, 0], "`shape` must be at least 1, not 0", None),
+    ],
+)
+def test_a_wrong_value_is_refused(
+    op: str, name: str, value: object, message: str, help: str | None
+) -> None:
+    with pytest.raises(OpError) as refused:
+        check(OPS[op], name, value)
+    assert message in refused.value.message
+    assert refused.value.parameter == name
+    assert (help or "") in (refused.value.help or "")
+    assert (help is None) == (refused.value.help is None)
+
+
+@pytest.mark.parametrize(
+    ("op", "types", "message"),
+    [
+        (
+            make("conv", out=8),
+            [VECTOR],
+            "`conv` needs 1, 2 or 3 spatial axes, but its input is [16]",
+        ),
+        (
+            make("conv", out=8, kernel=[3, 3, 3]),
+            [IMAGE],
+            "`kernel` is [3, 3, 3], but the input has 2",
+        ),
+        (make("conv", out=8, kernel=2), [IMAGE], "an even kernel (2) has no same padding"),
+        (
+            make("conv", out=8, kernel=9, padding=0),
+            [IMAGE],
+            "does not fit into its input [16, 8, 8]",
+        ),
+        (make("conv", out=8, groups=3), [IMAGE], "`groups=3` must divide the 16 input channels"),
+        (make("linear", out=8), [IMAGE], "`linear` needs a vector, but its input is [16, 8, 8]"),
+        (make("bn"), [TensorType((4, 1, 1, 1, 1))], "`bn` takes at most 3 spatial axes"),
+        (make("max_pool", kernel=2, padding=2), [IMAGE], "may be at most half its kernel"),
+        (make("avg_pool", kernel=9), [IMAGE], "the window of `avg_pool` does not fit"),
+        (make("global_avg_pool"), [VECTOR], "needs 1, 2 or 3 spatial axes"),
+        (
+            make("concat"),
+            [IMAGE, IMAGE, TensorType((3, 4, 8))],
+            "its 3rd operand is [3, 4, 8] and its 1st operand is [16, 8, 8]",
+        ),
+        (make("concat"), [], "`concat` needs at least one tensor"),
+        (make("add"), [IMAGE], "`add` takes 2 tensors, not 1"),
+        (make("add"), [IMAGE, TensorType((16, 8, 4))], "[16, 8, 8] and [16, 8, 4]: 8 is not 4"),
+        (make("mul"), [IMAGE, VECTOR], "`mul` needs equally many axes"),
+        (make("take", count=8, start=9), [IMAGE], "wants channels 9 to 16, but its input"),
+        (make("pad", spatial=1), [VECTOR], "`pad` needs 1, 2 or 3 spatial axes"),
+        (
+            make("flatten"),
+            [TensorType((3, Size("H"), 8))],
+            "`flatten` needs sizes that are numbers",
+        ),
+        (
+            make("upsample", scale=2),
+            [TensorType((3, Size("H") // 2, 8))],
+            "`upsample`: 2 times `H // 2` is not exact",
+        ),
+        (make("relu"), [IMAGE, IMAGE], "`relu` takes 1 tensor, not 2"),
+        (make("param", shape=[4]), [IMAGE], "`param` takes no tensors, not 1"),
+        (make("bn"), [LEARNED], "`bn` needs a tensor of the batch, but its input is the learned"),
+    ],
+    ids=str,
+)
+def test_wrong_operands_are_refused(op: Op, types: list[TensorType], message: str) -> None:
+    with pytest.raises(OpError) as refused:
+        op.infer(*types)
+    assert message in refused.value.message
+
+
+def test_a_learned_tensor_joins_the_batch_by_arithmetic() -> None:
+    assert make("mul").infer(LEARNED, IMAGE) == IMAGE
+    assert make("sigmoid").infer(LEARNED) == LEARNED
+    assert make("add").infer(LEARNED, LEARNED) == LEARNED
+
+
+def test_padding_makes_the_shortcut_of_a_residual_network() -> None:
+    halved = make("avg_pool", kernel=1, stride=2).infer(IMAGE)
+    assert make("pad", channels=16).infer(halved) == TensorType((32, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        (make("bn"), "bn"),
+        (make("conv", out=64, kernel=3, stride=2), "conv(64, 3, 2)"),
+        (make("conv", out=64, kernel=[3, 1], bias=True), "conv(64, [3, 1], bias=true)"),
+        (make("max_pool", kernel=3, padding=1), "max_pool(3, padding=1)"),
+        (make("upsample", scale=2, mode="bilinear"), 'upsample(2, "bilinear")'),
+    ],
+)
+def test_an_operator_reads_as_the_language_writes_it(op: Op, text: str) -> None:
+    assert str(op) == text

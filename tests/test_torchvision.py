@@ -1,0 +1,133 @@
+"""Emitted nets against torchvision's, bit for bit: weights, outputs, gradients, statistics.
+
+Equality is `torch.equal` throughout, gradients included. torchvision's dense layers concatenate a
+list of all earlier features, ours concatenate pairs; but both add the gradients of a feature from
+the last layer that reads it to the first, so that not even their rounding differs.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import emitted
+import pytest
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Pair:
+    """torchvision's net and ours, from the same seed."""
+
+    reference: nn.Module
+    ours: nn.Module
+
+
+def _torchvision() -> Any:
+    """torchvision, which does not import beside a torch without its operators unless declared."""
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+    return pytest.importorskip("torchvision.models"), library
+
+
+NAMES = {
+    "densenet121": ("densenet", "DenseNet121"),
+    "densenet161": ("densenet", "DenseNet161"),
+    "densenet169": ("densenet", "DenseNet169"),
+    "densenet201": ("densenet", "DenseNet201"),
+    "resnet18": ("resnet", "ResNet18"),
+    "resnet34": ("resnet", "ResNet34"),
+    "resnet50": ("resnet", "ResNet50"),
+    "resnet101": ("resnet", "ResNet101"),
+    "resnet152": ("resnet", "ResNet152"),
+}
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[Any]:
+    module, library = _torchvision()
+    yield module
+    del library
+
+
+@pytest.fixture(scope="module", params=list(NAMES))
+def pair(request: pytest.FixtureRequest, models: Any) -> Pair:
+    spec, net = NAMES[request.param]
+    torch.manual_seed(3)
+    reference = getattr(models, request.param)()
+    return Pair(reference, emitted.emit(spec, net, emitted.O0).build(seed=3))
+
+
+def _images(height: int = 64, width: int = 80) -> Tensor:
+    """Small, and neither square nor of even statistics."""
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(2, 3, height, width, generator=generator) * 1.5 + 0.25
+
+
+def _same(ours: dict[str, Tensor], reference: dict[str, Tensor]) -> bool:
+    assert list(ours) == list(reference)
+    different = [name for name in ours if not torch.equal(ours[name], reference[name])]
+    assert not different, f"{len(different)} of {len(ours)} tensors differ, first {different[0]}"
+    return True
+
+
+def _run(net: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """The output, all gradients, and the state that the step leaves behind."""
+    net.zero_grad()
+    images = images.clone().requires_grad_()
+    output = net(images)
+    (output * torch.linspace(-1, 1, output.shape[1])).sum().backward()
+    gradients = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+    assert len(gradients) == len(list(net.parameters()))
+    assert images.grad is not None
+    return output.detach(), {"images": images.grad, **gradients}, net.state_dict()
+
+
+def test_the_same_seed_gives_the_same_weights_under_the_same_keys(pair: Pair) -> None:
+    assert _same(pair.ours.state_dict(), pair.reference.state_dict())
+    assert [n for n, _ in pair.ours.named_parameters()] == [
+        n for n, _ in pair.reference.named_parameters()
+    ]
+    assert [n for n, _ in pair.ours.named_buffers()] == [
+        n for n, _ in pair.reference.named_buffers()
+    ]
+
+
+def test_training_and_then_evaluation_are_bit_equal(pair: Pair) -> None:
+    _perturb(pair.reference)
+    pair.ours.load_state_dict(pair.reference.state_dict(), strict=True)
+    for mode in (nn.Module.train, nn.Module.eval):
+        _compare(pair, mode)
+
+
+def _compare(pair: Pair, mode: Callable[[nn.Module], nn.Module]) -> None:
+    images = _images()
+    reference, gradients, state = _run(mode(pair.reference), images)
+    ours, our_gradients, our_state = _run(mode(pair.ours), images)
+    assert reference.std() > 0
+    assert torch.equal(ours, reference)
+    assert _same(our_gradients, gradients)
+    assert _same(our_state, state)
+
+
+def _perturb(net: nn.Module) -> None:
+    """Weights and statistics away from the round numbers of a fresh net, each its own."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                module.weight.uniform_(0.5, 1.5, generator=generator)
+                module.bias.uniform_(-0.2, 0.2, generator=generator)
+                module.running_mean.uniform_(-0.2, 0.2, generator=generator)
+                module.running_var.uniform_(0.5, 1.5, generator=generator)
+
+
+def test_other_numbers_of_classes_give_the_same_weights_too(models: Any) -> None:
+    torch.manual_seed(4)
+    reference = models.densenet121(num_classes=7)
+    ours = emitted.emit("densenet", "DenseNet121", emitted.O0).build(seed=4, num_classes=7)
+    assert _same(ours.state_dict(), reference.state_dict())
