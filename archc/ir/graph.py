@@ -145,6 +145,7 @@ class Graph:
         self.outputs: tuple[Output, ...] = ()
         self._topology: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._payload: dict[int, Node] = {}
+        self._mentions: dict[int, set[int]] = {}
         self._next = 0
 
     # ------------------------------------------------------------- building
@@ -155,7 +156,10 @@ class Graph:
         return self._next - 1
 
     def add_region(self, region: Region) -> None:
+        """Add a region, or replace the one with its id."""
         self.regions[region.id] = region
+        for node in (*(node for _, node in region.inputs), *region.results):
+            self._mentions.setdefault(node, set()).add(region.id)
 
     def add_node(self, node: Node, operands: tuple[int, ...]) -> None:
         """Add an application; edge keys are operand positions, so `concat(x, x)` has two edges."""
@@ -171,6 +175,7 @@ class Graph:
         other.outputs = self.outputs
         other._topology = self._topology.copy()
         other._payload = dict(self._payload)
+        other._mentions = {node: set(regions) for node, regions in self._mentions.items()}
         other._next = self._next
         return other
 
@@ -240,11 +245,12 @@ class Graph:
         self.outputs = tuple(
             replace(output, node=new) if output.node == old else output for output in self.outputs
         )
-        for region in list(self.regions.values()):
-            inputs = tuple((name, new if node == old else node) for name, node in region.inputs)
-            results = tuple(new if node == old else node for node in region.results)
-            if (inputs, results) != (region.inputs, region.results):
-                self.regions[region.id] = replace(region, inputs=inputs, results=results)
+        for id in self._mentions.pop(old, ()):
+            if id in self.regions:
+                region = self.regions[id]
+                inputs = tuple((name, new if n == old else n) for name, n in region.inputs)
+                results = tuple(new if n == old else n for n in region.results)
+                self.add_region(replace(region, inputs=inputs, results=results))
 
     def remove(self, id: int) -> None:
         """Remove a node that nothing reads."""

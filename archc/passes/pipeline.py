@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from archc.diagnostics import Source, Span, did_you_mean, error
+from archc.diagnostics import ArchError, Source, Span, did_you_mean, error
 from archc.ir.graph import Graph
 from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
@@ -80,7 +80,10 @@ class _Token:
 class _Reader:
     """The words, numbers, strings and punctuation of a `--passes` text, one after the other."""
 
-    _TOKEN = re.compile(r'\s*("[^"]*"|[A-Za-z_][\w-]*|[-+]?[\d.](?:[\w.]|(?<=[eE])[-+])*|\S|$)', re.ASCII)
+    _TOKEN = re.compile(
+        r"""\s*("[^"]*" | [A-Za-z_][\w-]* | [-+]?[\d.](?:[\w.]|(?<=[eE])[-+])* | \S | $)""",
+        re.ASCII | re.VERBOSE,
+    )
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -114,17 +117,20 @@ class _Reader:
 
     def expect(self, text: str, what: str) -> None:
         if not self.accept(text):
-            raise error(
-                "E0711",
-                f"`--passes` needs {what} here",
-                self.next.span,
-                help="passes are written `name` or `name{option=value,...}`, with commas between",
-            )
+            raise self.needs(what)
+
+    def needs(self, what: str) -> ArchError:
+        return error(
+            "E0711",
+            f"`--passes` needs {what} here",
+            self.next.span,
+            help="passes are written `name` or `name{option=value,...}`, with commas between",
+        )
 
 
 def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span]:
     if reader.at_end():
-        reader.expect("", "the name of a pass")
+        raise reader.needs("the name of a pass")
     word = reader.take()
     by_name = {cls.name: cls for cls in known}
     if word.text not in by_name:
