@@ -136,19 +136,26 @@ class ClassWriter(ConstructorWriter):
         """How a callee is written: an attribute, an element of a list, or an argument."""
         if label in self.module.first.modules:
             return self.passed_name(label)
-        if len(label) == 2:
-            return f"self.{label[0]}[{self._index(label)}]"
-        if is_name(label[0]):
-            return f"self.{label[0]}"
-        return f'self.get_submodule("{label[0]}")'
+        text, path = "self", self.module.path
+        for word in label:
+            if path in self.outliner.chains:
+                text += f"[{word}]"
+            elif path not in self.modules.by_path:
+                text += f"[{self._index(path, word)}]"
+            elif is_name(word):
+                text += f".{word}"
+            else:
+                text += f'.get_submodule("{word}")'
+            path += (word,)
+        return text
 
-    def _index(self, label: Path) -> str:
-        size = len(self.module.path)
-        owned = [layer.path for layer in self.module.layers if layer.path is not None]
-        owned += [child.path for child in self.module.children]
-        indices = sorted(int(p[size + 1]) for p in owned if p[size : size + 1] == label[:1])
-        dense = indices == list(range(len(indices)))
-        return label[1] if dense else f'"{label[1]}"'
+    def _index(self, path: Path, word: str) -> str:
+        """An element of an `nn.ModuleList`, or of an `nn.ModuleDict` where some are missing."""
+        owner = self.modules.owner(path)
+        owned = [layer.path for layer in owner.layers if layer.path is not None]
+        owned += [child.path for child in owner.children]
+        indices = sorted(int(other[-1]) for other in owned if other[:-1] == path)
+        return word if indices == list(range(len(indices))) else f'"{word}"'
 
     def passed_name(self, path: Path) -> str:
         return "_".join(path[-2:] if path[-1].isdigit() else path[-1:])

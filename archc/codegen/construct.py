@@ -80,9 +80,8 @@ class ConstructorWriter:
         return [line for _, text in sorted(made, key=lambda pair: pair[0]) for line in text]
 
     def _external(self, item: Item) -> bool:
-        if isinstance(item, Attribute) and len(item.label) == 2:
-            return True
-        return isinstance(item, Attribute) and item.external
+        """Whether another module constructs it, or a list of layers does."""
+        return isinstance(item, Attribute) and (item.external or len(item.label) > 1)
 
     def _order(self, label: Path) -> int:
         path = self.module.path + label

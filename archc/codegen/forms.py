@@ -245,6 +245,8 @@ class Outliner:
             case Attribute() if item.label not in made and not item.external:
                 made.add(item.label)
                 path = module.path + item.label
+                if self.modules.owner(path) is not module:
+                    return
                 if item.form is None:
                     yield from self._layer_slots(item.label, path)
                 else:

@@ -189,12 +189,13 @@ class Modules:
     def _own(self) -> None:
         """Each layer and module belongs to the module whose path its own extends."""
         for path, node in self.makers.items():
-            self._owner(path).layers.append(node.layer)
+            self.owner(path).layers.append(node.layer)
         for path, module in self.by_path.items():
             if path:
-                self._owner(path).children.append(module)
+                self.owner(path).children.append(module)
 
-    def _owner(self, path: Path) -> Module:
+    def owner(self, path: Path) -> Module:
+        """The module that constructs what lies at a path."""
         for length in range(len(path) - 1, -1, -1):
             if path[:length] in self.by_path:
                 return self.by_path[path[:length]]

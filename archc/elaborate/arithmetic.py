@@ -96,7 +96,7 @@ def _sizes(op: str, left: Value, right: Value) -> Value:
         try:
             return _NUMERIC[op](left, right)
         except SizeError as refusal:
-            raise ArithmeticRefused(str(refusal)) from None
+            raise ArithmeticRefused(str(refusal), refusal.help) from None
     size = left if isinstance(left, Size) else right
     raise ArithmeticRefused(
         f"`{op}` of the symbolic size `{size}` is not a size",

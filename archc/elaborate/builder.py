@@ -12,7 +12,6 @@ from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, T
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.op import Op, OpError, TensorType
 from archc.ops.registry import check
-from archc.ops.size import SizeError
 
 
 @dataclass
@@ -100,9 +99,6 @@ class Builder:
         except OpError as refusal:
             labels = self._operand_labels(operands, span)
             raise error("E0204", refusal.message, Label(span), *labels, help=refusal.help) from None
-        except SizeError as refusal:
-            labels = self._operand_labels(operands, span)
-            raise error("E0205", str(refusal), Label(span), *labels) from None
 
     def _operand_labels(self, operands: Sequence[Tensor], span: Span) -> list[Label]:
         """Where the operands come from, and what they are."""

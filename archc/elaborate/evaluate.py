@@ -29,7 +29,7 @@ class Expressions:
             ast.Bool: lambda word, _: word.value,
             ast.String: self._string,
             ast.Paren: lambda paren, frame: self.evaluate(paren.value, frame),
-            ast.Tuple: lambda node, frame: tuple(self.evaluate(i, frame) for i in node.items),
+            ast.Tuple: lambda node, frame: tuple([self.evaluate(i, frame) for i in node.items]),
             ast.List: self._list,
             ast.Comprehension: self._comprehension,
             ast.Unary: self._unary,
@@ -102,9 +102,8 @@ class Expressions:
         return self.names.constants[key]
 
     def _string(self, string: ast.String, frame: Frame) -> str:
-        return "".join(
-            part if isinstance(part, str) else self._hole(part, frame) for part in string.parts
-        )
+        parts = [p if isinstance(p, str) else self._hole(p, frame) for p in string.parts]
+        return "".join(parts)
 
     def _hole(self, part: ast.Expr, frame: Frame) -> str:
         value = self.evaluate(part, frame)

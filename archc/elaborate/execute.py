@@ -8,7 +8,7 @@ from archc.elaborate.annotations import evaluate_annotations
 from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame, trace
-from archc.elaborate.limits import LimitError, Limits, exceeded
+from archc.elaborate.limits import LimitError, exceeded
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import input_types
 from archc.elaborate.values import (
@@ -313,7 +313,7 @@ class Executor:
                 if len(block.inputs) > 1
                 else None,
             )
-        if frame.depth >= Limits().recursion:
+        if frame.depth >= self.builder.budget.limits.recursion:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
 
     def _module_path(self, made: MadeLayer, label: Tag | None, span: Span) -> Path:

@@ -12,6 +12,7 @@ def finish(builder: Builder) -> None:
     _warn_unapplied(builder)
     _warn_dead(builder)
     builder.graph.remove_dead()
+    _check_outputs(builder)
     _check_shared(builder)
     _check_drop_paths(builder)
     _check_totals(builder)
@@ -54,6 +55,20 @@ def _warn_counted(builder: Builder) -> None:
 
 def _layers(count: int) -> str:
     return "one layer" if count == 1 else f"{count} layers"
+
+
+def _check_outputs(builder: Builder) -> None:
+    """A net gives one result for each sample of the batch."""
+    for output in builder.graph.outputs:
+        if not builder.graph.node(output.node).type.batched:
+            builder.report(
+                error(
+                    "E0223",
+                    "a net cannot give a learned tensor: it has no batch axis",
+                    output.span,
+                    help="add it to a tensor, or multiply one by it",
+                )
+            )
 
 
 def _check_shared(builder: Builder) -> None:

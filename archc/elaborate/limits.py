@@ -3,6 +3,9 @@
 Every limit counts steps, never time, so that a spec compiles on every machine or on none.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from archc.diagnostics import ArchError, Span, error
@@ -45,8 +48,21 @@ class LimitError(ArchError):
     """A limit is exceeded: elaboration ends here."""
 
 
-def exceeded(code: str, what: str, span: Span, name: str) -> LimitError:
-    (diagnostic,) = error(
-        code, f"this spec asks for {what}", span, help=f"raise it with `--limit {name}=N`"
-    ).diagnostics
+@contextmanager
+def deep_recursion(span: Span) -> Iterator[None]:
+    """Room for the deepest spec that the other limits admit; what needs more is refused."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    except RecursionError:
+        raise exceeded("E0904", "expressions and blocks nested too deeply", span) from None
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def exceeded(code: str, what: str, span: Span, name: str | None = None) -> LimitError:
+    """The error of a limit; `name` is that of the option which raises it."""
+    help = f"raise it with `--limit {name}=N`" if name else None
+    (diagnostic,) = error(code, f"this spec asks for {what}", span, help=help).diagnostics
     return LimitError((diagnostic,))

@@ -11,7 +11,7 @@ from archc.elaborate.execute import Executor, Returned
 from archc.elaborate.files import FileScope
 from archc.elaborate.finish import finish
 from archc.elaborate.frame import Frame, variant_constructor
-from archc.elaborate.limits import Budget, Limits
+from archc.elaborate.limits import Budget, Limits, deep_recursion
 from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
 from archc.elaborate.values import (
@@ -36,6 +36,7 @@ class Elaboration:
 
     graph: Graph
     warnings: tuple[Diagnostic, ...]
+    limits: Limits
 
 
 def choose_net(program: FileScope, name: str | None) -> tuple[Net, tuple[Diagnostic, ...]]:
@@ -70,15 +71,17 @@ def elaborate(
     """The graph of a net, its parameters set by the texts in `arguments`. Raises ArchError."""
     declaration, notes = choose_net(program, net)
     check_names(program)
-    run = _Run(program, declaration, limits or Limits())
-    elaboration = run.elaborate(
-        {name: _parse(name, text) for name, text in (arguments or {}).items()}
-    )
-    return Elaboration(elaboration.graph, (*notes, *elaboration.warnings))
+    limits = limits or Limits()
+    run = _Run(program, declaration, limits)
+    graph = run.elaborate(_parse(arguments))
+    return Elaboration(graph, (*notes, *run.builder.warnings), limits)
 
 
-def _parse(name: str, text: str) -> ast.Expr:
-    return parse_expression(Source(f"--set {name}", text))
+def _parse(arguments: Mapping[str, str] | None) -> dict[str, ast.Expr]:
+    return {
+        name: parse_expression(Source(f"--set {name}", text))
+        for name, text in (arguments or {}).items()
+    }
 
 
 class _Run:
@@ -97,8 +100,12 @@ class _Run:
 
     def elaborate(
         self, overrides: Mapping[str, ast.Expr | int], channels: int | None = None
-    ) -> Elaboration:
+    ) -> Graph:
         """Run the net's body. `channels` replaces the channels of the first input."""
+        with deep_recursion(self.net.name.span):
+            return self._elaborate(overrides, channels)
+
+    def _elaborate(self, overrides: Mapping[str, ast.Expr | int], channels: int | None) -> Graph:
         frame, block = self._open(overrides)
         types = input_types(block, self.evaluator, frame)
         if channels is not None:
@@ -118,7 +125,7 @@ class _Run:
         self.graph.outputs = tuple(outputs)
         finish(self.builder)
         self._fail()
-        return Elaboration(self.graph, tuple(self.builder.warnings))
+        return self.graph
 
     def _fail(self) -> None:
         if self.builder.diagnostics:
@@ -246,24 +253,28 @@ def variations(
     A change that the spec refuses (an assertion, a shape) gives none: the number is fixed.
     """
     declaration, _ = choose_net(program, net)
-    exprs = {name: _parse(name, text) for name, text in (arguments or {}).items()}
+    exprs = _parse(arguments)
+    limits = elaboration.limits
     found: list[Variation] = []
     classes = dict(elaboration.graph.info.parameters).get("classes")
     if isinstance(classes, int) and not isinstance(classes, bool):
         for value in (classes + 1, classes + 7):
             changed = {**exprs, "classes": value}
-            found += _vary(program, declaration, changed, None, "num_classes", classes, value)
+            found += _vary(
+                _Run(program, declaration, limits), changed, None, "num_classes", classes, value
+            )
     inputs = elaboration.graph.inputs()
     if len(inputs) == 1:
         channels = inputs[0].type.channels
         for value in (channels + 1, channels + 7):
-            found += _vary(program, declaration, exprs, value, "in_chans", channels, value)
+            found += _vary(
+                _Run(program, declaration, limits), exprs, value, "in_chans", channels, value
+            )
     return tuple(found)
 
 
 def _vary(
-    program: FileScope,
-    net: Net,
+    run: _Run,
     overrides: Mapping[str, ast.Expr | int],
     channels: int | None,
     argument: str,
@@ -271,7 +282,7 @@ def _vary(
     value: int,
 ) -> list[Variation]:
     try:
-        graph = _Run(program, net, Limits()).elaborate(overrides, channels).graph
+        graph = run.elaborate(overrides, channels)
     except (ArchError, Poisoned):
         return []
     return [Variation(argument, base, value, graph)]

@@ -178,9 +178,7 @@ def _line(
     start: Point = ((left + right) / 2, bottom)
     left, top, right, _ = boxes[edge.target]
     end: Point = ((left + right) / 2, top)
-    middle = [
-        (slot.x, tops[layer + i] + slot.height / 2) for i, slot in enumerate(way, start=1)
-    ]
+    middle = [(slot.x, tops[layer + i] + slot.height / 2) for i, slot in enumerate(way, start=1)]
     label = middle[len(way) // 2] if way and edge.label else None
     return Line(_curve([start, *middle, end]), label)
 

@@ -66,9 +66,7 @@ def _line(words: Sequence[str], count: int, height: float) -> Line:
     return Line(points, (float(rest[1]) * _POINTS, top - float(rest[2]) * _POINTS))
 
 
-def frame_rectangles(
-    picture: Picture, boxes: Sequence[Rectangle]
-) -> tuple[Rectangle | None, ...]:
+def frame_rectangles(picture: Picture, boxes: Sequence[Rectangle]) -> tuple[Rectangle | None, ...]:
     """A line around the boxes of each frame, if no other box stands in its way."""
     rectangles: list[Rectangle | None] = [None] * len(picture.frames)
     members: list[set[int]] = [set() for _ in picture.frames]

@@ -1,0 +1,107 @@
+"""Parameters and multiply-accumulates of the shipped nets against the original implementations.
+
+`reference_facts.json` holds what was measured on the code of the papers' authors (`source`), or on
+the best known port of it. Multiply-accumulates are those of convolutions and linear layers, for one
+image; where they are a text, only the rounded figure is known.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import emitted
+import pytest
+import torch
+from emitted import Emitted
+
+FACTS: list[dict[str, Any]] = json.loads(
+    Path(__file__).with_name("reference_facts.json").read_text("utf-8")
+)
+SPECS = Path(__file__).parents[1] / "specs"
+
+each_fact = pytest.mark.parametrize("fact", FACTS, ids=[fact["name"] for fact in FACTS])
+each_family = pytest.mark.parametrize(
+    ("spec", "net", "settings"),
+    [
+        ("densenet", "DenseNet121", {"blocks": [2, 2, 2, 2]}),
+        ("densenet_cifar", "DenseNetBC", {"depth": 16, "growth": 4}),
+        ("resnet", "ResNet18", {}),
+        ("resnet", "ResNet50", {"blocks": [1, 1, 1, 1]}),
+        ("resnet_cifar", "ResNet", {"depth": 8}),
+        ("resnet_cifar", "ResNet", {"depth": 8, "projection": True, "bias": True}),
+    ],
+)
+
+
+def _compile(fact: dict[str, Any]) -> Emitted:
+    return emitted.emit(fact["spec"], fact["net"], **fact["settings"])
+
+
+def _parameters(net: Emitted) -> int:
+    return sum(w.elements for _, weights in net.graph.weights() for w in weights if w.trained)
+
+
+def _macs(net: Emitted) -> int:
+    graph = net.graph
+    found = [node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()]
+    return sum(count for count in found if count is not None)
+
+
+def _rounded(value: int, like: str) -> str:
+    number, unit = like.split()
+    scale = {"M": 1e6, "G": 1e9}[unit]
+    decimals = len(number.partition(".")[2])
+    return f"{value / scale:.{decimals}f} {unit}"
+
+
+@each_fact
+def test_counts_equal_those_of_the_original(fact: dict[str, Any]) -> None:
+    net = _compile(fact)
+    macs = fact["macs"]
+    assert _parameters(net) == fact["params"]
+    assert (_rounded(_macs(net), macs) if isinstance(macs, str) else _macs(net)) == macs
+
+
+@each_fact
+def test_the_file_says_its_counts(fact: dict[str, Any]) -> None:
+    net = _compile(fact)
+    assert f"{_parameters(net):,} parameters, {_macs(net):,} multiply-accumulates" in net.source
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DenseNet-40-k12 (16-channel stem, Caffe)",
+        "DenseNet-BC-100-k12 (cifar100)",
+        "DenseNet-121 (k=32, ImageNet)",
+        "ResNet-50 (ImageNet)",
+        "Wide-ResNet-32 x4 (cifar10) [Snapshot, inferred]",
+        "StochDepth ResNet-110 (cifar10)",
+    ],
+)
+def test_real_modules_have_as_many_parameters(name: str) -> None:
+    fact = next(fact for fact in FACTS if fact["name"] == name)
+    with torch.device("meta"):
+        net = _compile(fact).build()
+    assert sum(p.numel() for p in net.parameters()) == fact["params"]
+
+
+@each_family
+def test_classes_and_input_channels_are_arguments(
+    tmp_path: Path, spec: str, net: str, settings: dict[str, Any]
+) -> None:
+    """The same weights, from the same seed, as of the net that is elaborated with those numbers."""
+    grey = tmp_path / f"{spec}.arch"
+    text, count = re.subn(r"image: \[3,", "image: [1,", (SPECS / grey.name).read_text("utf-8"))
+    assert count == 1
+    grey.write_text(text, encoding="utf-8")
+
+    given = emitted.emit(spec, net, **settings).build(num_classes=7, in_chans=1)
+    made = emitted.emit(grey, net, **settings, classes=7).build()
+
+    assert list(given.state_dict()) == list(made.state_dict())
+    assert all(map(torch.equal, given.state_dict().values(), made.state_dict().values()))
+    images = torch.randn(2, 1, 32, 32)
+    assert torch.equal(given.eval()(images), made.eval()(images))
+    assert given(images).shape == (2, 7)
