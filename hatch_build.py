@@ -1,4 +1,4 @@
-"""Builds the parse table into the wheel, so that no user waits for it; see archc/syntax/table.py."""
+"""Builds the parse table into the wheel, so that no start waits for it: archc/syntax/table.py."""
 
 import sys
 from pathlib import Path

@@ -40,7 +40,7 @@ def import_torchvision() -> ModuleType:
     """
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import_torchvision.library = library  # type: ignore[attr-defined]  # it lives as long as torch

@@ -1,4 +1,4 @@
-"""The layers of the compiler: who may import whom, and that a compile does not bring torch along."""
+"""The layers of the compiler: who may import whom; and no compile brings torch along."""
 
 import ast
 import subprocess

@@ -5,7 +5,6 @@ One attribute is one line of `__init__`, in the order in which the spec made the
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from archc.codegen.forms import Form, Outliner, Parameter, Place, Written
 from archc.codegen.items import Attribute, Body, Chain, Function, Item, Loop
@@ -39,22 +38,9 @@ class ConstructorWriter:
     names: Mapping[int, str]
     stored: set[str] = field(default_factory=set)
 
-    @cached_property
+    @property
     def body(self) -> Body:
-        """The form's body, with the loops that run once in every instance written as calls."""
-        items = tuple(self._single(i, item) for i, item in enumerate(self.form.body.items))
-        return replace(self.form.body, items=items)
-
-    def _single(self, position: int, item: Item) -> Item:
-        if not isinstance(item, Loop) or self.form.written.get((position, "count")) != 1:
-            return item
-        (label,) = item.children
-        for parameter in self.outliner.forms[item.form].parameters:
-            written = self.form.written[position, parameter.name]
-            self.form.written[label, parameter.name] = written
-        block = self.modules.by_path[self.module.path + label].region.block or "scope"
-        operands, results = (item.operand,), (item.result,)
-        return Attribute(label, item.form, None, operands, (), results, False, block)
+        return self.form.body
 
     @property
     def module(self) -> Module:
@@ -177,16 +163,21 @@ class ConstructorWriter:
         return parts
 
     def _unrolled(self, position: int, loop: Loop, outer: Place) -> list[Code]:
-        """A loop inside an `nn.Sequential`: one element, or a generator."""
-        count = self.slot(outer, (position, "count"))
-        if count == 1:
-            given = {
-                p.name: self._argument(p, self.slot(outer, (position, p.name)))
-                for p in self.outliner.forms[loop.form].parameters
-            }
-            return [self._made(loop.form, given)]
-        header, arguments = self._iteration(position, loop, outer)
-        return [generator("*(", self._made(loop.form, arguments), header)]
+        """A loop inside an `nn.Sequential`: up to two elements, or a generator."""
+        parameters = self.outliner.forms[loop.form].parameters
+        slots = {p: self.slot(outer, (position, p.name)) for p in parameters}
+        many = {p for p in parameters if self._is_many((position, p.name), outer)}
+        fixed = all(isinstance(slots[p], tuple) for p in many)
+        count = self.slot(outer, (position, "count")) if not many or fixed else 0
+        if not isinstance(count, int) or not 0 < count <= 2:
+            header, arguments = self._iteration(position, loop, outer)
+            return [generator("*(", self._made(loop.form, arguments), header)]
+        made: list[Code] = []
+        for turn in range(count):
+            turned = {p.name: _turn(slots[p], turn) if p in many else slots[p] for p in parameters}
+            given = {p.name: self._argument(p, turned[p.name]) for p in parameters}
+            made.append(self._made(loop.form, given))
+        return made
 
     def _child(self, label: Path, form: int, outer: Place = ()) -> Code:
         given = {
@@ -304,3 +295,8 @@ class ConstructorWriter:
         if isinstance(source, Bracketed):
             return replace(source, before=f"for {target} in {source.before}")
         return Bracketed(f"for {target} in {source}", (), "")
+
+
+def _turn(value: Value | Written, turn: int) -> Value:
+    assert isinstance(value, tuple)
+    return value[turn]

@@ -10,7 +10,17 @@ written as that (`4 * planes`).
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from archc.codegen.items import Attribute, Body, BodyBuilder, Chain, Function, Item, Loop, is_chain
+from archc.codegen.items import (
+    Attribute,
+    Body,
+    BodyBuilder,
+    Chain,
+    Function,
+    Item,
+    Loop,
+    is_chain,
+    unroll,
+)
 from archc.codegen.modules import Module, Modules
 from archc.codegen.text import Symbol, Value, is_name, sequence
 from archc.ir.graph import Hyper, Path
@@ -171,6 +181,7 @@ class Outliner:
     # ---------------------------------------------------------- parameters
 
     def _parametrise(self, form: Form) -> None:
+        self._unroll(form)
         columns = [dict(self._slots(form, i)) for i in range(len(form.modules))]
         slots = [
             Slot(place, role, tuple(column[place][1] for column in columns), many)
@@ -185,6 +196,19 @@ class Outliner:
         ]
         form.many = {slot.place for slot in slots if slot.many}
         _Parameters(form, self._hyper(form), slots, root=not form.module.path).choose()
+
+    def _unroll(self, form: Form) -> None:
+        """Two children in every instance are written out: clearer than a loop, and no longer."""
+        short = {
+            position
+            for position, item in enumerate(form.body.items)
+            if isinstance(item, Loop)
+            and not item.container
+            and all(len(_loop(body, position).children) <= 2 for body in form.bodies)
+            and len({len(_loop(body, position).children) for body in form.bodies}) == 1
+        }
+        form.bodies = [unroll(body, short) for body in form.bodies]
+        form.body = form.bodies[0]
 
     def _uniform(self, slot: Slot) -> Slot:
         """A sequence that is constant along every instance's loop is a scalar of each instance."""
@@ -278,6 +302,12 @@ class Outliner:
             yield (position, parameter.name), (parameter.name, values, True)
 
 
+def _loop(body: Body, position: int) -> Loop:
+    item = body.items[position]
+    assert isinstance(item, Loop)
+    return item
+
+
 def _typed(value: Value) -> tuple[str, Value]:
     """1, 1.0 and True are different values of an attribute."""
     return (type(value).__name__, value)
@@ -292,6 +322,9 @@ _ROLES = {
     "out_channels": "out", "out_features": "out", "kernel_size": "kernel", "count": "layers",
     "p": "rate",
 }  # fmt: skip
+
+
+_SOURCES = frozenset({"in_channels", "num_features", "in_features", "channels"})
 
 
 class _Parameters:
@@ -314,7 +347,7 @@ class _Parameters:
             return
         varying = [slot for slot in self.slots if not slot.constant]
         for slot in varying:
-            if slot.values in self.hyper.values() or slot.role in ("in_channels", "num_features"):
+            if slot.values in self.hyper.values() or slot.role in _SOURCES:
                 self._write(slot)
         for slot in varying:
             self._write(slot)

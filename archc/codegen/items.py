@@ -7,7 +7,7 @@ whose count is an attribute; a scope that is a chain of modules called 0, 1, 2, 
 """
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Container, Hashable, Mapping
 from dataclasses import dataclass, replace
 
 from archc.codegen.modules import Application, Call, Module, Modules
@@ -56,15 +56,20 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Children `prefix + start`, `prefix + start + 1`, ... of one form, each fed to the next."""
+    """Children `prefix + start`, `prefix + start + 1`, ... of one form, each fed to the next.
+
+    `nodes` are the nodes behind their results.
+    """
 
     container: Path
     prefix: str
     start: int
     form: int
     children: tuple[Path, ...]
+    nodes: tuple[int, ...]
     operand: int
     result: int
+    op: str
 
     @property
     def key(self) -> Hashable:
@@ -132,7 +137,7 @@ class BodyBuilder:
             results = tuple(numbers[result] for result in call.results)
             items.append(self._item(module, call, operands, results))
         outputs = tuple(numbers[node] for node in application.outputs)
-        rolled = _roll(items, outputs)
+        rolled = _roll(items, outputs, tuple(numbers))
         return _renumbered(rolled, len(application.inputs), outputs, tuple(numbers))
 
     def _item(
@@ -222,7 +227,7 @@ def is_chain(module: Module, body: Body) -> bool:
     return expected == owned and expected > 0
 
 
-def _roll(items: list[Item], outputs: tuple[int, ...]) -> list[Item]:
+def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) -> list[Item]:
     """Numbered children of one form become loops; a value read elsewhere ends one."""
     reads: dict[int, int] = {}
     for item in items:
@@ -233,23 +238,24 @@ def _roll(items: list[Item], outputs: tuple[int, ...]) -> list[Item]:
     called = [item.label for item in items if isinstance(item, Attribute)]
     rolled: list[Item] = []
     for item in items:
-        loop = _as_loop(item, called)
+        loop = _as_loop(item, called, values)
         if loop is None:
             rolled.append(item)
             continue
         last = rolled[-1] if rolled else None
         if isinstance(last, Loop) and _continues(last, loop) and reads[last.result] == 1:
-            children = last.children + loop.children
-            rolled[-1] = Loop(
-                last.container, last.prefix, last.start, last.form, children,
-                last.operand, loop.result,
-            )  # fmt: skip
+            rolled[-1] = replace(
+                last,
+                children=last.children + loop.children,
+                nodes=last.nodes + loop.nodes,
+                result=loop.result,
+            )
         else:
             rolled.append(loop)
     return rolled
 
 
-def _as_loop(item: Item, called: list[Path]) -> Loop | None:
+def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> Loop | None:
     if not isinstance(item, Attribute) or item.form is None or item.external or item.passed:
         return None
     if len(item.operands) != 1 or len(item.results) != 1 or called.count(item.label) > 1:
@@ -260,7 +266,28 @@ def _as_loop(item: Item, called: list[Path]) -> Loop | None:
     prefix, start = match[1], int(match[2])
     container = item.label[:-1]
     (operand,), (result,) = item.operands, item.results
-    return Loop(container, prefix, start, item.form, (item.label,), operand, result)
+    children, nodes = (item.label,), (values[result],)
+    return Loop(container, prefix, start, item.form, children, nodes, operand, result, item.op)
+
+
+def unroll(body: Body, positions: Container[int]) -> Body:
+    """The body with some of its loops written out, one call a child."""
+    items: list[Item] = []
+    values = list(body.values)
+    for position, item in enumerate(body.items):
+        if not isinstance(item, Loop) or position not in positions:
+            items.append(item)
+            continue
+        operand = item.operand
+        for child, node in zip(item.children, item.nodes, strict=True):
+            last = child is item.children[-1]
+            result = item.result if last else len(values)
+            if not last:
+                values.append(node)
+            call = Attribute(child, item.form, None, (operand,), (), (result,), False, item.op)
+            items.append(call)
+            operand = result
+    return replace(body, items=tuple(items), values=tuple(values))
 
 
 def _continues(loop: Loop, next: Loop) -> bool:

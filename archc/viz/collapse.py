@@ -184,8 +184,11 @@ def _boxes(graph: Graph, groups: list[Group], costs: Costs, frame_of: dict[int, 
     seen: set[Path] = set()
     for group in groups:
         params, shared = _weights(group, costs, seen)
-        lines = _region_lines(graph, group) if group.regions else _operator_lines(group)
-        lines += text.weights(params, shared=shared)
+        weights = text.weights(params, shared=shared)
+        if group.regions:
+            lines = _region_lines(graph, group, weights)
+        else:
+            lines = [*_operator_lines(group), *weights]
         boxes.append(Box(tuple(lines), _kind(graph, group), frame_of.get(group.parent.id)))
     return boxes
 
@@ -204,27 +207,36 @@ def _operator_lines(group: Group) -> list[str]:
     for node in group.nodes:
         label = text.relative(node.layer.path, group.parent.path) if node.layer.path else ""
         if isinstance(node.op, Input):
-            lines += [node.name, str(node.type)]
+            lines.append(node.name)
         else:
             lines.append(f"{label}: {node.op}" if label else str(node.op))
     return lines
 
 
-def _region_lines(graph: Graph, group: Group) -> list[str]:
-    """What is hidden: its name, how often it repeats, and how the channels change."""
+def _region_lines(graph: Graph, group: Group, weights: list[str]) -> list[str]:
+    """What is hidden: its name, how often it repeats, and how the channels change; then its
+    block, if the title has no room for that, and its weights."""
     first, last = group.regions[0], group.regions[-1]
     prefix = group.parent.path
     name = text.range_of(text.relative(first.path, prefix), text.relative(last.path, prefix))
     channels = _channels(graph, group)
-    if len(group.regions) > 1:
-        return [f"{name}: {len(group.regions)} x {first.block}{channels}"]
-    children = [region for region in graph.regions.values() if region.parent == first.id]
-    blocks = {region.block for region in children}
-    repeat = len(children) if len(blocks) == 1 and None not in blocks else 1
-    if repeat > 1 and first.block is None:
-        return [f"{name}: {repeat} x {children[0].block}{channels}"]
-    title = f"{name} x{repeat}{channels}" if repeat > 1 else f"{name}{channels}"
-    return [title, first.block] if first.block else [title]
+    repeat, block = len(group.regions), first.block
+    if repeat == 1:
+        repeat, inner = _repeated(graph, first)
+        if repeat > 1 and block is not None:
+            return [f"{name} x{repeat}{channels}", ", ".join([block, *weights])]
+        block = inner or block
+    what = f"{repeat} x {block}" if repeat > 1 else block or ""
+    return [f"{name}: {what}{channels}" if what else f"{name}{channels}", *weights]
+
+
+def _repeated(graph: Graph, region: Region) -> tuple[int, str | None]:
+    """How many applications of one block a region consists of, and the block's name."""
+    children = [child for child in graph.regions.values() if child.parent == region.id]
+    blocks = {child.block for child in children}
+    if len(children) < 2 or len(blocks) != 1:
+        return 1, None
+    return len(children), children[0].block
 
 
 def _channels(graph: Graph, group: Group) -> str:

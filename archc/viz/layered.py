@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 
 from archc.viz import style
 from archc.viz.picture import Edge, Picture
-from archc.viz.placement import Line, Placement, Point, Rectangle, frame_rectangles
+from archc.viz.placement import (
+    FRAME_MARGIN,
+    FRAME_TITLE,
+    Line,
+    Placement,
+    Point,
+    Rectangle,
+    frame_rectangles,
+)
 
 _GAP_X = 22.0
 _GAP_Y = 9.0
@@ -19,8 +27,6 @@ _SLOTS = 20_000
 """With more slots than this, edges that pass more than one layer are drawn straight."""
 
 _LABEL_HEIGHT = 15.0
-_FRAME_ROOM = 14.0
-"""Extra room between layers where frames are drawn, for their borders and titles."""
 
 
 @dataclass(eq=False, slots=True)
@@ -44,7 +50,7 @@ def place(picture: Picture) -> Placement:
     ways = _ways(picture, layers, slots, rows)
     _order(rows)
     _spread(rows)
-    tops = _tops(rows, _FRAME_ROOM if picture.frames else 0.0)
+    tops = _tops(rows, _frame_room(picture, layers, len(rows)))
     boxes = tuple(
         _rectangle(slot, tops[layer], rows[layer])
         for slot, layer in zip(slots, layers, strict=True)
@@ -156,13 +162,38 @@ def _height(row: list[_Slot]) -> float:
     return max((slot.height for slot in row), default=0.0)
 
 
-def _tops(rows: list[list[_Slot]], extra: float) -> list[float]:
+def _frame_room(picture: Picture, layers: Sequence[int], count: int) -> list[float]:
+    """The extra room above each row, for the borders and titles of frames that begin or end there.
+
+    Frames side by side share it; frames in one another need it each.
+    """
+    members: list[list[int]] = [[] for _ in picture.frames]
+    depths: list[int] = []
+    for frame in picture.frames:
+        depths.append(0 if frame.parent is None else depths[frame.parent] + 1)
+    for box, layer in zip(picture.boxes, layers, strict=True):
+        around = box.frame
+        while around is not None:
+            members[around].append(layer)
+            around = picture.frames[around].parent
+    begin: list[set[int]] = [set() for _ in range(count + 1)]
+    end: list[set[int]] = [set() for _ in range(count + 1)]
+    for inside, depth in zip(members, depths, strict=True):
+        begin[min(inside)].add(depth)
+        end[max(inside) + 1].add(depth)
+    return [
+        len(starting) * (FRAME_MARGIN + FRAME_TITLE) + len(ending) * FRAME_MARGIN
+        for starting, ending in zip(begin, end, strict=True)
+    ]
+
+
+def _tops(rows: list[list[_Slot]], room: Sequence[float]) -> list[float]:
     """The upper side of each row."""
     tops: list[float] = []
     y = 0.0
-    for row in rows:
-        tops.append(y)
-        y += _height(row) + _GAP_Y + extra
+    for row, extra in zip(rows, room, strict=False):
+        tops.append(y + extra)
+        y += extra + _height(row) + _GAP_Y
     return tops
 
 

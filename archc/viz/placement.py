@@ -11,8 +11,9 @@ Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 _POINTS = 72.0
-_FRAME_MARGIN = 14.0
-_FRAME_TITLE = 17.0
+FRAME_MARGIN = 14.0
+FRAME_TITLE = 17.0
+"""Room around what is in a frame, and for its title on top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,10 @@ def frame_rectangles(picture: Picture, boxes: Sequence[Rectangle]) -> tuple[Rect
 def _around(inside: Sequence[Rectangle]) -> Rectangle:
     lefts, tops, rights, bottoms = zip(*inside, strict=True)
     return (
-        min(lefts) - _FRAME_MARGIN,
-        min(tops) - _FRAME_MARGIN - _FRAME_TITLE,
-        max(rights) + _FRAME_MARGIN,
-        max(bottoms) + _FRAME_MARGIN,
+        min(lefts) - FRAME_MARGIN,
+        min(tops) - FRAME_MARGIN - FRAME_TITLE,
+        max(rights) + FRAME_MARGIN,
+        max(bottoms) + FRAME_MARGIN,
     )
 
 

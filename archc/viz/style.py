@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from archc.viz.picture import Box, Kind
 
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
-DOT_FONT = "Helvetica"
+DOT_FONT = "Arial"
 TITLE_SIZE = 12.0
 TEXT_SIZE = 11.0
 LABEL_SIZE = 10.0

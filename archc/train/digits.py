@@ -1,0 +1,188 @@
+"""`archc train`: a spec is compiled for a small data set and trained on it, in one process.
+
+After each epoch the run's folder has `model.py`, `weights.pt` and `metrics.csv`, each of them
+whole; an interruption leaves those of the last epoch that was finished.
+"""
+
+import io
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from archc.compiler import Request
+from archc.diagnostics import ArchError, Diagnostic, error
+from archc.files import write_atomically
+from archc.train.data import Dataset, load_data, shifted
+from archc.train.fit import Fitted, fit
+from archc.train.metrics import Epoch, Score, to_csv
+from archc.train.progress import Progress, say
+from archc.train.recipe import Recipe
+
+EVALUATION_BATCH = 512
+"""Images at a time where nothing is kept for a backward pass."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Test accuracies after the last epoch, from 0 to 1: the net's, and each exit's by its name."""
+
+    accuracy: float
+    exits: Mapping[str, float]
+    epochs: tuple[Epoch, ...]
+    seconds: float
+    folder: Path
+
+    def report(self) -> str:
+        """What goes to standard output: a line for each of several exits, and one for the net."""
+        several = self.exits if len(self.exits) > 1 else {}
+        lines = [f"test accuracy of {name}: {value:.2%}\n" for name, value in several.items()]
+        return "".join([*lines, f"test accuracy: {self.accuracy:.2%}\n"])
+
+
+def train(
+    spec: str | Request,
+    *,
+    data: str,
+    net: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    epochs: int = Recipe.epochs,
+    batch_size: int = Recipe.batch_size,
+    lr: float = Recipe.lr,
+    seed: int = Recipe.seed,
+    out: Path,
+    device: str = "auto",
+    warn: Callable[[Iterable[Diagnostic]], object] | None = None,
+) -> Result:
+    """Compile a net for a data set and train it; the folder `out` is made, its files are replaced.
+
+    `spec` is a path or the name of a shipped spec, `net` one of its nets, `settings` the net's
+    parameters as texts of the language; or `spec` is a whole request, without those two. `device`
+    is `auto`, `cpu` or `cuda`. Progress goes to stderr, the compiler's warnings to `warn`.
+
+    On a CPU the same arguments and number of threads give the same numbers, bit for bit. Raises
+    ArchError if the net is wrong, if it cannot take the data, and when the loss is not finite.
+    """
+    recipe = Recipe(epochs, batch_size, lr, seed)
+    place = _device(device)
+    dataset = load_data(data)
+    request = spec if isinstance(spec, Request) else Request(spec, net, settings or {})
+    fitted = fit(request, dataset)
+    if warn is not None:
+        warn(fitted.model.warnings)
+    out.mkdir(parents=True, exist_ok=True)
+    return _Run(fitted, dataset, recipe, place).into(out)
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise error("E1003", f"there is no device `{name}`", help="auto, cpu or cuda")
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise error("E1003", "torch finds no CUDA device", help="--device cpu")
+    return torch.device("cuda" if name != "cpu" and found else "cpu")
+
+
+class _Run:
+    """A net on its way. All that is random comes from the recipe's seed."""
+
+    def __init__(self, fitted: Fitted, data: Dataset, recipe: Recipe, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.random = torch.Generator().manual_seed(recipe.seed)
+        self.fitted, self.data, self.recipe = fitted, data.to(device), recipe
+        self.net = fitted.build().to(device)
+        self.optimizer = torch.optim.SGD(
+            self.net.parameters(),
+            recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=True,
+        )
+        self.batches = math.ceil(len(data.train_labels) / recipe.batch_size)
+        self.steps = recipe.epochs * self.batches
+
+    def into(self, folder: Path) -> Result:
+        """Train to the end, saving after each epoch."""
+        start = time.monotonic()
+        epochs: list[Epoch] = []
+        self._announce()
+        with Progress(self.recipe.epochs, self.steps) as progress:
+            for number in range(1, self.recipe.epochs + 1):
+                train, test = self._train_epoch(number, progress), self._test()
+                step = number * self.batches
+                rate = self.recipe.rate(step - 1, self.steps)
+                epochs.append(Epoch(number, step, rate, train, test))
+                self._save(folder, epochs)
+                progress.epoch(number, train.loss, test.accuracies[-1])
+        seconds = time.monotonic() - start
+        say(f"{seconds:.1f} s; model.py, weights.pt and metrics.csv are in {folder}")
+        exits = dict(zip(self.fitted.exits, test.accuracies, strict=True))
+        return Result(test.accuracies[-1], exits, tuple(epochs), seconds, folder)
+
+    def _announce(self) -> None:
+        parameters = sum(weight.numel() for weight in self.net.parameters())
+        say(
+            f"{self.fitted.model.graph.name} on {self.data.name}: {parameters:,} parameters, "
+            f"{self.recipe.epochs} epochs of {self.batches} steps, seed {self.recipe.seed}, "
+            f"{self.data.test_images.device.type}"
+        )
+
+    def _train_epoch(self, number: int, progress: Progress) -> Score:
+        self.net.train()
+        score = Score()
+        order = torch.randperm(len(self.data.train_labels), generator=self.random)
+        first = (number - 1) * self.batches
+        for step, batch in enumerate(order.tensor_split(self.batches), start=first):
+            images, labels = self.data.train_images[batch], self.data.train_labels[batch]
+            images = shifted(images, self.data.background, self.random)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.rate(step, self.steps)
+            outputs, loss = self._losses(images, labels)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise _diverged(value, number, step + 1, self.recipe.lr)
+            self.optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            self.optimizer.step()
+            score.add(value, outputs, labels)
+            progress.step()
+        return score
+
+    def _losses(self, images: Tensor, labels: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """Each exit's logits [N, classes], and the batch's cross entropy, summed over the exits."""
+        given = self.net(self.fitted.adapt(images))
+        outputs: Sequence[Tensor] = [given] if isinstance(given, Tensor) else given
+        losses = [F.cross_entropy(output, labels) for output in outputs]
+        return outputs, torch.stack(losses).sum()
+
+    @torch.no_grad()
+    def _test(self) -> Score:
+        self.net.eval()
+        score = Score()
+        for start in range(0, len(self.data.test_labels), EVALUATION_BATCH):
+            batch = slice(start, start + EVALUATION_BATCH)
+            labels = self.data.test_labels[batch]
+            outputs, loss = self._losses(self.data.test_images[batch], labels)
+            score.add(loss.item(), outputs, labels)
+        return score
+
+    def _save(self, folder: Path, epochs: Sequence[Epoch]) -> None:
+        """`weights.pt` is a plain state_dict: `torch.load(path, weights_only=True)`."""
+        weights = io.BytesIO()
+        torch.save({name: value.cpu() for name, value in self.net.state_dict().items()}, weights)
+        write_atomically(folder / "model.py", self.fitted.model.source.encode())
+        write_atomically(folder / "weights.pt", weights.getvalue())
+        write_atomically(folder / "metrics.csv", to_csv(epochs, self.fitted.exits))
+
+
+def _diverged(loss: float, epoch: int, step: int, lr: float) -> ArchError:
+    return error(
+        "E1005",
+        f"the loss is {loss} in epoch {epoch}, step {step}: training has diverged",
+        help=f"a lower learning rate than {lr:g}, as `--lr {lr / 10:g}`",
+    )
