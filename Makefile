@@ -17,7 +17,9 @@ demo: $(VENV)/installed
 	$(BIN)/archc compile $(SPEC) $(SETTINGS) --force -o demo/model.py
 	$(BIN)/archc summary $(SPEC) $(SETTINGS)
 	$(BIN)/archc viz $(SPEC) $(SETTINGS) -o demo/$(SPEC).svg
-	$(BIN)/archc train $(SPEC) --data digits --out demo/digits
+	$(BIN)/archc train $(SPEC) $(SETTINGS) --data digits --epochs 10 --out demo/digits
+	@echo
+	@echo 'demo/ has the compiled net, its picture, and what the training left.'
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

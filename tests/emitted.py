@@ -54,10 +54,15 @@ class Emitted:
 
     def build(self, *, seed: int = 0, **arguments: Any) -> nn.Module:
         """An instance of the net; weights drawn with `seed`."""
-        cls = getattr(self.module, self.module.__all__[0])
-        torch.manual_seed(seed)
-        net: nn.Module = cls(**arguments)
-        return net
+        return build_from(self.path, seed=seed, **arguments)
+
+
+def build_from(path: Path, *, seed: int = 0, **arguments: Any) -> nn.Module:
+    """An instance of the net in an emitted file."""
+    module = _import(path)
+    torch.manual_seed(seed)
+    net: nn.Module = getattr(module, module.__all__[0])(**arguments)
+    return net
 
 
 def emit(

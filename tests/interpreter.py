@@ -134,11 +134,8 @@ class Interpreter:
 
     def pad(self, op: Pad, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         (x,) = operands
-        sides = [(op.before, op.channels)]
-        sides += [(p, p) for p in _numbers(op.spatial, x.dim() - 2)]
-        for axis, (before, after) in enumerate(sides, start=1):
-            x = torch.cat([_zeros(x, axis, before), x, _zeros(x, axis, after)], dim=axis)
-        return x
+        axes = [(op.before, op.channels)] + [(p, p) for p in _numbers(op.spatial, x.dim() - 2)]
+        return functional.pad(x, [side for axis in reversed(axes) for side in axis])
 
     def flatten(self, op: Flatten, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         return operands[0].reshape(operands[0].shape[0], -1)
@@ -207,9 +204,3 @@ def _weights_of(graph: Graph, node: Node, state: Mapping[str, Tensor]) -> Weight
 
 def _numbers(value: int | tuple[int, ...], axes: int) -> list[int]:
     return [value] * axes if isinstance(value, int) else list(value)
-
-
-def _zeros(x: Tensor, axis: int, count: int) -> Tensor:
-    shape = list(x.shape)
-    shape[axis] = count
-    return torch.zeros(shape, dtype=x.dtype)

@@ -211,11 +211,13 @@ def _pool(name: str) -> Callable[[Situation], OpStage]:
         rank = s.x.rank
         _need(1 <= rank <= 3)
         if s.keep:
+            # torch wants avg_pool3d's kernel to fit an input without its padding, too.
+            _need(name != "avg_pool" or rank < 3 or min(s.x.real.spatial) >= 3)  # type: ignore[type-var]
             kernel, stride, padding = 3, 1, 1
         else:
             kernel = s.one_of(2, 2, 3, (2, 1, 2)[:rank])
             stride = s.one_of(None, None, 1, 2, (1, 2, 1)[:rank])
-            padding = s.one_of(0, 0, 1) if isinstance(kernel, int) else 0
+            padding = s.one_of(0, 0, 1) if isinstance(kernel, int) and rank < 3 else 0
         s.give("kernel", kernel)
         if stride is not None:
             s.give("stride", stride)

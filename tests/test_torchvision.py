@@ -5,7 +5,7 @@ list of all earlier features, ours concatenate pairs; but both add the gradients
 the last layer that reads it to the first, so that not even their rounding differs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +23,6 @@ class Pair:
     ours: nn.Module
 
 
-def _torchvision() -> Any:
-    """torchvision, which does not import beside a torch without its operators unless declared."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            library.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-    return pytest.importorskip("torchvision.models"), library
-
-
 NAMES = {
     "densenet121": ("densenet", "DenseNet121"),
     "densenet161": ("densenet", "DenseNet161"),
@@ -45,18 +36,11 @@ NAMES = {
 }
 
 
-@pytest.fixture(scope="module")
-def models() -> Iterator[Any]:
-    module, library = _torchvision()
-    yield module
-    del library
-
-
 @pytest.fixture(scope="module", params=list(NAMES))
-def pair(request: pytest.FixtureRequest, models: Any) -> Pair:
+def pair(request: pytest.FixtureRequest, torchvision: Any) -> Pair:
     spec, net = NAMES[request.param]
     torch.manual_seed(3)
-    reference = getattr(models, request.param)()
+    reference = getattr(torchvision.models, request.param)()
     return Pair(reference, emitted.emit(spec, net, emitted.O0).build(seed=3))
 
 
@@ -126,8 +110,8 @@ def _perturb(net: nn.Module) -> None:
                 module.running_var.uniform_(0.5, 1.5, generator=generator)
 
 
-def test_other_numbers_of_classes_give_the_same_weights_too(models: Any) -> None:
+def test_other_numbers_of_classes_give_the_same_weights_too(torchvision: Any) -> None:
     torch.manual_seed(4)
-    reference = models.densenet121(num_classes=7)
+    reference = torchvision.models.densenet121(num_classes=7)
     ours = emitted.emit("densenet", "DenseNet121", emitted.O0).build(seed=4, num_classes=7)
     assert _same(ours.state_dict(), reference.state_dict())

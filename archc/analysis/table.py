@@ -19,6 +19,9 @@ _ROWS = 48
 _WIDEST = (30, 24)
 """The widths at which the first columns, module and operator, are cut; numbers never are."""
 
+_OUTPUTS = 4
+"""Outputs whose shapes stand in the first line; more of them are counted."""
+
 _HEADINGS = ("module", "block or operator", "output", "parameters", "MACs")
 
 Child = RegionSummary | LayerSummary
@@ -29,6 +32,8 @@ def to_text(summary: Summary) -> str:
     """The summary as lines of text: the tree, what each exit costs, the totals."""
     inputs = ", ".join(f"{name}: {type_}" for name, type_ in summary.inputs)
     outputs = ", ".join(str(item.type) for item in summary.exits)
+    if len(summary.exits) > _OUTPUTS:
+        outputs = f"{len(summary.exits)} outputs"
     lines = [printable(f"{summary.name}({inputs}) -> {outputs}")]
     lines += [printable(line) for line in summary.doc.splitlines()[:1]]
     lines += ["", *_aligned(_HEADINGS, _rows(summary))]
@@ -108,6 +113,7 @@ def range_label(first: str, last: str) -> str:
 
 def _row(run: Run, indent: int) -> Row:
     last = run.members[-1]
+    types: tuple[TensorType, ...]
     if isinstance(last, LayerSummary):
         what, types = last.op, (last.type,)
         if last.applications > 1:

@@ -1,21 +1,54 @@
 """`archc train`: compile a spec and train it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from archc.cli.console import show, write_data
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
 
 
 def train_command(
     spec: Spec,
-    data: Annotated[str, typer.Option(metavar="NAME", help="The data set; there is `digits`.")],
+    data: Annotated[str, typer.Option(metavar="NAME", help="The data set: `digits`.")],
     net: Net = None,
     set_: Set = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Times over the data; 20 by default.", show_default=False)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images a step; 64 by default.", show_default=False)
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="The learning rate at the start; 0.1 by default.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of all that is random; 0 by default.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="For model.py, weights.pt and metrics.csv; `runs/SPEC-DATA` by default.",
+            show_default=False,
+        ),
+    ] = None,
     passes: Passes = None,
     plain: Plain = False,
     limit: Limit = None,
 ) -> None:
-    """Train a net on a data set."""
-    raise NotImplementedError
+    """Train a net on a data set, and print its test accuracy.
+
+    For example: [cyan]archc train densenet_cifar --set depth=40 --data digits[/cyan]
+    """
+    request = make_request(spec, net, set_, limit, passes, plain)
+    from archc.train.digits import train
+
+    numbers = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
+    given: dict[str, Any] = {name: n for name, n in numbers.items() if n is not None}
+    folder = out or Path("runs") / f"{Path(spec).stem}-{data}"
+    result = train(request, data=data, out=folder, device=device, warn=show, **given)
+    write_data(result.report())

@@ -2,12 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from archc.codegen.construct import ConstructorWriter
 from archc.codegen.forms import Written
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Item, Loop
-from archc.codegen.text import WIDTH, Symbol, bounds, call, comment, docstring, is_name, lines, py
+from archc.codegen.text import (
+    MEANINGFUL,
+    WIDTH,
+    Symbol,
+    bounds,
+    call,
+    comment,
+    docstring,
+    is_name,
+    lines,
+    py,
+)
 from archc.ir.graph import Path
 from archc.ops.op import TensorType, TorchArg
 
@@ -98,9 +110,8 @@ class ClassWriter(ConstructorWriter):
         """The `forward` of a block or scope."""
         application = self.module.first
         names = self.input_names()
-        passed = [self.passed_name(path) for path in application.modules]
         arguments = [f"{name}: Tensor" for name in names]
-        arguments += [f"{name}: nn.Module" for name in passed]
+        arguments += [f"{name}: nn.Module" for name in self.passed.values()]
         count = len(application.outputs)
         result = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
         head = lines(4, "def ", call("forward", ["self", *arguments]), f") -> {result}:"[1:])
@@ -117,6 +128,7 @@ class ClassWriter(ConstructorWriter):
             self._function_argument,
             self.receiver,
             self._loop_children,
+            frozenset(self.passed.values()),
         )
 
     def input_names(self) -> list[str]:
@@ -127,15 +139,15 @@ class ClassWriter(ConstructorWriter):
         for node in application.inputs:
             name = declared.get(node) or self.modules.graph.node(node).name or "x"
             name = name if is_name(name) else "x"
-            while name in names or name in ("self", "nn", "torch", "F"):
+            while name in names or name in MEANINGFUL:
                 name += "_"
             names.append(name)
         return names
 
     def receiver(self, label: Path) -> str:
         """How a callee is written: an attribute, an element of a list, or an argument."""
-        if label in self.module.first.modules:
-            return self.passed_name(label)
+        if not label[0]:
+            return self.passed[label[1:]]
         text, path = "self", self.module.path
         for word in label:
             if path in self.outliner.chains:
@@ -157,8 +169,19 @@ class ClassWriter(ConstructorWriter):
         indices = sorted(int(other[-1]) for other in owned if other[:-1] == path)
         return word if indices == list(range(len(indices))) else f'"{word}"'
 
-    def passed_name(self, path: Path) -> str:
-        return "_".join(path[-2:] if path[-1].isdigit() else path[-1:])
+    @cached_property
+    def passed(self) -> dict[Path, str]:
+        """Names of the layers and modules that `forward` takes, by their paths."""
+        names: dict[Path, str] = {}
+        taken = {*self.input_names(), *MEANINGFUL, "layer", "child"}
+        for path in self.module.first.modules:
+            name = "_".join(path[-2:] if path[-1].isdigit() else path[-1:])
+            name = name if is_name(name) else f"layer_{name}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            names[path] = name
+        return names
 
     def _function_argument(self, item: Item, position: int, arg: TorchArg) -> str:
         value = self.form.written[position, arg.name]

@@ -77,12 +77,13 @@ class ConstructorWriter:
 
     def _attribute(self, item: Item) -> list[str]:
         assert isinstance(item, Attribute | Chain)
-        code = self.construct(item)
-        return (
-            lines(8, f"self.{item.label[0]} = ", code)
-            if is_name(item.label[0])
-            else [*lines(8, f'self.add_module("{item.label[0]}", ', code, ")")]
-        )
+        return self._set(item.label[0], self.construct(item))
+
+    def _set(self, label: str, code: Code) -> list[str]:
+        """The statement that makes an attribute."""
+        if is_name(label):
+            return lines(8, f"self.{label} = ", code)
+        return lines(8, "", call("self.add_module", [f'"{label}"', code]))
 
     def _unapplied(self, seen: set[Path]) -> list[tuple[int, list[str]]]:
         """Layers made here and applied only in modules that they are passed to."""
@@ -94,12 +95,12 @@ class ConstructorWriter:
             if label not in seen and len(label) == 1:
                 torch = self.modules.torch_module(layer.path)
                 code = self._layer(label, torch)
-                found.append((layer.order, lines(8, f"self.{label[0]} = ", code)))
+                found.append((layer.order, self._set(label[0], code)))
         for child in self.module.children:
             label = child.path[size:]
             if label not in seen and len(label) == 1 and child.path in self.outliner.of:
                 code = self._child(label, self.outliner.of[child.path])
-                found.append((child.region.order, lines(8, f"self.{label[0]} = ", code)))
+                found.append((child.region.order, self._set(label[0], code)))
         return found
 
     def _lists(self, seen: set[Path]) -> list[tuple[int, list[str]]]:
@@ -269,7 +270,9 @@ class ConstructorWriter:
         if parameter.many:
             return parameter.name
         short = parameter.name[0]
-        return short if short not in (*taken, "i") else f"each_{parameter.name}"
+        others = {*taken, *(other.name for other in self.form.parameters)}
+        free = short.isalpha() and short not in others and short not in "iFlOI"
+        return short if free else f"each_{parameter.name}"
 
     def _header(
         self,

@@ -15,7 +15,7 @@ from archc.codegen.items import Attribute, Chain
 from archc.codegen.modules import Modules
 from archc.codegen.net import NetWriter
 from archc.codegen.symbols import Variation, find_symbols
-from archc.codegen.text import comment
+from archc.codegen.text import MEANINGFUL, comment
 from archc.diagnostics import error
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
@@ -110,12 +110,12 @@ def _imports(classes: list[ClassView], runtime: str) -> list[str]:
     )
     text = body + runtime
     found = []
-    if "Sequence[" in text:
+    if re.search(r"(?<![\w.])Sequence\[", text):
         found += ["from collections.abc import Sequence", ""]
-    if re.search(r"\btorch\.", text):
+    if re.search(r"(?<![\w.])torch\.", text):
         found.append("import torch")
     found.append("from torch import Tensor, nn")
-    if re.search(r"\bF\.", text):
+    if re.search(r"(?<![\w.])F\.", text):
         found.append("from torch.nn import functional as F")
     return found
 
@@ -132,7 +132,7 @@ def _runtime(graph: Graph) -> str:
     return "\n\n\n".join(parts)
 
 
-_TAKEN = frozenset({"Tensor", "Sequence", "F", "nn", "torch"})
+_TAKEN = MEANINGFUL | {"Tensor", "Sequence", "int", "float", "bool", "str", "list", "dict"}
 
 
 def class_names(forms: list[Form], net: str) -> dict[int, str]:
@@ -141,8 +141,10 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
     Of several forms of one block the smallest has the plain name; the others add the labels that
     they have beyond it (`BottleneckDownsample`), or a number.
     """
-    names: dict[int, str] = {form.id: net for form in forms if not form.module.path}
-    taken = {net, *_TAKEN}
+    taken = {*_TAKEN, *(parameter.name for form in forms for parameter in form.parameters)}
+    name = _free(net, net, taken)
+    names: dict[int, str] = {form.id: name for form in forms if not form.module.path}
+    taken.add(name)
     groups: dict[str, list[Form]] = {}
     for form in forms:
         if form.module.path:

@@ -19,11 +19,13 @@ from archc.codegen.items import (
     Item,
     Loop,
     is_chain,
+    layer_key,
     unroll,
 )
 from archc.codegen.modules import Module, Modules
-from archc.codegen.text import Symbol, Value, is_name, sequence
+from archc.codegen.text import MEANINGFUL, Symbol, Value, is_name, sequence
 from archc.ir.graph import Hyper, Path
+from archc.ir.names import RESERVED
 
 Place = tuple[Hashable, ...]
 """Where a slot stands in a form: an attribute's label or an item's position, and a name."""
@@ -40,7 +42,7 @@ class Slot:
 
     @property
     def constant(self) -> bool:
-        return len(set(map(_typed, self.values))) == 1 and not isinstance(self.values[0], Symbol)
+        return len(set(map(_typed, self.values))) == 1 and not _symbolic(self.values[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class Outliner:
         size = len(module.path)
         called = {call.path for each in module.applications for call in each.calls}
         layers = tuple(
-            (layer.path[size:], self.modules.torch_module(layer.path).cls)
+            (layer.path[size:], layer_key(self.modules.torch_module(layer.path)))
             for layer in module.layers
             if layer.path is not None and layer.path not in called
         )
@@ -308,6 +310,10 @@ def _loop(body: Body, position: int) -> Loop:
     return item
 
 
+def _symbolic(value: Value) -> bool:
+    return isinstance(value, Symbol) or (isinstance(value, tuple) and any(map(_symbolic, value)))
+
+
 def _typed(value: Value) -> tuple[str, Value]:
     """1, 1.0 and True are different values of an attribute."""
     return (type(value).__name__, value)
@@ -337,6 +343,10 @@ class _Parameters:
         self.hyper = hyper
         self.slots = slots
         self.root = root
+        size = len(form.module.path)
+        owned = [child.path for child in form.module.children]
+        owned += [layer.path for layer in form.module.layers if layer.path is not None]
+        self.labels = {path[size] for path in owned}
 
     def choose(self) -> None:
         for slot in self.slots:
@@ -380,30 +390,33 @@ class _Parameters:
             if len(set(values)) == 1:
                 continue
             text = None if slot.many else _ratio(name, values, slot.values)
-            if text is not None and is_name(name):
+            if text is not None and (bases is not self.hyper or self._usable(name)):
                 return Written(text, name)
         return None
 
     def _name(self, slot: Slot) -> str:
         plain = tuple(value.base if isinstance(value, Symbol) else value for value in slot.values)
         for name, values in self.hyper.items():
-            if values == plain and is_name(name) and not self._taken(name):
+            if values == plain and self._usable(name):
                 return name
         role = _ROLES.get(slot.role, slot.role)
-        if not self._taken(role):
+        if self._usable(role):
             return role
         label = slot.place[0]
         if isinstance(label, tuple) and label and isinstance(label[-1], str):
             word = f"{label[-1]}_{role}"
-            if is_name(word) and not self._taken(word):
+            if self._usable(word):
                 return word
         number = 2
-        while self._taken(f"{role}{number}"):
+        while not self._usable(f"{role}{number}"):
             number += 1
         return f"{role}{number}"
 
-    def _taken(self, name: str) -> bool:
-        return any(parameter.name == name for parameter in self.form.parameters)
+    def _usable(self, name: str) -> bool:
+        """Whether a parameter may have a name: as an attribute, too, for `forward` may need it."""
+        taken = {parameter.name for parameter in self.form.parameters} | self.labels
+        free = is_name(name) and name not in taken and not name.startswith("__")
+        return free and name not in RESERVED and name not in MEANINGFUL
 
     def _add(self, name: str, values: tuple[Value, ...], many: bool) -> str:
         self.form.parameters.append(Parameter(name, values, many))

@@ -19,7 +19,7 @@ from archc.codegen.items import (
     operands_of,
     results_of,
 )
-from archc.codegen.text import Bracketed, Code, call, is_name, lines
+from archc.codegen.text import MEANINGFUL, Bracketed, Code, call, is_name, lines
 from archc.ir.graph import Graph, Path, Region
 from archc.ops.op import CALL, TorchArg
 
@@ -55,6 +55,8 @@ class ForwardWriter:
     argument: ArgumentText
     receiver: Callable[[Path], str]
     loop_children: Callable[[int, Loop], str]
+    passed: frozenset[str] = frozenset()
+    """Arguments of the `forward` that are layers."""
     indent: int = 8
     out: list[str] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
@@ -171,7 +173,7 @@ class ForwardWriter:
                 self.out.append(f"{' ' * self.indent}{name} = {self.names[item.operand]}")
             else:
                 name = self.names[item.operand]
-        variable = "layer" if name != "layer" else "child"
+        variable = next(word for word in ("layer", "child", "part") if word not in self.held)
         self.out.append(
             f"{' ' * self.indent}for {variable} in {self.loop_children(position, item)}:"
         )
@@ -195,15 +197,13 @@ class ForwardWriter:
         waiting = [each.value for each in self.pending]
         if any(value not in live for value in waiting) or len(live) > 1:
             self._flush()
-        if len(live) == 1:
-            pending = self.pending[-1].code if self.pending else self.names[live[0]]
-            self.out += lines(self.indent, "return ", pending)
-            return
-        self.out += lines(self.indent, "return ", self.returned([self.names[v] for v in live]))
+        values: list[Code] = [self.names[v] for v in live] if not self.pending else []
+        values += [each.code for each in self.pending]
+        self.out += lines(self.indent, "return ", self.returned(values))
 
-    def returned(self, names: list[str]) -> Code:
-        """Several results: a list where the net has exits, else a tuple."""
-        return ", ".join(names)
+    def returned(self, values: Sequence[Code]) -> Code:
+        """The results: a list where the net has exits, else one value or a tuple."""
+        return values[0] if len(values) == 1 else ", ".join(map(str, values))
 
     def _hint(self, value: int) -> str:
         """The spec's variable for a value, as this region calls it: scopes share variables."""
@@ -241,11 +241,11 @@ class ForwardWriter:
     def _is_free(self, name: str, also: Sequence[str]) -> bool:
         holds = self.held.get(name)
         needed = holds is not None and self.left.get(holds, 0) > 0
-        return not needed and name not in also and name not in _RESERVED
+        return not needed and name not in (*also, *self.passed) and name not in _RESERVED
 
 
-_RESERVED = frozenset({"self", "layer", "F", "nn", "torch", "i", "drop_path"})
-"""Names that mean something else in a `forward`."""
+_RESERVED = MEANINGFUL | {"layer", "i", "l", "O", "I"}
+"""No names of values in a `forward`; the last three are hard to tell from digits."""
 
 
 def _kind(item: Item) -> str:

@@ -36,7 +36,8 @@ class Attribute:
     """The call of a layer, or of a child module; `form` is the child's, None for a layer.
 
     `passed` are the places of layers given along; `external` is set where the callee itself was
-    given to this module.
+    given to this module. The place of what another module owns is its whole path after an empty
+    name.
     """
 
     label: Path
@@ -50,7 +51,7 @@ class Attribute:
 
     @property
     def key(self) -> Hashable:
-        layer = None if self.module is None else _layer_key(self.module)
+        layer = None if self.module is None else layer_key(self.module)
         return ("call", self.label, self.form, layer, self.operands, self.passed, len(self.results))
 
 
@@ -94,7 +95,7 @@ class Chain:
 Item = Function | Attribute | Loop | Chain
 
 
-def _layer_key(module: TorchModule) -> Hashable:
+def layer_key(module: TorchModule) -> Hashable:
     names = tuple(arg.name for arg in module.args)
     return (module.cls, module.suffix, module.parameter, names)
 
@@ -138,7 +139,21 @@ class BodyBuilder:
             items.append(self._item(module, call, operands, results))
         outputs = tuple(numbers[node] for node in application.outputs)
         rolled = _roll(items, outputs, tuple(numbers))
-        return _renumbered(rolled, len(application.inputs), outputs, tuple(numbers))
+        body = _renumbered(rolled, len(application.inputs), outputs, tuple(numbers))
+        return unroll(body, self._parts_of_lists(module, body))
+
+    def _parts_of_lists(self, module: Module, body: Body) -> set[int]:
+        """Loops over some elements of a list of layers: only a whole list is one loop."""
+        size = len(module.path)
+        owned = [child.path[size:] for child in module.children]
+        owned += [layer.path[size:] for layer in module.layers if layer.path is not None]
+        return {
+            position
+            for position, item in enumerate(body.items)
+            if isinstance(item, Loop)
+            and item.container
+            and (item.start or {p for p in owned if p[:-1] == item.container} != {*item.children})
+        }
 
     def _item(
         self, module: Module, call: Call, operands: tuple[int, ...], results: tuple[int, ...]
@@ -151,13 +166,10 @@ class BodyBuilder:
             return Function(text, operands, results[0], node.op.random, node.op.name)
         own = module.path
         external = path[: len(own)] != own
-        label = path if external else path[len(own) :]
+        label = _place(path, own)
         if call.region is not None and path in self.chains:
             return Chain(label, path, self.chains[path].items, operands[0], results[0])
-        passed = tuple(
-            p if p[: len(own)] != own else p[len(own) :]
-            for p in call.modules[1 if external else 0 :]
-        )
+        passed = tuple(_place(p, own) for p in call.modules[1 if external else 0 :])
         if call.region is not None:
             name = call.region.block or "scope"
             form = self.forms[path]
@@ -165,6 +177,10 @@ class BodyBuilder:
         assert call.node is not None
         layer = self.modules.torch_module(path)
         return Attribute(label, None, layer, operands, (), results, external, call.node.op.name)
+
+
+def _place(path: Path, own: Path) -> Path:
+    return path[len(own) :] if path[: len(own)] == own else ("", *path)
 
 
 def _renumbered(

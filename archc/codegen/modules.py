@@ -134,8 +134,7 @@ class Modules:
                         _add(self.applications[region].inputs, operand)
                         continue
                     break
-            for region in inside:
-                self._pass_along(region, node)
+            self._pass_along(inside, node)
             readers = [self.graph.node(user).region for user, _ in self.graph.users(node.id)]
             for region in inside[:-1]:
                 if node.id in final or any(region not in chains[reader] for reader in readers):
@@ -150,12 +149,18 @@ class Modules:
             )
         self._calls(chains)
 
-    def _pass_along(self, region: int, node: Node) -> None:
-        """A layer made outside of a region and applied inside is an argument of its forward."""
-        path = node.layer.path
-        own = self.graph.regions[region].path
-        if path is not None and path[: len(own)] != own:
-            _add(self.applications[region].modules, path)
+    def _pass_along(self, inside: list[int], node: Node) -> None:
+        """What was made outside of a region and is applied inside is an argument of its forward.
+
+        That is a layer, or the module of an inner region, which then brings what it owns.
+        """
+        applied = [] if node.layer.path is None else [node.layer.path]
+        for region in inside:
+            own = self.graph.regions[region].path
+            applied = [path for path in applied if path[: len(own)] != own]
+            for path in applied:
+                _add(self.applications[region].modules, path)
+            applied.append(own)
 
     def _calls(self, chains: dict[int, list[int]]) -> None:
         entered: set[int] = set()

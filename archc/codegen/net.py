@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
-from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, docstring, lines, py
+from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, docstring, is_name, lines, py
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ops.size import Size
 
@@ -128,7 +128,7 @@ class NetWriter(ClassWriter):
         head = lines(4, "def ", call("forward", ["self", *arguments]), f" -> {result}:")
         writer = self.forward_writer()
         if exits:
-            writer.returned = lambda names: Bracketed("[", tuple(names), "]")  # type: ignore[method-assign]
+            writer.returned = lambda values: Bracketed("[", tuple(values), "]")  # type: ignore[method-assign]
         items = len(self.body.items)
         body = writer.run(0, items, self.body.outputs, dict(enumerate(names)))
         return [*head, *self._multiples(names), *body]
@@ -200,7 +200,8 @@ class NetWriter(ClassWriter):
         single = len(self.graph.outputs) == 1 and self.graph.outputs[0].name is None
         if not single or not isinstance(last, Attribute) or last.op != "linear":
             return None
-        plain = len(last.label) == 1 and not last.external and last.results == self.body.outputs
+        plain = len(last.label) == 1 and is_name(last.label[0])
+        plain = plain and not last.external and last.results == self.body.outputs
         return last if plain and self._cut() is not None else None
 
     def _num_features(self) -> int:

@@ -11,6 +11,12 @@ from itertools import pairwise
 
 WIDTH = 100
 
+MEANINGFUL = frozenset(
+    {"self", "super", "nn", "torch", "F", "drop_path", "enumerate", "isinstance", "len", "range"}
+    | {"tuple", "zip", "ValueError"}
+)
+"""Names that mean something else in emitted code, so that no variable has them."""
+
 
 @dataclass(frozen=True)
 class Symbol:

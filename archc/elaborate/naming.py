@@ -10,77 +10,9 @@ from dataclasses import dataclass, field
 from archc.diagnostics import Label, Span, error
 from archc.elaborate.values import MadeLayer, Tag
 from archc.ir.graph import Path, Region
+from archc.ir.names import RESERVED
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,64}")
-
-RESERVED = frozenset(
-    [
-        "T_destination",
-        "add_module",
-        "apply",
-        "bfloat16",
-        "buffers",
-        "call_super_init",
-        "children",
-        "compile",
-        "cpu",
-        "cuda",
-        "double",
-        "dump_patches",
-        "eval",
-        "extra_repr",
-        "float",
-        "forward",
-        "get_buffer",
-        "get_extra_state",
-        "get_parameter",
-        "get_submodule",
-        "half",
-        "ipu",
-        "load_state_dict",
-        "modules",
-        "mtia",
-        "named_buffers",
-        "named_children",
-        "named_modules",
-        "named_parameters",
-        "parameters",
-        "register_backward_hook",
-        "register_buffer",
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_full_backward_hook",
-        "register_full_backward_pre_hook",
-        "register_load_state_dict_post_hook",
-        "register_load_state_dict_pre_hook",
-        "register_module",
-        "register_parameter",
-        "register_state_dict_post_hook",
-        "register_state_dict_pre_hook",
-        "requires_grad_",
-        "set_extra_state",
-        "set_submodule",
-        "share_memory",
-        "state_dict",
-        "to",
-        "to_empty",
-        "train",
-        "training",
-        "type",
-        "xpu",
-        "zero_grad",
-        "forward_features",
-        "forward_head",
-        "get_classifier",
-        "reset_classifier",
-        "num_features",
-        "feature_info",
-        "num_classes",
-        "reset_parameters",
-    ]
-)
-"""Attributes of nn.Module (a test compares them with torch's) and of emitted nets."""
-
 
 @dataclass
 class Register:

@@ -56,15 +56,20 @@ def fit(request: Request, data: Dataset) -> Fitted:
     """Compile a net for a data set. Raises ArchError if it is wrong, or cannot take the data."""
     model = _compile(request, data)
     _check_inputs(model, data)
-    _check_outputs(model, data)
+    _check_outputs(model, data, request)
     in_chans = _in_chans(model, data)
     (image,) = model.graph.inputs()
     channels = image.type.channels if in_chans is None else in_chans
     if data.channels not in (1, channels):
         raise _refusal(model, data, f"takes {image.type}", image.span)
-    outputs = enumerate(model.graph.outputs, start=1)
-    names = tuple(output.name or f"output{i}" for i, output in outputs)
-    return Fitted(model, in_chans, channels, _size(model, data), names)
+    return Fitted(model, in_chans, channels, _size(model, data), _exits(model))
+
+
+def _exits(model: Model) -> tuple[str, ...]:
+    """A name for each result; what the net returns, after its exits, is called `return`."""
+    *early, last = model.graph.outputs
+    names = [output.name or f"output{i}" for i, output in enumerate(early, start=1)]
+    return (*names, last.name or "return")
 
 
 def _compile(request: Request, data: Dataset) -> Model:
@@ -101,14 +106,14 @@ def _check_inputs(model: Model, data: Dataset) -> None:
         raise _refusal(model, data, f"takes {first.type}", first.span)
 
 
-def _check_outputs(model: Model, data: Dataset) -> None:
+def _check_outputs(model: Model, data: Dataset, request: Request) -> None:
     graph = model.graph
     for output in graph.outputs:
         result = graph.node(output.node).type
         if result.shape == (data.classes,):
             continue
-        help = f"end the net in `linear(classes)`, and give it a parameter `classes={data.classes}`"
-        if "classes" in dict(graph.info.given):
+        help = "let the net end in `linear(classes)`, where `classes` is its parameter"
+        if "classes" in request.arguments:
             help = "leave `classes` unset: it follows the data"
         raise _refusal(model, data, f"gives {result}", output.span, help)
 

@@ -18,9 +18,14 @@ _FRAME_EDGES = 400
 
 
 def label(lines: Sequence[str]) -> str:
-    """Lines of text as a label that graphviz shows as they are."""
+    """Lines of text as a label that graphviz shows as they are.
+
+    The result is graphviz's own kind of string, which it quotes even if it looks like HTML: a copy
+    as plain `str` would lose that.
+    """
     escaped = (graphviz.escape(printable(line).replace("&", "&amp;")) for line in lines)
-    return str.__str__(graphviz.nohtml(r"\n".join(escaped)))
+    quoted: str = graphviz.nohtml(r"\n".join(escaped))
+    return quoted
 
 
 def has_frames(picture: Picture) -> bool:
@@ -98,11 +103,9 @@ def _attributes(box: Box, size: tuple[float, float] | None) -> dict[str, str]:
     found = {"fillcolor": look.fill, "color": look.border, "penwidth": _number(look.width)}
     if look.pill:
         found |= {"margin": "0.25,0.11"}
-    if box.kind == "exit":
-        found |= {"peripheries": "2"}
     if size is not None:
         width, height = (_number(length / _POINTS) for length in size)
-        found |= {"fixedsize": "true", "width": width, "height": height, "peripheries": "1"}
+        found |= {"fixedsize": "true", "width": width, "height": height}
     return found
 
 

@@ -6,6 +6,7 @@ graphviz, our own layout decides. PNG and PDF are drawn by graphviz.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from archc.diagnostics import ArchError, error
 from archc.files import write_atomically
@@ -17,6 +18,9 @@ from archc.viz.picture import Picture
 from archc.viz.placement import Placement, parse_plain
 from archc.viz.renderer import RenderError, find_renderers, render
 from archc.viz.svg import svg_text
+
+_BOXES, _EDGES = 300, 600
+"""Up to here graphviz lays out an SVG; beyond, it can take minutes, and ours a moment."""
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 
@@ -38,7 +42,7 @@ def draw(graph: Graph, path: Path, open_regions: Sequence[str] = ()) -> None:
     elif suffix == ".svg":
         content = _svg(picture).encode()
     else:
-        content = _rendered(picture, suffix)
+        content = _rendered(picture, "png" if suffix == ".png" else "pdf")
     write_atomically(path, content)
 
 
@@ -57,8 +61,9 @@ def _svg(picture: Picture) -> str:
 
 
 def _placement(picture: Picture) -> Placement:
-    """Graphviz's layout; ours if there is no graphviz, or it fails or takes too long."""
-    if find_renderers():
+    """Graphviz's layout; ours if the picture is large, or graphviz is missing or fails."""
+    small = len(picture.boxes) <= _BOXES and len(picture.edges) <= _EDGES
+    if small and find_renderers("plain"):
         sizes = [style.box_size(box) for box in picture.boxes]
         try:
             plain = render(dot_text(picture, sizes), "plain").decode()
@@ -68,20 +73,20 @@ def _placement(picture: Picture) -> Placement:
     return layered.place(picture)
 
 
-def _rendered(picture: Picture, suffix: str) -> bytes:
+def _rendered(picture: Picture, format: Literal["png", "pdf"]) -> bytes:
     try:
-        return render(dot_text(picture), "png" if suffix == ".png" else "pdf")
+        return render(dot_text(picture), format)
     except RenderError as problem:
-        raise _no_renderer(suffix, str(problem)) from None
+        raise _no_picture(format, str(problem)) from None
 
 
-def _no_renderer(suffix: str, problem: str) -> ArchError:
+def _no_picture(format: Literal["png", "pdf"], problem: str) -> ArchError:
     """What is missing, or what went wrong, and what works in any case."""
-    kind = suffix[1:].upper()
+    kind = format.upper()
     install = "install Graphviz (https://graphviz.org/download)"
-    if suffix == ".png":
+    if format == "png":
         install += ", or `pip install archc-compiler[viz]`"
-    help = f"{install}; SVG needs neither: `-o NAME.svg`"
-    if not find_renderers():
+    help = f"{install}; an SVG needs nothing: `-o NAME.svg`"
+    if not find_renderers(format):
         return error("E0814", f"a {kind} picture needs Graphviz, and there is none", help=help)
     return error("E0814", f"Graphviz made no {kind} picture: {problem}", help=help)

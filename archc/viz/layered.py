@@ -1,8 +1,9 @@
 """Places a picture without graphviz: boxes in layers, every edge downwards (Sugiyama, 1981).
 
 Boxes stand on even layers. An edge passes all layers between its ends in slots, one of which holds
-its label; so no label and no line covers a box. Orders within layers come from repeated barycentres,
-positions from least squares that keep the order. The same picture gives the same numbers everywhere.
+its label; so no label and no line covers a box. Orders within layers come from repeated
+barycentres, positions from least squares that keep the order. The same picture gives the same
+numbers everywhere.
 """
 
 from collections.abc import Sequence
@@ -21,12 +22,16 @@ from archc.viz.placement import (
 )
 
 _GAP_X = 22.0
-_GAP_Y = 9.0
+_GAP_Y = 11.0
 _SWEEPS = 8
+_STRAIGHT = 8.0
+"""How much harder a passing line pulls to its place than a box: long edges become straight."""
 _SLOTS = 20_000
 """With more slots than this, edges that pass more than one layer are drawn straight."""
 
 _LABEL_HEIGHT = 15.0
+_PORT_MARGIN = 18.0
+"""How far from a box's corners edges stay."""
 
 
 @dataclass(eq=False, slots=True)
@@ -121,7 +126,7 @@ def _spread(rows: list[list[_Slot]]) -> None:
     """Give each slot a position: near the mean of its neighbours, in order, without overlap."""
     for row in rows:
         _settle(row, [0.0] * len(row))
-    for sweep in range(_SWEEPS):
+    for sweep in range(3 * _SWEEPS):
         down = sweep % 2 == 0
         for row in rows if down else reversed(rows):
             _settle(row, [_mean(slot, slot.above if down else slot.below) for slot in row])
@@ -142,15 +147,15 @@ def _settle(row: list[_Slot], wanted: list[float]) -> None:
     offsets = [0.0] * len(row)
     for i in range(1, len(row)):
         offsets[i] = offsets[i - 1] + (row[i - 1].width + row[i].width) / 2 + _GAP_X
-    pools: list[tuple[float, int]] = []
-    for want, offset in zip(wanted, offsets, strict=True):
-        mean, size = want - offset, 1
+    pools: list[tuple[float, float, int]] = []
+    for slot, want, offset in zip(row, wanted, offsets, strict=True):
+        mean, weight, size = want - offset, 1.0 if slot.height else _STRAIGHT, 1
         while pools and pools[-1][0] > mean:
-            before, count = pools.pop()
-            mean = (before * count + mean * size) / (count + size)
-            size += count
-        pools.append((mean, size))
-    means = [mean for mean, size in pools for _ in range(size)]
+            before, heavy, count = pools.pop()
+            mean = (before * heavy + mean * weight) / (heavy + weight)
+            weight, size = weight + heavy, size + count
+        pools.append((mean, weight, size))
+    means = [mean for mean, _, size in pools for _ in range(size)]
     for slot, mean, offset in zip(row, means, offsets, strict=True):
         slot.x = mean + offset
 
@@ -205,19 +210,38 @@ def _rectangle(slot: _Slot, top: float, row: list[_Slot]) -> Rectangle:
 def _line(
     edge: Edge, way: list[_Slot], boxes: Sequence[Rectangle], layer: int, tops: Sequence[float]
 ) -> Line:
-    left, _, right, bottom = boxes[edge.source]
-    start: Point = ((left + right) / 2, bottom)
-    left, top, right, _ = boxes[edge.target]
-    end: Point = ((left + right) / 2, top)
     middle = [(slot.x, tops[layer + i] + slot.height / 2) for i, slot in enumerate(way, start=1)]
+    source, target = boxes[edge.source], boxes[edge.target]
+    first = middle[0][0] if middle else _middle(target)
+    last = middle[-1][0] if middle else _middle(source)
+    start: Point = (_port(source, first), source[3])
+    end: Point = (_port(target, last), target[1])
     label = middle[len(way) // 2] if way and edge.label else None
     return Line(_curve([start, *middle, end]), label)
 
 
+def _middle(box: Rectangle) -> float:
+    return (box[0] + box[2]) / 2
+
+
+def _port(box: Rectangle, x: float) -> float:
+    """Where an edge that comes from `x` meets a box: straight above or below it, if that can be."""
+    room = (box[2] - box[0]) / 2 - _PORT_MARGIN
+    return _middle(box) + max(-room, min(room, x - _middle(box)))
+
+
 def _curve(through: Sequence[Point]) -> tuple[Point, ...]:
-    """Bezier curves through points, upright at each of them."""
+    """Bezier curves through points: upright at both ends, in between with the neighbours' slope."""
+    slopes = [0.0]
+    for (x0, y0), (x1, y1) in zip(through, through[2:], strict=False):
+        slopes.append((x1 - x0) / (y1 - y0))
+    slopes.append(0.0)
     points = [through[0]]
-    for (x0, y0), (x1, y1) in zip(through, through[1:], strict=False):
-        half = (y1 - y0) / 2
-        points += [(x0, y0 + half), (x1, y1 - half), (x1, y1)]
+    for i, ((x0, y0), (x1, y1)) in enumerate(zip(through, through[1:], strict=False)):
+        third = (y1 - y0) / 3
+        points += [
+            (x0 + slopes[i] * third, y0 + third),
+            (x1 - slopes[i + 1] * third, y1 - third),
+            (x1, y1),
+        ]
     return tuple(points)

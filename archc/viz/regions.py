@@ -22,6 +22,8 @@ class View:
     asked: frozenset[int]
     around: dict[int, tuple[Region, ...]]
     """For each region, the chain from the net down to it."""
+    inside: dict[int, list[Region]]
+    """For each region, those directly in it."""
 
     def place(self, node: Node) -> tuple[Region, Region | None]:
         """The open region in which a node is drawn, and the collapsed one in it that hides it."""
@@ -31,6 +33,14 @@ class View:
                 return parent, region
             parent = region
         return parent, None
+
+    def repeated(self, region: Region) -> tuple[int, str | None]:
+        """How many applications of one block a region consists of, and the block's name."""
+        children = self.inside[region.id]
+        blocks = {child.block for child in children}
+        if len(children) < 2 or len(blocks) != 1:
+            return 1, None
+        return len(children), children[0].block
 
 
 @dataclass(slots=True)
@@ -67,7 +77,8 @@ def choose_view(graph: Graph, asked: Sequence[str]) -> View:
     opened = {region.id for id in named for region in around[id]}
     opened |= {region.id for region in graph.regions.values() if region.parent is None}
     _open_scopes(content, opened)
-    return View(graph, frozenset(opened), frozenset(named), around)
+    inside = {id: found.regions for id, found in content.items()}
+    return View(graph, frozenset(opened), frozenset(named), around, inside)
 
 
 def _open_scopes(content: dict[int, _Content], opened: set[int]) -> None:

@@ -30,13 +30,19 @@ def svg_text(picture: Picture, placement: Placement) -> str:
         f'<rect x="{_n(x0)}" y="{_n(y0)}" width="{_n(width)}" height="{_n(height)}" '
         f'fill="{style.PAPER}"/>',
     ]
-    for frame, rectangle in zip(picture.frames, placement.frames, strict=True):
-        if rectangle is not None:
-            lines += _frame(frame, rectangle)
-    for edge, line in zip(picture.edges, placement.lines, strict=True):
+    frames = [
+        (frame, rectangle)
+        for frame, rectangle in zip(picture.frames, placement.frames, strict=True)
+        if rectangle is not None
+    ]
+    for _, rectangle in frames:
+        lines.append(_rect(rectangle, style.FRAME_FILL, style.FRAME, 1.0, 8.0))
+    for line in placement.lines:
         lines += _edge(line)
     for edge, line in zip(picture.edges, placement.lines, strict=True):
         lines += _edge_label(edge, line)
+    for frame, rectangle in frames:
+        lines += _frame_title(frame, rectangle)
     for box, rectangle in zip(picture.boxes, placement.boxes, strict=True):
         lines += _box(box, rectangle)
     return "\n".join([*lines, "</svg>"]) + "\n"
@@ -58,9 +64,10 @@ def _extent(picture: Picture, placement: Placement) -> Rectangle:
     return min(xs) - _MARGIN, min(ys) - _MARGIN, max(xs) + _MARGIN, max(ys) + _MARGIN
 
 
-def _frame(frame: Frame, rectangle: Rectangle) -> Iterator[str]:
+def _frame_title(frame: Frame, rectangle: Rectangle) -> Iterator[str]:
     left, top, *_ = rectangle
-    yield _rect(rectangle, style.FRAME_FILL, style.FRAME, 1.0, 8.0)
+    width = style.text_width(frame.label, style.TEXT_SIZE)
+    yield _strip((left + 6, top + 4, left + 12 + width, top + 19))
     yield (
         f'<text x="{_n(left + 9)}" y="{_n(top + 15)}" font-size="{_n(style.TEXT_SIZE)}" '
         f'fill="{style.FAINT}" text-anchor="start">{_escaped(frame.label)}</text>'
@@ -118,19 +125,23 @@ def _arrow(points: Sequence[Point]) -> tuple[Point, tuple[Point, Point]]:
 
 
 def _edge_label(edge: Edge, line: Line) -> Iterator[str]:
-    """The label on a strip of paper, so that its own line does not cross it."""
     if line.label is None or not edge.label:
         return
     x, y = line.label
     half = style.text_width(edge.label, style.LABEL_SIZE) / 2
-    strip = (x - half, y - 7, x + half, y + 7)
-    yield (
-        f'<rect x="{_n(strip[0])}" y="{_n(strip[1])}" width="{_n(2 * half)}" height="14" '
-        f'fill="{style.PAPER}" fill-opacity="0.8"/>'
-    )
+    yield _strip((x - half, y - 7, x + half, y + 7))
     yield (
         f'<text x="{_n(x)}" y="{_n(y + 3.5)}" font-size="{_n(style.LABEL_SIZE)}" '
         f'fill="{style.FAINT}">{_escaped(edge.label)}</text>'
+    )
+
+
+def _strip(rectangle: Rectangle) -> str:
+    """A strip of paper under a text, so that no line runs through it."""
+    left, top, right, bottom = rectangle
+    return (
+        f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(right - left)}" '
+        f'height="{_n(bottom - top)}" fill="{style.PAPER}" fill-opacity="0.8"/>'
     )
 
 

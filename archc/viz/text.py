@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from archc.analysis.cost import Cost
-from archc.analysis.table import range_label
 from archc.ir.graph import Path
 from archc.ops.op import TensorType
 
@@ -16,11 +15,6 @@ def relative(path: Path, prefix: Path) -> str:
     """A path as seen from the region `prefix`, whole if it lies elsewhere."""
     inside = path[: len(prefix)] == prefix and len(path) > len(prefix)
     return ".".join(path[len(prefix) :] if inside else path)
-
-
-def range_of(first: str, last: str) -> str:
-    """`denselayer1..24`: the names of a run."""
-    return range_label(first, last)
 
 
 def types(values: Iterable[TensorType]) -> str:

@@ -1,0 +1,367 @@
+"""The documents, held to what archc does: examples, commands, tables, diffs.
+
+docs/language.md says how its examples are read. Besides: an example whose first line is a comment
+with a file name is that file for the commands; `sh` blocks run in one folder a document; `python`
+blocks run if they import archc, and are else parts of what the README's spec compiles to.
+"""
+
+import inspect
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from archc.cli.main import app
+from archc.codegen.emit import Header, emit
+from archc.diagnostics import ArchError, Diagnostic, render
+from archc.elaborate.files import FileScope, load_program
+from archc.elaborate.net import elaborate, variations
+from archc.elaborate.resolve import check_names
+from archc.ops.registry import OPS, parameters
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE_NAME = re.compile(r"# ([\w/]+\.arch)\n")
+_CODE = re.compile(r"[EW]\d{4}")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: the word and the rest of its first line, and its text."""
+
+    document: Path
+    line: int
+    language: str
+    info: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document.name}:{self.line}"
+
+
+def blocks_of(document: Path, *languages: str) -> list[Block]:
+    text = document.read_text(encoding="utf-8")
+    found = [
+        Block(document, text.count("\n", 0, match.start()) + 1, match[1], match[2], match[3])
+        for match in _FENCE.finditer(text)
+    ]
+    return [block for block in found if not languages or block.language in languages]
+
+
+def blocks(*languages: str) -> list[Block]:
+    return [block for document in DOCUMENTS for block in blocks_of(document, *languages)]
+
+
+# ---------------------------------------------------------------- examples of the language
+
+_DECLARATION = re.compile(r"^(?:@.*)?(net|block|const|import|arch|extern)\b", re.MULTILINE)
+
+
+def completed(example: str) -> str:
+    """An example as a file: statements become the body of a net, in which x is [64, 32, 32]."""
+    if _DECLARATION.search(example):
+        return example
+    body = "".join(f"    {line}\n" if line else "\n" for line in example.splitlines())
+    head = "net Example(classes=10)(image: [3, 32, 32]) {\n    x = image -> stem: conv(64, 3)\n"
+    return f"{head}{body}    return x\n}}\n"
+
+
+def compiled(program: FileScope) -> Iterator[tuple[str, tuple[Diagnostic, ...]]]:
+    """The emitted text of each net, and what is said of it."""
+    for net in program.nets:
+        name = net.name.name
+        elaboration = elaborate(program, name)
+        header = Header(program.source.name, "archc compile", (), "0")
+        varied = variations(program, name, {}, elaboration)
+        yield emit(elaboration.graph, varied, header), elaboration.warnings
+
+
+def said_of(path: Path) -> list[Diagnostic]:
+    """Errors and warnings of a file, after each of its nets has been emitted."""
+    try:
+        program = load_program(path)
+        check_names(program)
+        return [item for _, warnings in compiled(program) for item in warnings]
+    except ArchError as problem:
+        return list(problem.diagnostics)
+
+
+@pytest.mark.parametrize("block", blocks("arch"), ids=str)
+def test_an_example_compiles_or_is_refused_as_it_says(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / "example.arch"
+    path.write_text(completed(block.text), encoding="utf-8")
+    said = said_of(path)
+    text = "\n\n".join(render(diagnostic) for diagnostic in said)
+    assert {item.code for item in said} == set(_CODE.findall(block.info)), text
+
+
+def shown_messages() -> Iterator[tuple[Block, Block]]:
+    """Mistakes that are followed by what archc says of them."""
+    for document in DOCUMENTS:
+        found = blocks_of(document)
+        for block, after in zip(found, found[1:], strict=False):
+            if block.language == "arch" and after.text.startswith("error["):
+                yield block, after
+
+
+def test_a_message_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for mistake, message in shown_messages():
+        found = re.search(r"--> ([\w.]+):", message.text)
+        assert found is not None
+        path = Path(found[1])
+        path.write_text(completed(mistake.text), encoding="utf-8")
+        assert "\n\n".join(map(render, said_of(path))) == message.text.strip(), message
+
+
+# ------------------------------------------------------------------------------- commands
+
+OUTSIDE = ("pip ", "python", "git ", "cd ", "dot ", "pytest", "ruff ", "mypy")
+"""Commands of others, which no test runs."""
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def write_specs(document: Path, folder: Path) -> None:
+    for block in blocks_of(document, "arch"):
+        named = _FILE_NAME.match(block.text)
+        if named:
+            (folder / named[1]).write_text(block.text, encoding="utf-8")
+
+
+SHORT = shlex.split("--epochs 1 --batch-size 512 --set depth=10 --set growth=4")
+
+
+def run(line: str) -> str:
+    """What a command says on standard output; a training is cut short."""
+    words = shlex.split(line, comments=True)
+    if words[1] == "train":
+        import torch
+
+        torch.set_num_threads(1)  # as in tests/emitted.py
+        words += SHORT
+    result = CliRunner().invoke(app, words[1:], prog_name="archc")
+    assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+    return result.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_shown_commands_run(
+    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_specs(document, tmp_path)
+    for block in blocks_of(document, "sh"):
+        for line in block.text.splitlines():
+            if line.startswith("archc "):
+                run(line)
+            elif line.startswith("make "):
+                assert set(line.split()[1:]) <= targets(), f"{block}: {line}"
+            else:
+                assert line.startswith(OUTSIDE), f"{block}: {line}"
+
+
+def test_the_readme_names_every_command_and_its_options() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands: dict[str, Any] = getattr(get_command(app), "commands")  # noqa: B009
+    for name, command in commands.items():
+        assert f"`archc {name}" in text
+        for option in command.params:
+            spelled = [word for word in option.opts if word.startswith("-")]
+            assert not spelled or any(word in text for word in spelled), spelled
+
+
+def test_make_targets_are_named_as_they_are() -> None:
+    for document in DOCUMENTS:
+        named = re.findall(r"`make ([\w-]+)", document.read_text(encoding="utf-8"))
+        assert set(named) <= targets(), document.name
+
+
+# ------------------------------------------------------------------------------ the README
+
+README = ROOT / "README.md"
+
+
+def readme_spec(folder: Path) -> str:
+    """What the first spec of the README compiles to."""
+    write_specs(README, folder)
+    ((text, _),) = compiled(load_program(folder / "densenet_bc.arch"))
+    return text
+
+
+def test_the_excerpts_of_the_readme_are_emitted(tmp_path: Path) -> None:
+    emitted = readme_spec(tmp_path)
+    excerpts = [b for b in blocks_of(README, "python") if "import archc" not in b.text]
+    assert excerpts
+    for block in excerpts:
+        for part in block.text.split("...\n"):
+            assert part in emitted, part
+    (claimed,) = re.findall(r"a file of (\d+) lines", README.read_text(encoding="utf-8"))
+    command = next(b for b in blocks_of(README, "sh") if "densenet_bc.arch -o" in b.text)
+    assert "archc compile densenet_bc.arch -o model.py" in command.text
+    assert abs(emitted.count("\n") - int(claimed)) <= 2  # the header's command differs
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (block,) = [b for b in blocks_of(README, "python") if "import archc" in b.text]
+    names: dict[str, Any] = {}
+    exec(compile(block.text, str(block), "exec"), names)
+    assert names["model"].get_classifier().out_features == 100
+    assert names["text"] == names["spec"].source
+
+
+def test_the_net_of_the_readme_is_the_shipped_one(tmp_path: Path) -> None:
+    write_specs(README, tmp_path)
+    shown = json.loads(run(f"archc summary {tmp_path}/densenet_bc.arch --json"))
+    shipped = json.loads(run("archc summary densenet_cifar --json"))
+    assert (shown["params"], shown["macs"]) == (shipped["params"], shipped["macs"])
+
+
+def table_after(document: Path, heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading (or any line), without its own heading."""
+    _, _, text = document.read_text(encoding="utf-8").partition(f"{heading}\n")
+    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
+    assert rows is not None, heading
+    lines = rows[0].splitlines()[2:]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+
+
+def test_the_shipped_nets_are_listed_with_their_costs() -> None:
+    spec, listed = "", []
+    for first, net, params, macs in table_after(README, "## Shipped specs"):
+        spec = first.strip("`") or spec
+        listed.append((spec, net.strip("`")))
+        summary = json.loads(run(f"archc summary {spec} --net {listed[-1][1]} --json"))
+        assert (f"{summary['params']:,}", f"{summary['macs']:,}") == (params, macs), net
+    shipped = json.loads(run("archc list --json"))["specs"]
+    assert listed == [(entry["name"], net) for entry in shipped for net in entry["nets"]]
+
+
+# ------------------------------------------------------------------- the operators' tables
+
+LANGUAGE = ROOT / "docs" / "language.md"
+
+
+OPERATORS = (
+    "<!-- operators: tests/test_docs.py compares the table with the registry and with torch -->"
+)
+
+
+def language_word(value: object) -> str:
+    """A default as the tables write it."""
+    if value is None:
+        return "`none`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def parameter_rows() -> Iterator[list[str]]:
+    operator = ""
+    for row in table_after(LANGUAGE, OPERATORS):
+        operator = row[0] or operator
+        yield [operator, *row[1:]]
+
+
+def test_the_operator_table_is_the_registry() -> None:
+    expected = []
+    for name, cls in OPS.items():
+        known = parameters(cls)
+        for item in known:
+            default = "the kernel" if item.default is None else language_word(item.default)
+            default = "required" if item.required else default
+            expected.append([f"`{name}`", f"`{item.name}`", item.kind, default])
+        if not known:
+            expected.append([f"`{name}`", "", "", ""])
+    assert [row[:4] for row in parameter_rows()] == expected
+
+
+def test_the_operator_table_has_the_defaults_of_torch() -> None:
+    import torch
+
+    for _, parameter, _, _, theirs, default in parameter_rows():
+        path = theirs.strip("`").split(".")
+        if theirs == "none":
+            continue
+        if not parameter or path[0] == "Tensor":
+            thing: Any = torch
+            for word in path:
+                thing = getattr(thing, word)
+            continue
+        cls = getattr(torch.nn, path[1])
+        known = inspect.signature(cls).parameters[path[2]]
+        shown = "required" if known.default is known.empty else language_word(known.default)
+        if path[1].endswith("Pool2d") and known.default is None:
+            shown = "the kernel"
+        assert shown == default, theirs
+
+
+def test_every_operator_is_explained() -> None:
+    rows = table_after(LANGUAGE, "## Operators")
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(named) == sorted(OPS)
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    from archc.elaborate.limits import Limits
+
+    text = LANGUAGE.read_text(encoding="utf-8")
+    for name, default in vars(Limits()).items():
+        (shown,) = re.findall(rf"^\| `{name}` \| ([\d,*]+) \|", text, re.MULTILINE)
+        base, _, exponent = shown.replace(",", "").partition("**")
+        assert int(base) ** int(exponent or 1) == default, name
+
+
+def test_annotations_and_functions_are_all_named() -> None:
+    from archc.elaborate.annotations import CHOICES
+    from archc.elaborate.builtins import BUILTINS
+
+    text = LANGUAGE.read_text(encoding="utf-8")
+    for name in BUILTINS:
+        assert f"`{name}(" in text, name
+    for name, known in CHOICES.items():
+        assert f"| `@{name}` |" in text
+        for parameter, words in known.items():
+            assert f"`{parameter}`" in text
+            assert all(f'`"{word}"`' in text for word in words or ())
+
+
+# -------------------------------------------------------------------------- links and diffs
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", text):
+        path, _, anchor = (target[0] or target[1]).partition("#")
+        assert not path or (document.parent / path).exists(), target
+        if anchor and not path:
+            headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+            plain = (re.sub(r"[^\w -]", "", heading.lower()) for heading in headings)
+            assert anchor in {heading.replace(" ", "-") for heading in plain}, anchor
+
+
+def test_diffs_fit_the_files_that_they_change() -> None:
+    for block in blocks("diff"):
+        for part in re.split(r"^(?=--- )", block.text, flags=re.MULTILINE)[1:]:
+            before, after, *lines = part.splitlines()
+            path = ROOT / after.removeprefix("+++ b/")
+            if before == "--- /dev/null":
+                assert not path.exists(), f"{block}: {path.name} is there already"
+                continue
+            text = path.read_text(encoding="utf-8")
+            for hunk in re.split(r"^@@.*\n", "\n".join(lines) + "\n", flags=re.MULTILINE)[1:]:
+                old = [line[1:] for line in hunk.splitlines() if line[:1] in (" ", "-")]
+                assert "\n".join(old) in text, f"{block}: {path.name}"

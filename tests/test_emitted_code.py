@@ -1,0 +1,284 @@
+"""The emitted file as a reader and a timm user meet it: its length, its style, its surface."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import emitted
+import pytest
+import torch
+from emitted import Emitted
+from torch import Tensor, nn
+
+from archc.passes.pipeline import DEFAULT
+
+COLUMNS = 100
+NETS = [(spec, net) for spec, nets in emitted.SHIPPED.items() for net in nets]
+SMALL: list[tuple[str, str, dict[str, Any]]] = [
+    ("densenet", "DenseNet121", {"blocks": [2, 3, 2, 2], "growth": 4, "stem": 8}),
+    ("densenet_cifar", "DenseNetBC", {"depth": 16, "growth": 4}),
+    ("densenet_cifar", "DenseNet", {"depth": 13, "growth": 4, "dropout_rate": 0.2}),
+    ("resnet", "ResNet18", {}),
+    ("resnet", "ResNet50", {"blocks": [1, 2, 1, 1]}),
+    ("resnet_cifar", "ResNet", {"depth": 14}),
+    ("resnet_cifar", "ResNet", {"depth": 14, "projection": True, "bias": True}),
+]
+ODD: list[tuple[str, str, dict[str, Any]]] = [
+    ("densenet", "DenseNet121", {"blocks": [1, 1]}),
+    ("densenet", "DenseNet121", {"blocks": [6, 1, 24, 16], "dropout_rate": 0.2}),
+    ("densenet_cifar", "DenseNetBC", {"depth": 10, "growth": 1, "compression": 0.7, "size": 9}),
+    ("densenet_cifar", "DenseNet", {"depth": 40, "stem": 16, "size": 8}),
+    ("resnet", "ResNet34", {"blocks": [1, 2, 1]}),
+    ("resnet_cifar", "ResNet", {"depth": 8, "widen": 2, "projection": True}),
+]
+"""Settings that change the shape of the file, not only its numbers."""
+
+LINT = {
+    "COM812": "the formatter decides about commas",
+    "CPY001": "the file belongs to whoever compiles it",
+    "D102": "`forward` and timm's methods are known by their names",
+    "D107": "a class's docstring says what it is made from",
+    "FBT001": "`pre_logits` is a flag in timm's interface",
+    "FBT002": "the same",
+    "INP001": "where the file lies is the user's",
+    "N812": "`functional as F`, as everybody writes it",
+    "D203": "the other style of D211",
+    "D213": "the other style of D212",
+}
+"""Every other rule of ruff holds."""
+
+each_net = pytest.mark.parametrize(("spec", "net"), NETS, ids=[net for _, net in NETS])
+each_small = pytest.mark.parametrize(("spec", "net", "settings"), SMALL)
+
+
+def _bodies() -> dict[str, Emitted]:
+    """All shipped nets, as they come, and with other settings, at -O0 too."""
+    found = {net: emitted.emit(spec, net) for spec, net in NETS}
+    for number, (spec, net, settings) in enumerate(SMALL + ODD):
+        found[f"{net}_{number}"] = emitted.emit(spec, net, **settings)
+        found[f"{net}_{number}_O0"] = emitted.emit(spec, net, emitted.O0, **settings)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("emitted")
+    for name, net in _bodies().items():
+        (folder / f"{name.lower()}.py").write_text(net.source, encoding="utf-8")
+    return folder
+
+
+def _run(*command: str | Path) -> str:
+    """A Python tool's complaints."""
+    words = [sys.executable, "-m", *map(str, command)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+# ------------------------------------------------------------------------------ length
+
+
+@pytest.mark.parametrize("passes", [emitted.O0, DEFAULT], ids=["O0", "default"])
+@pytest.mark.parametrize(
+    ("spec", "net", "budget"),
+    [("densenet_cifar", "DenseNetBC", 110), ("densenet", "DenseNet121", 130)],
+)
+def test_a_dense_net_stays_within_its_lines(
+    spec: str, net: str, budget: int, passes: tuple[Any, ...]
+) -> None:
+    assert len(emitted.emit(spec, net, passes).model_lines) <= budget
+
+
+@pytest.mark.parametrize("passes", [emitted.O0, DEFAULT], ids=["O0", "default"])
+def test_depth_does_not_lengthen_the_file(passes: tuple[Any, ...]) -> None:
+    deep = emitted.emit("resnet_cifar", "ResNet", passes, depth=1202)
+    shallow = emitted.emit("resnet_cifar", "ResNet", passes, depth=110)
+    assert len(deep.model_lines) <= len(shallow.model_lines) + 2
+
+
+# ------------------------------------------------------------------------------- style
+
+
+def test_no_line_is_longer_than_100_columns() -> None:
+    long = [
+        (name, number, len(line))
+        for name, net in _bodies().items()
+        for number, line in enumerate(net.source.split("\n"), start=1)
+        if len(line) > COLUMNS
+    ]
+    assert not long
+
+
+def test_the_files_are_formatted(folder: Path) -> None:
+    options = ("--isolated", "--line-length", str(COLUMNS))
+    assert not _run("ruff", "format", "--check", "--diff", "--no-cache", *options, folder)
+
+
+def test_the_files_are_free_of_lint(folder: Path) -> None:
+    options = ("--isolated", "--line-length", str(COLUMNS), "--target-version", "py311")
+    rules = ("--select", "ALL", "--ignore", ",".join(LINT))
+    assert not _run("ruff", "check", "--no-cache", "--quiet", *options, *rules, folder)
+
+
+def test_mypy_has_nothing_to_say(folder: Path, pytestconfig: pytest.Config) -> None:
+    cache = pytestconfig.cache.mkdir("mypy") if pytestconfig.cache else folder / "cache"
+    assert not _run("mypy", "--strict", "--config-file=", "--cache-dir", cache, folder)
+
+
+def test_there_is_one_suppression_and_no_other() -> None:
+    for name, net in _bodies().items():
+        first, *rest = net.source.split("\n")
+        assert first == "# mypy: disable-error-code=no-any-return", name
+        assert not any(word in line for line in rest for word in ("type: ignore", "noqa", "# mypy"))
+
+
+def test_names_are_words() -> None:
+    """No numbered temporaries, nothing private, no name that the spec or torch did not give."""
+    for name, net in _bodies().items():
+        names = {n.id for n in ast.walk(ast.parse(net.source)) if isinstance(n, ast.Name)}
+        assert not [n for n in names if n.startswith("_") and n not in ("_", "__all__")], name
+        assert not [
+            n
+            for n in names
+            if n.rstrip("0123456789") in ("x", "y", "t", "v", "tmp") and n[-1].isdigit()
+        ], name
+
+
+# ------------------------------------------------------------- what importing it does
+
+
+def test_only_torch_and_the_standard_library_are_imported() -> None:
+    for name, net in _bodies().items():
+        roots = set()
+        for node in ast.walk(ast.parse(net.source)):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, name
+                roots.add((node.module or "").split(".")[0])
+        assert roots <= {"torch", *sys.stdlib_module_names}, name
+
+
+def test_a_file_only_defines(folder: Path) -> None:
+    """Imports, `__all__`, classes and functions: nothing runs when it is imported."""
+    kinds = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef)
+    for path in sorted(folder.glob("*.py")):
+        docstring, *body = ast.parse(path.read_text("utf-8")).body
+        assert isinstance(docstring, ast.Expr)
+        assigned = [node for node in body if not isinstance(node, kinds)]
+        assert [ast.unparse(node).split(" = ")[0] for node in assigned] == ["__all__"]
+
+
+IMPORT = """
+import json, random, sys
+import torch
+sys.path.insert(0, {folder!r})
+before = set(sys.modules), torch.get_rng_state(), random.getstate(), torch.get_default_dtype()
+threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
+for name in {names!r}:
+    __import__(name)
+assert torch.equal(before[1], torch.get_rng_state())
+assert before[2:] == (random.getstate(), torch.get_default_dtype())
+assert (threads, grad) == (torch.get_num_threads(), torch.is_grad_enabled())
+print(json.dumps(sorted(set(sys.modules) - before[0])))
+"""
+
+
+def test_importing_has_no_effect(folder: Path) -> None:
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    code = IMPORT.format(folder=str(folder), names=names)
+    words = [sys.executable, "-I", "-B", "-W", "error", "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert json.loads(done.stdout) == names
+
+
+# ----------------------------------------------------------------------- timm's surface
+
+
+def _images(size: int = 32) -> Tensor:
+    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def _small(spec: str, net: str, settings: dict[str, Any]) -> nn.Module:
+    return emitted.emit(spec, net, **settings).build().eval()
+
+
+@each_small
+def test_forward_is_the_head_of_the_features(spec: str, net: str, settings: dict[str, Any]) -> None:
+    model: Any = _small(spec, net, settings)
+    images = _images()
+    features = model.forward_features(images)
+    pooled = model.forward_head(features, pre_logits=True)
+    assert features.shape[:2] == pooled.shape == (2, model.num_features)
+    assert torch.equal(pooled, features.mean((2, 3)))
+    assert torch.equal(model.get_classifier()(pooled), model(images))
+    assert torch.equal(model.forward_head(features), model(images))
+
+
+@each_small
+def test_the_classifier_can_be_replaced(spec: str, net: str, settings: dict[str, Any]) -> None:
+    model: Any = _small(spec, net, settings)
+    images = _images()
+    features = model.forward_features(images)
+    keys = list(model.state_dict())
+
+    model.reset_classifier(5)
+    assert isinstance(model.get_classifier(), nn.Linear)
+    assert model.get_classifier().in_features == model.num_features
+    assert model(images).shape == (2, 5)
+    assert list(model.state_dict()) == keys
+
+    model.reset_classifier(0)
+    assert torch.equal(model(images), model.forward_head(features, pre_logits=True))
+    model.reset_classifier(10)
+    assert model(images).shape == (2, 10)
+
+
+@each_small
+def test_feature_info_is_true(spec: str, net: str, settings: dict[str, Any]) -> None:
+    """Each named module gives, once per image, what `feature_info` promises of it."""
+    model: Any = _small(spec, net, settings)
+    found: dict[str, list[torch.Size]] = {}
+    for info in model.feature_info:
+        name = info["module"]
+        seen = found.setdefault(name, [])
+        model.get_submodule(name).register_forward_hook(
+            lambda _module, _args, output, seen=seen: seen.append(output.shape)
+        )
+    model(_images(64))
+    assert len(found) == len(model.feature_info)
+    for info in model.feature_info:
+        side = 64 // info["reduction"]
+        assert found[info["module"]] == [(2, info["num_chs"], side, side)]
+    reductions = [info["reduction"] for info in model.feature_info]
+    assert reductions == sorted(set(reductions))
+    assert model.feature_info[-1]["num_chs"] == model.num_features
+
+
+@pytest.mark.parametrize(
+    ("net", "modules"),
+    [
+        ("DenseNet121", ["norm0", "denseblock1", "denseblock2", "denseblock3", "norm5"]),
+        ("ResNet50", ["bn1", "layer1", "layer2", "layer3", "layer4"]),
+    ],
+)
+def test_feature_info_names_one_module_for_each_scale(net: str, modules: list[str]) -> None:
+    spec = "densenet" if net.startswith("Dense") else "resnet"
+    with torch.device("meta"):
+        model: Any = emitted.emit(spec, net).build()
+    assert [info["module"].split(".")[-1] for info in model.feature_info] == modules
+    assert [info["reduction"] for info in model.feature_info] == [2, 4, 8, 16, 32]
+
+
+@each_net
+def test_the_class_is_the_first_public_name(spec: str, net: str) -> None:
+    module = emitted.emit(spec, net).module
+    assert module.__all__[0] == net
+    assert issubclass(getattr(module, net), nn.Module)
+    assert module.__doc__ is not None
+    assert module.__doc__.startswith(f"{net}, compiled by archc")

@@ -1,0 +1,344 @@
+"""Generated specs: what archc emits for them computes what the interpreter computes, bit for bit.
+
+ARCHC_EXAMPLES sets how many are drawn; the coverage is printed (`pytest -s`) and asserted, because
+many trivial specs prove nothing.
+"""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from hypothesis import HealthCheck, Phase, given, note, settings
+from interpreter import run_graph
+from spec_strategies import Spec, specs
+from torch import Tensor, nn
+
+from archc.compiler import Request, compile_spec
+from archc.ir.graph import Graph
+from archc.ir.graph import Path as Path_
+from archc.ops.registry import OPS
+from archc.ops.size import Size
+from archc.passes.base import Pass
+from archc.passes.pipeline import DEFAULT
+
+EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "100"))
+BATCH = 2
+PIPELINES: dict[str, tuple[Pass, ...]] = {"plain": (), "default": DEFAULT}
+
+torch.set_num_threads(1)
+
+# The specs of a run are the same everywhere; a failure is shrunk only in the long runs.
+_phases = [Phase.generate, Phase.shrink] if EXAMPLES > 100 else [Phase.generate]
+
+
+def test_generated_specs_compute_what_the_interpreter_computes(tmp_path: Path) -> None:
+    coverage = Coverage()
+    files: list[Path] = []
+    seen: set[str] = set()
+
+    @settings(
+        max_examples=2 * EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=_phases,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(specs())
+    def check(spec: Spec) -> None:
+        if spec.text in seen or coverage.specs == EXAMPLES:
+            return
+        seen.add(spec.text)
+        note(str(spec))
+        files.extend(check_spec(spec, tmp_path / f"net{len(files)}", coverage))
+
+    check()
+    check_style(tmp_path)
+    print(coverage)
+    assert coverage.specs == EXAMPLES, "hypothesis repeats itself more often than expected"
+    coverage.check()
+
+
+def check_spec(spec: Spec, place: Path, coverage: "Coverage") -> list[Path]:
+    """Compile, import, and compare with the interpreter, with and without passes."""
+    file = place.with_suffix(".arch")
+    file.write_text(spec.text, encoding="utf-8")
+    plain = compile_spec(Request(str(file), passes=()))
+    emitted: list[Path] = []
+    for name, passes in PIPELINES.items():
+        compilation = compile_spec(Request(str(file), passes=passes))
+        path = place.with_name(f"{place.name}_{name}.py")
+        path.write_text(compilation.source(), encoding="utf-8")
+        emitted.append(path)
+        module = import_file(path)
+        net = getattr(module, module.__all__[0])()
+        assert list(net.state_dict()) == keys_in_order(plain.graph)
+        for training in (True, False):
+            compare(net, compilation.graph, spec.shapes, training=training)
+            if passes:
+                compare(net.double(), plain.graph, spec.shapes, training=training, exact=False)
+                net.float()
+    coverage.add(plain.graph, emitted[0].read_text(encoding="utf-8"))
+    return emitted
+
+
+def import_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def keys_in_order(graph: Graph) -> list[str]:
+    """The state_dict keys in order of making.
+
+    What a module or a list of layers holds stands together, where its first part was made, and a
+    list by its indices; torch lists the learned tensors of a module before its children.
+    """
+    regions = {region.path: region.order for region in graph.regions.values()}
+    places: dict[Path_, tuple[bool, int]] = {}
+    keys: list[Path_] = []
+    for node, weights in graph.weights():
+        path = node.layer.path
+        assert path is not None
+        keys += [(*path, weight.name) if weight.name else path for weight in weights]
+        places[path] = (any(weight.name for weight in weights), node.layer.order)
+        for inner in (path[:length] for length in range(1, len(path))):
+            places.setdefault(inner, (True, regions.get(inner, node.layer.order)))
+    lists = {path[:-1] for path in places if path[:-1] and path[:-1] not in regions}
+
+    def place(key: Path_) -> list[tuple[bool, int]]:
+        paths = [key[:n] for n in range(1, len(key) + 1)]
+        return [
+            (True, int(path[-1])) if path[:-1] in lists else places[path]
+            for path in paths
+            if path in places
+        ]
+
+    return [".".join(key) for key in sorted(keys, key=place)]
+
+
+# ------------------------------------------------------------------ the comparison
+
+
+def compare(
+    net: nn.Module,
+    graph: Graph,
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    training: bool,
+    exact: bool = True,
+) -> None:
+    """Outputs, gradients of all weights and inputs, and buffers are equal bit for bit.
+
+    Where a pass removed an operator, autograd adds the gradients of a tensor with three readers in
+    another order: these are then equal but for rounding (`exact=False`).
+    """
+    dtype = torch.float32 if exact else torch.float64
+    generator = torch.Generator().manual_seed(1)
+    randomise(net, generator)
+    net.train(training)
+    net.zero_grad()
+    inputs = [torch.randn(BATCH, *shape, generator=generator, dtype=dtype) for shape in shapes]
+    trained = dict(net.named_parameters())
+    state = {
+        key: value.detach().clone().requires_grad_(key in trained)
+        for key, value in net.state_dict().items()
+    }
+    ours = [x.clone().requires_grad_() for x in inputs]
+    theirs = [x.clone().requires_grad_() for x in inputs]
+    torch.manual_seed(2)
+    result = net(*ours)
+    torch.manual_seed(2)
+    expected = run_graph(graph, theirs, state, training=training)
+    outputs = [result] if isinstance(result, Tensor) else list(result)
+    assert_equal("output", outputs, expected)
+    assert isinstance(result, list) == any(output.name for output in graph.outputs)
+    backward(outputs)
+    backward(expected)
+    assert_gradients("input", [x.grad for x in ours], [x.grad for x in theirs], exact=exact)
+    for key, value in net.state_dict().items():
+        assert_equal(key, [value], [state[key]])
+        if key in trained:
+            assert_gradients(key, [trained[key].grad], [state[key].grad], exact=exact)
+
+
+def randomise(net: nn.Module, generator: torch.Generator) -> None:
+    """Weights and running statistics away from 0 and 1, so that none can be swapped unseen."""
+    with torch.no_grad():
+        for value in net.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(torch.rand(value.shape, generator=generator) * 0.8 + 0.3)
+                sign = torch.rand(value.shape, generator=generator) < 0.5
+                if value.dim() > 1:
+                    value[sign] *= -1
+
+
+def backward(outputs: Sequence[Tensor]) -> None:
+    pairs = [
+        (output, torch.linspace(-1, 1, output.numel(), dtype=output.dtype).reshape(output.shape))
+        for output in outputs
+        if output.requires_grad
+    ]
+    if pairs:
+        torch.autograd.backward([output for output, _ in pairs], [slope for _, slope in pairs])
+
+
+def assert_gradients(
+    what: str, ours: Sequence[Tensor | None], theirs: Sequence[Tensor | None], *, exact: bool
+) -> None:
+    if exact:
+        assert_equal(f"gradient of {what}", ours, theirs)
+        return
+    for a, b in zip(ours, theirs, strict=True):
+        if a is not None and b is not None:
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)
+        else:
+            assert a is b, f"gradient of {what}: only one is None"
+
+
+def assert_equal(
+    what: str, ours: Sequence[Tensor | None], theirs: Sequence[Tensor | None]
+) -> None:
+    assert len(ours) == len(theirs), f"{len(ours)} {what}s, not {len(theirs)}"
+    for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        if a is None or b is None:
+            assert a is b, f"{what} {i}: only one is None"
+            continue
+        assert a.shape == b.shape, f"{what} {i}: {a.shape} is not {b.shape}"
+        same = torch.equal(torch.nan_to_num(a, nan=7.0), torch.nan_to_num(b, nan=7.0))
+        assert same, f"{what} {i} differs by {(a - b).abs().max()}"
+
+
+# ------------------------------------------------------------------ the text
+
+
+def check_style(folder: Path) -> None:
+    """ruff has nothing to say, nor to change, at 100 columns."""
+    ruff = [sys.executable, "-m", "ruff"]
+    options = ["--isolated", "--no-cache", "--line-length=100", "--quiet"]
+    lint = [*ruff, "check", *options, f"--select={RULES}", "--output-format=concise", str(folder)]
+    done = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    form = [*ruff, "format", *options, "--diff", str(folder)]
+    done = subprocess.run(form, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+RULES = "E,F,W,I,UP,B,C4,PIE,RET,SIM"
+
+
+# ------------------------------------------------------------------ what was covered
+
+
+@dataclass
+class Coverage:
+    """How many specs had what, read off the graphs and the emitted text."""
+
+    ops: Counter[str] = field(default_factory=Counter)
+    features: Counter[str] = field(default_factory=Counter)
+    specs: int = 0
+    nodes: int = 0
+
+    def add(self, graph: Graph, text: str) -> None:
+        self.specs += 1
+        self.nodes += len(graph)
+        self.ops.update(node.op.name for node in graph.nodes())
+        self.features.update(set(features_of(graph, text)))
+
+    def share(self, feature: str) -> float:
+        return self.features[feature] / self.specs
+
+    def check(self) -> None:
+        rare = [name for name in OPS if self.ops[name] < 5]
+        assert not rare, f"too rare in generated specs: {rare}"
+        low = {name: self.share(name) for name, least in LEAST.items() if self.share(name) < least}
+        assert not low, f"too few specs with {low}"
+
+    def __str__(self) -> str:
+        lines = [f"\n{self.specs} generated specs, {self.nodes} nodes"]
+        lines += [f"  {name:<28} {self.share(name):4.0%} of the specs" for name in LEAST]
+        lines += [f"  {name:<28} {self.ops[name]:>4} times" for name in OPS]
+        return "\n".join(lines)
+
+
+LEAST = {
+    "concat of three or more": 0.3,
+    "shared layer": 0.2,
+    "shared block": 0.05,
+    "exits": 0.1,
+    "repeated region": 0.05,
+    "rolled loop": 0.05,
+    "symbolic size": 0.1,
+    "several inputs": 0.1,
+    "several outputs": 0.1,
+    "layer passed along": 0.05,
+    "list of layers": 0.05,
+    "scope": 0.1,
+    "block": 0.3,
+    "nested blocks": 0.05,
+    "1 axis": 0.05,
+    "2 axes": 0.2,
+    "3 axes": 0.05,
+    "vector": 0.05,
+}
+"""The least share of the specs that has to have each."""
+
+
+def features_of(graph: Graph, text: str) -> Iterator[str]:
+    regions = list(graph.regions.values())
+    inputs, outputs = graph.inputs(), graph.outputs
+    paths = Counter(node.layer.path for node, _ in graph.weights())
+    uses = Counter(node.layer.path for node in graph.nodes() if node.layer.path in paths)
+    modules = Counter(region.path for region in regions)
+    if any(count > 1 for path, count in uses.items() if modules[(path or ())[:-1]] == 1):
+        yield "shared layer"
+    if any(count > 1 for count in modules.values()):
+        yield "shared block"
+    if any(node.op.name == "concat" and len(graph.operands(node.id)) > 2 for node in graph.nodes()):
+        yield "concat of three or more"
+    if any(output.name for output in outputs):
+        yield "exits"
+    if any(isinstance(size, Size) for node in inputs for size in node.type.shape):
+        yield "symbolic size"
+    if re.search(r"^ +(self\.add_module\(f|for \w+ in )|\*\(| for _ in ", text, re.MULTILINE):
+        yield "rolled loop"
+    if len(inputs) > 1:
+        yield "several inputs"
+    if len(outputs) > 1:
+        yield "several outputs"
+    if re.search(r"ModuleList|ModuleDict", text):
+        yield "list of layers"
+    if any(node.layer.path and not _inside(graph, node.region, node.layer.path) for node in graph.nodes()):
+        yield "layer passed along"
+    yield from _tree_features(graph)
+    yield ("vector", "1 axis", "2 axes", "3 axes")[inputs[0].type.rank]
+
+
+def _inside(graph: Graph, region: int, path: tuple[str, ...]) -> bool:
+    own = graph.regions[region].path
+    return path[: len(own)] == own
+
+
+def _tree_features(graph: Graph) -> Iterator[str]:
+    applications: Counter[tuple[object, ...]] = Counter()
+    for region in graph.regions.values():
+        if region.parent is None:
+            continue
+        parent = graph.regions[region.parent]
+        applications[parent.id, region.block, region.path[-1].rstrip("0123456789")] += 1
+        yield "scope" if region.block is None else "block"
+        if region.block and parent.block and parent.parent is not None:
+            yield "nested blocks"
+    if any(count > 1 for (_, block, _), count in applications.items() if block):
+        yield "repeated region"

@@ -1,0 +1,161 @@
+"""The figures of `archc summary`: what counts where, by module and exit, as JSON and as text."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from archc.analysis.summary import LayerSummary, RegionSummary, Summary, summarize
+from archc.analysis.table import range_label, to_text
+from archc.elaborate.files import find_spec, load_program
+from archc.elaborate.net import elaborate
+from archc.ir.graph import Graph
+
+SHARED = """
+net Shared()(image: [3, 8, 8]) {
+    stem = conv(4, 3)
+    return add(image -> stem, image -> relu -> stem) -> global_avg_pool -> fc: linear(2)
+}
+"""
+
+EXITS = """
+block Head(classes)(x) { return x -> global_avg_pool -> fc: linear(classes) }
+
+net Early()(image: [3, 8, 8]) {
+    x = image -> conv1: conv(4)
+    exit x -> early: Head(2)
+    y = x -> conv2: conv(8)
+    return y -> late: Head(2)
+}
+"""
+
+SYMBOLIC = """
+net Any()(image: [3, H, W]) {
+    return image -> conv1: conv(4) -> global_avg_pool -> fc: linear(2)
+}
+"""
+
+
+def graph_of(tmp_path: Path, text: str) -> Graph:
+    path = tmp_path / "net.arch"
+    path.write_text(text)
+    return elaborate(load_program(path)).graph
+
+
+def shipped(name: str, **settings: str) -> Summary:
+    return summarize(elaborate(load_program(find_spec(name)), None, settings).graph)
+
+
+def child(region: RegionSummary, *names: str) -> RegionSummary | LayerSummary:
+    """The descendant at a path below a region."""
+    found: RegionSummary | LayerSummary = region
+    for name in names:
+        assert isinstance(found, RegionSummary)
+        found = next(item for item in found.children if item.path[-1] == name)
+    return found
+
+
+def test_densenet121_has_the_published_figures() -> None:
+    summary = shipped("densenet")
+    assert summary.params == 7_978_856
+    assert summary.macs == 2_834_161_664
+    # Running mean and variance of 41,824 channels, and a counter for each of 121 batch norms.
+    assert summary.buffers == 2 * 41_824 + 121
+
+
+def test_a_region_has_the_sum_of_its_layers_and_the_shape_of_what_leaves_it() -> None:
+    block = child(shipped("densenet").root, "features", "denseblock3")
+    assert isinstance(block, RegionSummary)
+    assert block.block == "DenseBlock"
+    assert [str(type_) for type_ in block.types] == ["[1024, 14, 14]"]
+    assert len(block.children) == 24
+    assert block.cost.params == sum(layer.cost.params for layer in block.layers())
+    assert block.cost.params == 2_837_760
+
+
+def test_layers_stand_in_the_order_of_the_state_dict() -> None:
+    paths = [".".join(layer.path) for layer in shipped("resnet").root.layers()]
+    assert paths[:4] == ["conv1", "bn1", "maxpool", "layer1.0.conv1"]
+    assert paths[-1] == "fc"
+
+
+def test_a_shared_layer_has_its_weights_once_and_its_multiplications_twice(tmp_path: Path) -> None:
+    summary = summarize(graph_of(tmp_path, SHARED))
+    stem = child(summary.root, "stem")
+    assert isinstance(stem, LayerSummary)
+    assert stem.applications == 2
+    assert stem.cost.params == 4 * 3 * 9
+    assert stem.cost.macs == 2 * 4 * 3 * 9 * 64
+    assert summary.params == 4 * 3 * 9 + 4 * 2 + 2
+
+
+def test_an_exit_costs_what_it_depends_on_and_nothing_else(tmp_path: Path) -> None:
+    early, late = summarize(graph_of(tmp_path, EXITS)).exits
+    stem, conv2 = 3 * 4, 4 * 8
+    assert (early.name, late.name) == ("early", "return")
+    assert early.cost.params == stem + 4 * 2 + 2
+    assert late.cost.params == stem + conv2 + 8 * 2 + 2  # without the early classifier
+    assert early.cost.macs == stem * 64 + 4 * 2
+    assert late.cost.macs == (stem + conv2) * 64 + 8 * 2
+
+
+def test_multiplications_of_a_symbolic_size_are_unknown(tmp_path: Path) -> None:
+    summary = summarize(graph_of(tmp_path, SYMBOLIC))
+    assert summary.macs is None
+    assert summary.params == 3 * 4 + 4 * 2 + 2
+    assert summary.to_json()["input"] == [3, "H", "W"]
+    assert "symbolic" in to_text(summary)
+
+
+def test_json_has_the_promised_keys_and_raw_numbers() -> None:
+    data = json.loads(json.dumps(shipped("densenet_cifar", depth="40").to_json()))
+    assert {"schema", "name", "input", "params", "macs", "exits", "layers"} <= set(data)
+    assert data["schema"] == 1
+    assert data["name"] == "DenseNetBC"
+    assert data["input"] == [3, 32, 32]
+    (only,) = data["exits"]
+    assert (only["name"], only["params"], only["macs"]) == ("return", data["params"], data["macs"])
+    assert sum(layer["params"] for layer in data["layers"]) == data["params"]
+    assert sum(layer["macs"] for layer in data["layers"]) == data["macs"]
+    assert data["layers"][0]["path"] == "features.conv0"
+    assert data["layers"][0]["output"] == [24, 32, 32]
+
+
+@pytest.mark.parametrize("name", ["densenet", "densenet_cifar", "resnet", "resnet_cifar"])
+def test_the_text_fits_a_terminal_and_folds_repeats(name: str) -> None:
+    lines = to_text(shipped(name)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert len(lines) < 60
+    assert any(" x " in line for line in lines)
+
+
+def test_the_text_has_thousands_separators_and_the_spec_s_own_words() -> None:
+    text = to_text(shipped("densenet"))
+    assert "DenseNet-BC for images of 224 x 224." in text
+    assert "denselayer1..24" in text
+    assert "24 x DenseLayer" in text
+    assert "7,978,856" in text
+    assert "2,834,161,664" in text
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ("denselayer1", "denselayer24", "denselayer1..24"),
+        ("0", "5", "0..5"),
+        ("up", "up", "up"),
+        ("down", "up", "down..up"),
+        ("a1", "b2", "a1..b2"),
+    ],
+)
+def test_a_range_of_names_says_once_what_they_share(first: str, last: str, expected: str) -> None:
+    assert range_label(first, last) == expected
+
+
+def test_a_large_net_is_summarised_in_a_moment() -> None:
+    graph = elaborate(load_program(find_spec("resnet_cifar")), None, {"depth": "1202"}).graph
+    assert len(graph) > 4_000
+    start = time.perf_counter()
+    summarize(graph)
+    assert time.perf_counter() - start < 2  # 0.1 s; the bound is for busy machines

@@ -1,0 +1,310 @@
+"""Training on scikit-learn's digits: it learns, it repeats itself, and what it writes is whole."""
+
+import csv
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import archc.train
+from archc.cache import import_source
+from archc.diagnostics import ArchError
+from archc.train.data import Dataset, load_data, shifted
+from archc.train.digits import Result, train
+from archc.train.progress import Progress
+from archc.train.recipe import Recipe
+
+TINY = """
+net Tiny(width=8, size=32, classes=100)(image: [3, size, size]) {
+    x = image -> conv1: conv(width, 3) -> bn1: bn -> relu
+              -> conv2: conv(2 * width, 3, stride=2) -> bn2: bn -> relu
+    return x -> global_avg_pool -> fc: linear(classes)
+}
+"""
+
+EXITS = """
+net Exits(width=8, classes=10)(image: [1, 8, 8]) {
+    x = image -> conv1: conv(width, 3) -> bn1: bn -> relu
+    exit x -> flatten -> early: linear(classes)
+    x = x -> conv2: conv(2 * width, 3, stride=2) -> bn2: bn -> relu
+    return x -> global_avg_pool -> fc: linear(classes)
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Specs, runs and the cache of emitted modules are in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path("tiny.arch").write_text(TINY, encoding="utf-8")
+    Path("exits.arch").write_text(EXITS, encoding="utf-8")
+    return tmp_path
+
+
+def run(spec: str = "tiny.arch", **changes: Any) -> Result:
+    arguments: dict[str, Any] = {"data": "digits", "epochs": 2, "out": Path("run")}
+    return train(spec, **{**arguments, **changes})
+
+
+def rows(path: str = "run/metrics.csv") -> list[dict[str, str]]:
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(path: str = "run/weights.pt") -> dict[str, torch.Tensor]:
+    loaded: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
+    return loaded
+
+
+def refusal(spec: str, **changes: Any) -> str:
+    with pytest.raises(ArchError) as caught:
+        run(spec, **changes)
+    assert not Path("run").exists()
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------ data
+
+
+def test_digits_are_split_by_class_and_normalised() -> None:
+    data = load_data("digits")
+    assert data.train_images.shape == (1437, 1, 8, 8)
+    assert data.test_images.shape == (360, 1, 8, 8)
+    assert data.train_images.mean().item() == pytest.approx(0, abs=1e-6)
+    assert data.train_images.std().item() == pytest.approx(1, abs=1e-6)
+    assert data.background == pytest.approx(data.train_images.min().item())
+    assert min(np.bincount(data.test_labels.numpy())) >= 34
+
+
+def test_no_image_is_both_trained_and_tested_on() -> None:
+    data = load_data("digits")
+    train_set = {image.numpy().tobytes() for image in data.train_images}
+    assert not any(image.numpy().tobytes() in train_set for image in data.test_images)
+
+
+def test_shifting_moves_an_image_by_at_most_a_pixel() -> None:
+    image = torch.arange(1.0, 17.0).reshape(1, 1, 4, 4)
+    framed = torch.nn.functional.pad(image, (1, 1, 1, 1), value=-5.0)
+    windows = [framed[..., i : i + 4, j : j + 4] for i in range(3) for j in range(3)]
+    generator = torch.Generator().manual_seed(0)
+    seen = set()
+    for moved in shifted(image.expand(200, 1, 4, 4), -5.0, generator):
+        (which,) = [k for k, window in enumerate(windows) if torch.equal(moved, window[0])]
+        seen.add(which)
+    assert seen == set(range(9))
+
+
+def test_an_unknown_data_set_is_an_error_that_names_the_known_ones() -> None:
+    assert "did you mean `digits`?" in refusal("tiny.arch", data="digit")
+    assert "there is digits" in refusal("tiny.arch", data="imagenet")
+
+
+# --------------------------------------------------------------- learning
+
+
+def test_two_epochs_beat_chance_and_have_a_row_each() -> None:
+    result = run()
+    first, last = rows()
+    assert list(first)[:3] == ["epoch", "step", "lr"]
+    assert [first["epoch"], first["step"], last["step"]] == ["1", "23", "46"]
+    assert float(last["train_loss"]) < float(first["train_loss"])
+    assert float(last["test_accuracy"]) == pytest.approx(result.accuracy, rel=1e-5)
+    assert result.accuracy > 0.3
+    assert result.report() == f"test accuracy: {result.accuracy:.2%}\n"
+
+
+def test_one_seed_gives_the_same_numbers_bit_for_bit_and_another_gives_others() -> None:
+    for out, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run(out=Path(out), seed=seed)
+    once, again, other = (Path(out, "metrics.csv").read_bytes() for out in "abc")
+    assert once == again != other
+    first, second = weights("a/weights.pt"), weights("b/weights.pt")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_rate_falls_from_the_given_one_along_half_a_cosine() -> None:
+    recipe = Recipe(lr=0.2)
+    assert recipe.rate(0, 100) == 0.2
+    assert recipe.rate(50, 100) == pytest.approx(0.1)
+    assert recipe.rate(100, 100) == pytest.approx(0, abs=1e-12)
+
+
+def test_every_exit_is_trained_and_measured() -> None:
+    result = run("exits.arch", epochs=3)
+    assert list(result.exits) == ["early", "return"]
+    assert min(result.exits.values()) > 0.3
+    assert result.accuracy == result.exits["return"]
+    assert float(rows()[-1]["test_accuracy.early"]) == pytest.approx(
+        result.exits["early"], rel=1e-5
+    )
+    assert result.report().count("\n") == 3
+
+
+def test_a_loss_that_is_no_number_stops_at_once() -> None:
+    with pytest.raises(ArchError, match=r"epoch 1, step \d: training has diverged"):
+        run(lr=1e30)
+    assert list(Path("run").iterdir()) == []
+
+
+# ---------------------------------------------------------- net and data
+
+
+def test_the_net_takes_the_size_the_classes_and_the_channels_of_the_data() -> None:
+    run(epochs=1)
+    shapes = {name: tuple(value.shape) for name, value in weights().items()}
+    assert shapes["conv1.weight"] == (8, 1, 3, 3)
+    assert shapes["fc.weight"] == (10, 16)
+    assert "size=8" in Path("run/model.py").read_text(encoding="utf-8")
+
+
+def test_what_the_user_sets_stays() -> None:
+    run(epochs=1, settings={"size": "16", "width": "4"})
+    assert "[N, 3, 16, 16]" in Path("run/model.py").read_text(encoding="utf-8")
+    assert weights()["conv1.weight"].shape[0] == 4
+
+
+def test_the_folder_has_all_that_it_takes_to_use_the_net() -> None:
+    result = run()
+    module = import_source(Path("run/model.py").read_text(encoding="utf-8"), "tiny")
+    net: nn.Module = module.Tiny(in_chans=1)
+    net.load_state_dict(weights())
+    data: Dataset = load_data("digits")
+    with torch.no_grad():
+        answers = net.eval()(data.test_images).argmax(1)
+    hits = (answers == data.test_labels).sum().item()
+    assert hits / len(answers) == result.accuracy
+
+
+@pytest.mark.parametrize(
+    ("net", "why"),
+    [
+        ("(x: [1, 8, 8], y: [1, 8, 8]) { return (x + y) -> c: conv(10) }", "takes 2 tensors"),
+        ("(x: [64]) { return x -> fc: linear(10) }", "takes [64]"),
+        ("(x: [1, 8, 8]) { return x -> flatten -> fc: linear(7) }", "gives [7]"),
+        ("(x: [1, 8, 8]) { return x -> conv1: conv(10, 3) }", "gives [10, 8, 8]"),
+    ],
+    ids=["two inputs", "no image", "other classes", "a map"],
+)
+def test_a_net_that_cannot_take_the_data_is_refused(net: str, why: str) -> None:
+    Path("odd.arch").write_text(f"net Odd(){net}\n", encoding="utf-8")
+    message = refusal("odd.arch")
+    assert f"`Odd` cannot be trained on `digits`: it {why}" in message
+    assert "odd.arch:1:" in message
+
+
+def test_images_are_enlarged_and_repeated_for_a_net_that_is_fixed() -> None:
+    text = "(x: [2, 12, 16]) { return x -> c: conv(4, 3, groups=2) -> flatten -> fc: linear(10) }"
+    Path("fixed.arch").write_text(f"net Fixed(){text}\n", encoding="utf-8")
+    run("fixed.arch", epochs=1)
+    assert weights()["fc.weight"].shape == (10, 4 * 12 * 16)
+
+
+def test_symbolic_sizes_are_the_least_that_the_net_can_work_with() -> None:
+    text = "(x: [1, 4*h, w]) { return x -> max_pool(8) -> max_pool(2) -> global_avg_pool"
+    Path("free.arch").write_text(f"net Free(){text} -> fc: linear(10) }}\n", encoding="utf-8")
+    assert run("free.arch", epochs=1).accuracy > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"epochs": 0}, {"batch_size": 0}, {"lr": float("nan")}, {"seed": -1}, {"device": "tpu"}],
+    ids=str,
+)
+def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:
+    assert "error[E1003]" in refusal("tiny.arch", **change)
+
+
+def test_warnings_of_the_compiler_are_passed_on() -> None:
+    text = TINY + TINY.replace("Tiny", "Other")
+    Path("two.arch").write_text(text, encoding="utf-8")
+    said: list[str] = []
+    run("two.arch", epochs=1, warn=lambda found: said.extend(each.message for each in found))
+    assert any("Other" in message for message in said), said
+
+
+def test_without_the_training_libraries_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ArchError, match=r"pip install 'archc-compiler\[train\]'"):
+        importlib.reload(archc.train)
+
+
+# ------------------------------------------------------------- interruption
+
+
+def _interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Ctrl-C as the step (from 1) ends."""
+    real, count = Progress.step, 0
+
+    def counted(self: Progress) -> None:
+        nonlocal count
+        count += 1
+        if count == step:
+            raise KeyboardInterrupt
+        real(self)
+
+    monkeypatch.setattr(Progress, "step", counted)
+
+
+def test_an_interruption_leaves_the_epochs_that_were_finished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _interrupt_at(monkeypatch, step=2 * 23 + 5)
+    with pytest.raises(KeyboardInterrupt):
+        run(epochs=3)
+    assert [row["epoch"] for row in rows()] == ["1", "2"]
+    assert weights()["fc.weight"].isfinite().all()
+    assert {file.name for file in Path("run").iterdir()} == {
+        "model.py", "weights.pt", "metrics.csv",
+    }  # fmt: skip
+
+
+def test_an_interruption_in_the_first_epoch_leaves_the_run_before_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(epochs=1)
+    before = {file.name: file.read_bytes() for file in Path("run").iterdir()}
+    _interrupt_at(monkeypatch, step=5)
+    with pytest.raises(KeyboardInterrupt):
+        run(epochs=1, seed=1)
+    assert {file.name: file.read_bytes() for file in Path("run").iterdir()} == before
+
+
+def test_files_are_written_under_another_name_and_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(epochs=1)
+    before = Path("run/metrics.csv").read_bytes()
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("archc.files.os.replace", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run(epochs=1, seed=1)
+    assert Path("run/metrics.csv").read_bytes() == before
+    assert not list(Path("run").glob(".archc-*"))
+
+
+# ---------------------------------------------------------------- streams
+
+
+def test_away_from_a_terminal_each_epoch_is_a_line_on_stderr(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "Tiny on digits" in err
+    assert "seed 0" in err
+    assert err.count("epoch ") == 2
+
+
+def test_the_shipped_spec_learns_with_the_settings_of_the_demo() -> None:
+    result = run("densenet_cifar", settings={"depth": "22"}, epochs=4, out=Path("demo"))
+    assert result.accuracy > 0.9
