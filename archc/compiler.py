@@ -78,9 +78,9 @@ class Compilation:
         if len(self.program.nets) > 1:
             words += ["--net", self.graph.name]
         given = dict(self.graph.info.given)
-        for parameter, _ in self.graph.info.parameters:
-            if parameter in given:
-                words += ["--set", f"{parameter}={hyper_text(given[parameter])}"]
+        for parameter, text in self.request.arguments.items():
+            shown = hyper_text(given[parameter]) if parameter in given else text.strip()
+            words += ["--set", f"{parameter}={shown}"]
         if not self.request.passes:
             words.append("-O0")
         elif self.request.passes != DEFAULT:

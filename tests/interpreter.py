@@ -130,7 +130,7 @@ class Interpreter:
         return torch.concatenate(list(operands), dim=1)
 
     def take(self, op: Take, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
-        return torch.narrow(operands[0], 1, op.start, op.count)
+        return operands[0][:, op.start : op.start + op.count]
 
     def pad(self, op: Pad, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         (x,) = operands
@@ -138,7 +138,7 @@ class Interpreter:
         return functional.pad(x, [side for axis in reversed(axes) for side in axis])
 
     def flatten(self, op: Flatten, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
-        return operands[0].reshape(operands[0].shape[0], -1)
+        return torch.flatten(operands[0], 1)
 
     def upsample(
         self, op: Upsample, operands: Sequence[Tensor], weights: Weights, _: bool

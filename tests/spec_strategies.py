@@ -199,7 +199,9 @@ class Body:
     def layer_variable(self) -> str:
         """A variable that names a layer, so it is also a label."""
         taken = self.names | set(OPS) | self.writer.names | self.labels[-1]
-        name = self.writer.pick(["head", "shared", "mix", "gate", "enc", "conv_"], ["F", "nn"], taken)
+        name = self.writer.pick(
+            ["head", "shared", "mix", "gate", "enc", "conv_"], ["F", "nn"], taken
+        )
         self.names.add(name)
         self.labels[-1].add(name)
         return name
@@ -221,7 +223,9 @@ class Body:
 
     def tensors(self, where: Callable[[Val], bool] = lambda _: True) -> list[str]:
         """Tensors of the batch, those that nothing has read yet last."""
-        found = [n for n, v in self.env.items() if isinstance(v, Val) and v.type.batched and where(v)]
+        found = [
+            n for n, v in self.env.items() if isinstance(v, Val) and v.type.batched and where(v)
+        ]
         return sorted(found, key=lambda name: name in self.unread)
 
     def tensor(self, where: Callable[[Val], bool] = lambda _: True) -> str:
@@ -460,7 +464,9 @@ class Body:
         else:
             name = self.variable()
             self.say(f"{name} = {branch}")
-            self.join(target, self.one_of(f"{name} + {base}", f"{base} + {name}"), "add", [base, base])
+            self.join(
+                target, self.one_of(f"{name} + {base}", f"{base} + {name}"), "add", [base, base]
+            )
 
     def learned(self) -> None:
         """A learned tensor, added or multiplied."""
@@ -472,14 +478,18 @@ class Body:
         channels = [f"{base}.channels", *map(str, shape[1:])] if self.chance(40) else []
         if channels and shape[0] == x.channels:
             words = f"[{', '.join(channels)}]"
-            shape_of: Callable[[Env], tuple[int, ...]] = lambda env: (  # noqa: E731
-                env[base].channels,
-                *shape[1:],
+            shape_of: Callable[[Env], tuple[int, ...]] = (
+                lambda env: (  # noqa: E731
+                    env[base].channels,
+                    *shape[1:],
+                )
             )
         else:
             words = f"[{', '.join(map(str, shape))}]"
             shape_of = lambda _: shape  # noqa: E731
-        call = f'param({words}, "{init}")' if init != "zeros" or self.chance(20) else f"param({words})"
+        call = (
+            f'param({words}, "{init}")' if init != "zeros" or self.chance(20) else f"param({words})"
+        )
         sign, op = self.one_of(("+", "add"), ("*", "mul"))
         target = self.target(base)
         text = call
@@ -509,7 +519,9 @@ class Body:
         stage: Stage
         if x.rank and self.chance(60):
             bias = (("bias", const(True)),) if self.chance(30) else ()
-            stage = OpStage("conv", (("out", width), ("kernel", const(self.one_of(1, 3))), *bias), True)
+            stage = OpStage(
+                "conv", (("out", width), ("kernel", const(self.one_of(1, 3))), *bias), True
+            )
         elif x.rank == 0 and self.chance(60):
             stage = OpStage("linear", (("out", width),))
         elif self.depth < 2 and self.chance(50):
@@ -799,7 +811,9 @@ class Body:
             self.say(f"exit {source} -> {(pool or [OpStage('relu')])[0].text}")
         else:
             label = self.label()
-            text = " -> ".join([source, *(p.text for p in pool), f"{self.quoted(label)}: {linear.text}"])
+            text = " -> ".join(
+                [source, *(p.text for p in pool), f"{self.quoted(label)}: {linear.text}"]
+            )
             own = f"{self.quoted(self.label())}: " if self.net and self.chance(50) else ""
             self.say(f"exit {own}{text}")
         self.exits = True
@@ -861,7 +875,9 @@ class Body:
         stage = BlockStage(block, ((parameter, argument),), self.chance(30))
         self.pipe([self.variable()], [base], [stage])
         if kind == "twice":
-            self.pipe([self.variable()], [base], [MadeStage(argument) if self.chance(50) else stage])
+            self.pipe(
+                [self.variable()], [base], [MadeStage(argument) if self.chance(50) else stage]
+            )
 
     # ------------------------------------------------------------- blocks
 
@@ -870,7 +886,9 @@ class Body:
         self.writer.names.add(name)
         return name
 
-    def block_stage(self, sources: Sequence[str], results: int, *, keep: bool | None = None) -> BlockStage:
+    def block_stage(
+        self, sources: Sequence[str], results: int, *, keep: bool | None = None
+    ) -> BlockStage:
         """A block that takes these tensors: one there already, or a new one."""
         keep = self.keep if keep is None else keep
         operands = [self.env[source] for source in sources]

@@ -11,8 +11,11 @@ import emitted
 import pytest
 import torch
 from emitted import Emitted
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from archc.codegen.text import py
 from archc.passes.pipeline import DEFAULT
 
 COLUMNS = 100
@@ -133,6 +136,11 @@ def test_there_is_one_suppression_and_no_other() -> None:
         first, *rest = net.source.split("\n")
         assert first == "# mypy: disable-error-code=no-any-return", name
         assert not any(word in line for line in rest for word in ("type: ignore", "noqa", "# mypy"))
+
+
+@given(st.text() | st.sampled_from(['"', "'", "\\", "'\"", '\\"', "a\nb", "{x}"]))
+def test_texts_are_written_as_literals(text: str) -> None:
+    assert ast.literal_eval(py(text)) == text
 
 
 def test_names_are_words() -> None:
@@ -258,6 +266,12 @@ def test_feature_info_is_true(spec: str, net: str, settings: dict[str, Any]) -> 
     reductions = [info["reduction"] for info in model.feature_info]
     assert reductions == sorted(set(reductions))
     assert model.feature_info[-1]["num_chs"] == model.num_features
+
+
+@pytest.mark.parametrize("size", [9, 10, 28, 33])
+def test_reductions_are_those_of_the_strides_where_sizes_do_not_divide(size: int) -> None:
+    net: Any = emitted.emit("densenet_cifar", depth=10, growth=4, size=size).build()
+    assert [info["reduction"] for info in net.feature_info] == [1, 2, 4]
 
 
 @pytest.mark.parametrize(

@@ -207,9 +207,7 @@ def assert_gradients(
             assert a is b, f"gradient of {what}: only one is None"
 
 
-def assert_equal(
-    what: str, ours: Sequence[Tensor | None], theirs: Sequence[Tensor | None]
-) -> None:
+def assert_equal(what: str, ours: Sequence[Tensor | None], theirs: Sequence[Tensor | None]) -> None:
     assert len(ours) == len(theirs), f"{len(ours)} {what}s, not {len(theirs)}"
     for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         if a is None or b is None:
@@ -319,7 +317,10 @@ def features_of(graph: Graph, text: str) -> Iterator[str]:
         yield "several outputs"
     if re.search(r"ModuleList|ModuleDict", text):
         yield "list of layers"
-    if any(node.layer.path and not _inside(graph, node.region, node.layer.path) for node in graph.nodes()):
+    if any(
+        node.layer.path and not _inside(graph, node.region, node.layer.path)
+        for node in graph.nodes()
+    ):
         yield "layer passed along"
     yield from _tree_features(graph)
     yield ("vector", "1 axis", "2 axes", "3 axes")[inputs[0].type.rank]

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,20 @@ def test_the_rate_falls_from_the_given_one_along_half_a_cosine() -> None:
     assert recipe.rate(0, 100) == 0.2
     assert recipe.rate(50, 100) == pytest.approx(0.1)
     assert recipe.rate(100, 100) == pytest.approx(0, abs=1e-12)
+
+
+def test_each_step_takes_the_rate_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    real = torch.optim.SGD.step
+
+    def recorded(self: torch.optim.SGD) -> object:
+        rates.append(self.param_groups[0]["lr"])
+        return real(self)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", recorded)
+    run(lr=0.2)
+    assert rates == [Recipe(lr=0.2).rate(step, 46) for step in range(46)]
+    assert float(rows()[-1]["lr"]) == pytest.approx(rates[-1], rel=1e-5)
 
 
 def test_every_exit_is_trained_and_measured() -> None:
@@ -277,17 +292,23 @@ def test_an_interruption_in_the_first_epoch_leaves_the_run_before_as_it_was(
     assert {file.name: file.read_bytes() for file in Path("run").iterdir()} == before
 
 
-def test_files_are_written_under_another_name_and_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["model.py", "weights.pt", "metrics.csv"])
+def test_each_file_is_written_under_another_name_and_renamed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(epochs=1)
-    before = Path("run/metrics.csv").read_bytes()
+    before = Path("run", name).read_bytes()
+    real = os.replace
 
-    def full_disk(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def fail_for_one(source: Path, target: Path) -> None:
+        if target.name == name:
+            raise OSError(28, "No space left on device")
+        real(source, target)
 
-    monkeypatch.setattr("archc.files.os.replace", full_disk)
+    monkeypatch.setattr("archc.files.os.replace", fail_for_one)
     with pytest.raises(OSError, match="No space left"):
         run(epochs=1, seed=1)
-    assert Path("run/metrics.csv").read_bytes() == before
+    assert Path("run", name).read_bytes() == before
     assert not list(Path("run").glob(".archc-*"))
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archc.codegen.construct import ConstructorWriter
-from archc.codegen.forms import Written
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Item, Loop
+from archc.codegen.parameters import Written
 from archc.codegen.text import (
     MEANINGFUL,
     WIDTH,
@@ -111,7 +111,7 @@ class ClassWriter(ConstructorWriter):
         application = self.module.first
         names = self.input_names()
         arguments = [f"{name}: Tensor" for name in names]
-        arguments += [f"{name}: nn.Module" for name in self.passed.values()]
+        arguments += [f"{name}: {self._class_of(path)}" for path, name in self.passed.items()]
         count = len(application.outputs)
         result = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
         head = lines(4, "def ", call("forward", ["self", *arguments]), f") -> {result}:"[1:])
@@ -119,6 +119,12 @@ class ClassWriter(ConstructorWriter):
         writer = self.forward_writer()
         body = writer.run(0, len(self.body.items), self.body.outputs, known)
         return [*head, *body]
+
+    def _class_of(self, path: Path) -> str:
+        """The class of a layer or module that `forward` takes."""
+        if path in self.modules.by_path or not self.modules.torch_module(path).parameter:
+            return "nn.Module"
+        return "nn.Parameter"
 
     def forward_writer(self) -> ForwardWriter:
         return ForwardWriter(
@@ -184,7 +190,7 @@ class ClassWriter(ConstructorWriter):
         return names
 
     def _function_argument(self, item: Item, position: int, arg: TorchArg) -> str:
-        value = self.form.written[position, arg.name]
+        value = self.form.table.written[position, arg.name]
         if isinstance(value, Written):
             return self._stored(value)
         if isinstance(value, Symbol):
@@ -211,13 +217,13 @@ class ClassWriter(ConstructorWriter):
         return f"(self.get_submodule({name}) for i in range({bounds(loop.start, count)}))"
 
     def _stored_count(self, position: int, loop: Loop) -> str:
-        value = self.form.written.get((position, "count"))
+        value = self.form.table.written.get((position, "count"))
         if isinstance(value, Written):
             return self._stored(value)
         if value is not None:
             return py(value)
         sequences = (
-            self.form.written[position, parameter.name]
+            self.form.table.written[position, parameter.name]
             for parameter in self.outliner.forms[loop.form].parameters
         )
         found = next(value for value in sequences if isinstance(value, Written))

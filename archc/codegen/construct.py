@@ -6,9 +6,10 @@ One attribute is one line of `__init__`, in the order in which the spec made the
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archc.codegen.forms import Form, Outliner, Parameter, Place, Written
+from archc.codegen.forms import Form, Outliner
 from archc.codegen.items import Attribute, Body, Chain, Function, Item, Loop
 from archc.codegen.modules import Module, Modules
+from archc.codegen.parameters import Parameter, Place, Written
 from archc.codegen.text import (
     Bracketed,
     Code,
@@ -20,6 +21,7 @@ from archc.codegen.text import (
     lines,
     py,
     sequence,
+    terms,
 )
 from archc.ir.graph import Path
 from archc.ops.op import TorchModule
@@ -211,13 +213,16 @@ class ConstructorWriter:
             text = self.text(value)
             words.append(text if arg.positional else f"{arg.name}={text}")
         made = call(module.cls, words)
-        return call("nn.Parameter", [made]) if module.parameter else made
+        if not module.parameter:
+            return made
+        times = [str(made), *([py(module.times)] if module.times != 1 else [])]
+        return call("nn.Parameter", [terms("*", times)])
 
     def slot(self, outer: Place, place: Place) -> Value | Written:
         """How a slot is written, inside however many `nn.Sequential`s."""
         for label in reversed(outer):
             place = (label, place)
-        return self.form.written[place]
+        return self.form.table.written[place]
 
     def text(self, value: Value | Written) -> str:
         return value.text if isinstance(value, Written) else py(value)
@@ -263,7 +268,7 @@ class ConstructorWriter:
     def _is_many(self, place: Place, outer: Place) -> bool:
         for label in reversed(outer):
             place = (label, place)
-        return place in self.form.many
+        return place in self.form.table.many
 
     def _variable(self, parameter: Parameter, taken: Sequence[str]) -> str:
         """A letter for a number; a sequence keeps its name, so that no letter has two types."""
@@ -271,8 +276,15 @@ class ConstructorWriter:
             return parameter.name
         short = parameter.name[0]
         others = {*taken, *(other.name for other in self.form.parameters)}
-        free = short.isalpha() and short not in others and short not in "iFlOI"
-        return short if free else f"each_{parameter.name}"
+        if short.isalpha() and short not in others and short not in "iFlOI":
+            return short
+        if len(taken) < 3:
+            return f"each_{parameter.name}"
+        letter = short if short.isalpha() else "v"
+        number = 2
+        while f"{letter}{number}" in others:
+            number += 1
+        return f"{letter}{number}"
 
     def _header(
         self,

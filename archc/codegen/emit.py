@@ -132,7 +132,19 @@ def _runtime(graph: Graph) -> str:
     return "\n\n\n".join(parts)
 
 
-_TAKEN = MEANINGFUL | {"Tensor", "Sequence", "int", "float", "bool", "str", "list", "dict"}
+_TAKEN = MEANINGFUL | {
+    "Tensor",
+    "Sequence",
+    "int",
+    "float",
+    "bool",
+    "str",
+    "list",
+    "dict",
+    "l",
+    "O",
+    "I",
+}
 
 
 def class_names(forms: list[Form], net: str) -> dict[int, str]:

@@ -23,51 +23,9 @@ from archc.codegen.items import (
     unroll,
 )
 from archc.codegen.modules import Module, Modules
-from archc.codegen.text import MEANINGFUL, Symbol, Value, is_name, sequence
-from archc.ir.graph import Hyper, Path
+from archc.codegen.text import MEANINGFUL, Symbol, Value, is_name
+from archc.ir.graph import Hyper, Path, Reference
 from archc.ir.names import RESERVED
-
-Place = tuple[Hashable, ...]
-"""Where a slot stands in a form: an attribute's label or an item's position, and a name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One attribute over all instances. `default` is torch's own, for leaving it out."""
-
-    place: Place
-    role: str
-    values: tuple[Value, ...]
-    many: bool = False
-
-    @property
-    def constant(self) -> bool:
-        return len(set(map(_typed, self.values))) == 1 and not _symbolic(self.values[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A constructor parameter of a class, and its value in each instance."""
-
-    name: str
-    values: tuple[Value, ...]
-    many: bool
-
-    @property
-    def annotation(self) -> str:
-        if self.many:
-            rows = [each for each in self.values if isinstance(each, tuple)]
-            if all(sequence(row).startswith("range(") for row in rows):
-                return "range"
-            kinds = dict.fromkeys(_annotation(value) for row in rows for value in row)
-            return f"Sequence[{' | '.join(kinds)}]"
-        return " | ".join(dict.fromkeys(map(_annotation, self.values)))
-
-
-def _annotation(value: Value) -> str:
-    if isinstance(value, tuple):
-        return f"tuple[{', '.join(map(_annotation, value))}]"
-    return type(value).__name__ if isinstance(value, bool | float | str) else "int"
 
 
 @dataclass
@@ -79,11 +37,11 @@ class Form:
     body: Body
     modules: list[Module] = field(default_factory=list)
     bodies: list[Body] = field(default_factory=list)
-    parameters: list[Parameter] = field(default_factory=list)
-    written: dict[Place, "Value | Written"] = field(default_factory=dict)
-    """A slot's constant, or the expression of a parameter that it is."""
-    many: set[Place] = field(default_factory=set)
-    """The slots that hold one value for each turn of a loop."""
+    table: Table = field(default_factory=Table)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        return self.table.parameters
 
     @property
     def module(self) -> Module:
@@ -93,14 +51,6 @@ class Form:
         """The values of the parameters for one instance."""
         index = next(i for i, other in enumerate(self.modules) if other is module)
         return tuple(parameter.values[index] for parameter in self.parameters)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An expression of constructor parameters."""
-
-    text: str
-    parameter: str
 
 
 class SharedFormError(Exception):
@@ -196,8 +146,8 @@ class Outliner:
             for slot in slots
             if not (slot.role == "count" and slot.place[:-1] in counts_given and not slot.constant)
         ]
-        form.many = {slot.place for slot in slots if slot.many}
-        _Parameters(form, self._hyper(form), slots, root=not form.module.path).choose()
+        form.table.many = {slot.place for slot in slots if slot.many}
+        Chooser(form.table, self._hyper(form), slots, root=not form.module.path).choose()
 
     def _unroll(self, form: Form) -> None:
         """Two children in every instance are written out: clearer than a loop, and no longer."""
@@ -216,7 +166,7 @@ class Outliner:
         """A sequence that is constant along every instance's loop is a scalar of each instance."""
         if not slot.many:
             return slot
-        inner = [set(map(_typed, value)) for value in slot.values if isinstance(value, tuple)]
+        inner = [set(map(typed, value)) for value in slot.values if isinstance(value, tuple)]
         if all(len(values) == 1 for values in inner):
             firsts = tuple(value[0] for value in slot.values if isinstance(value, tuple))
             return Slot(slot.place, slot.role, firsts)
@@ -225,7 +175,11 @@ class Outliner:
     def _hyper(self, form: Form) -> dict[str, tuple[Value, ...]]:
         """The block's hyperparameters that could be constructor parameters, as columns."""
         records = [dict(module.region.parameters) for module in form.modules]
-        names = [name for name in records[0] if all(name in record for record in records)]
+        names = [
+            name
+            for name in records[0]
+            if all(not isinstance(record.get(name, _ABSENT), Reference) for record in records)
+        ]
         columns: dict[str, tuple[Value, ...]] = {}
         for name in names:
             columns[name] = tuple(_value(record[name]) for record in records)
@@ -314,13 +268,13 @@ def _symbolic(value: Value) -> bool:
     return isinstance(value, Symbol) or (isinstance(value, tuple) and any(map(_symbolic, value)))
 
 
-def _typed(value: Value) -> tuple[str, Value]:
-    """1, 1.0 and True are different values of an attribute."""
-    return (type(value).__name__, value)
+_ABSENT = Reference("")
 
 
 def _value(hyper: Hyper) -> Value:
-    return tuple(map(_value, hyper)) if isinstance(hyper, tuple) else hyper
+    if isinstance(hyper, tuple):
+        return tuple(map(_value, hyper))
+    return hyper.name if isinstance(hyper, Reference) else hyper
 
 
 _ROLES = {

@@ -19,9 +19,9 @@ from archc.codegen.items import (
     operands_of,
     results_of,
 )
-from archc.codegen.text import MEANINGFUL, Bracketed, Code, call, is_name, lines
+from archc.codegen.text import MEANINGFUL, Bracketed, Code, call, is_name, lines, terms
 from archc.ir.graph import Graph, Path, Region
-from archc.ops.op import CALL, TorchArg
+from archc.ops.op import CALL, TorchArg, TorchFunction
 
 _LISTED = re.compile(r"([\w.]+)\(\[\{operands\}\], (.*)\)")
 """A function of a list of tensors: the one form whose arguments may need several lines."""
@@ -125,21 +125,31 @@ class ForwardWriter:
             case Function():
                 return self._function(position, item)
             case Attribute():
-                passed = [self.receiver(path) for path in item.passed]
-                arguments = [*(self._operand(operand, 0) for operand in item.operands), *passed]
-                target = self.receiver(item.label)
-                if item.module is not None and item.module.parameter:
-                    return target, CALL
-                suffix = item.module.suffix if item.module else ""
-                return call(target, arguments, suffix), CALL
+                return self._attribute(item)
             case Chain():
                 return call(self.receiver(item.label), [self._operand(item.operand, 0)]), CALL
         raise AssertionError(item)
 
+    def _attribute(self, item: Attribute) -> tuple[Code, int]:
+        target, layer = self.receiver(item.label), item.module
+        if layer is not None and layer.use is not None:
+            operands = self._operands(layer.use, item.operands)
+            return layer.use.template.format(*operands, layer=target), layer.use.level
+        if layer is not None and layer.parameter:
+            return target, CALL
+        before, suffix = (layer.before, layer.suffix) if layer else ("", "")
+        needs = CALL if before else 0
+        arguments = [f"{self._operand(operand, needs)}{before}" for operand in item.operands]
+        arguments += [self.receiver(path) for path in item.passed]
+        return call(target, arguments, suffix), CALL
+
     def _function(self, position: int, item: Function) -> tuple[Code, int]:
         text = item.text
-        needs = [text.needs[min(i, len(text.needs) - 1)] for i in range(len(item.operands))]
-        operands = [self._operand(v, n) for v, n in zip(item.operands, needs, strict=True)]
+        if text.template == "{0}":
+            return self._same(*item.operands)
+        operands = self._operands(text, item.operands)
+        if text.folds:
+            return _folded(text.template, operands), text.level
         values = {arg.name: self.argument(item, position, arg) for arg in text.args}
         shown = [
             values[arg.name] if arg.positional else f"{arg.name}={values[arg.name]}"
@@ -149,10 +159,22 @@ class ForwardWriter:
         listed = _LISTED.fullmatch(text.template)
         if listed:
             return call(listed[1], [Bracketed("[", tuple(operands), "]"), listed[2]]), text.level
-        filled = text.template.format(
+        template = text.template if shown else text.template.replace(", {args}", "")
+        filled = template.format(
             *operands, operands=", ".join(operands), args=", ".join(shown), **values
         )
         return filled, text.level
+
+    def _operands(self, text: TorchFunction, values: Sequence[int]) -> list[str]:
+        needs = [text.needs[min(i, len(text.needs) - 1)] for i in range(len(values))]
+        return [self._operand(v, n) for v, n in zip(values, needs, strict=True)]
+
+    def _same(self, value: int) -> tuple[Code, int]:
+        """An operator that is its operand: that operand's own text."""
+        for each in self.pending:
+            if each.value == value:
+                return each.code, each.level
+        return self.names[value], CALL
 
     def _operand(self, value: int, needs: int) -> str:
         for each in self.pending:
@@ -246,6 +268,16 @@ class ForwardWriter:
 
 _RESERVED = MEANINGFUL | {"layer", "i", "l", "O", "I"}
 """No names of values in a `forward`; the last three are hard to tell from digits."""
+
+
+def _folded(template: str, operands: Sequence[str]) -> Code:
+    """All operands joined from the left by a template of two."""
+    if "(" not in template:
+        return terms(template.split()[1], operands)
+    code: Code = operands[0]
+    for operand in operands[1:]:
+        code = call(template.partition("(")[0], [code, operand])
+    return code
 
 
 def _kind(item: Item) -> str:

@@ -97,7 +97,8 @@ Item = Function | Attribute | Loop | Chain
 
 def layer_key(module: TorchModule) -> Hashable:
     names = tuple(arg.name for arg in module.args)
-    return (module.cls, module.suffix, module.parameter, names)
+    use = module.use.template if module.use else None
+    return (module.cls, module.before, module.suffix, module.parameter, module.times, use, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,8 @@ def is_chain(module: Module, body: Body) -> bool:
             fits = not item.prefix and not item.container and item.start == expected
             operand, result, count = item.operand, item.result, len(item.children)
         elif isinstance(item, Attribute) and len(item.operands) == len(item.results) == 1:
-            plain = item.module is None or not item.module.suffix
+            layer = item.module
+            plain = layer is None or not (layer.before or layer.suffix or layer.parameter)
             fits = item.label == (str(expected),) and plain and not item.passed
             operand, result, count = item.operands[0], item.results[0], 1
         else:

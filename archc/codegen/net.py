@@ -7,6 +7,7 @@ from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
 from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, docstring, is_name, lines, py
 from archc.ir.graph import Graph, Node, Path, Region
+from archc.ops.op import OpError, TensorType
 from archc.ops.size import Size
 
 
@@ -83,10 +84,10 @@ class NetWriter(ClassWriter):
         if not found:
             return
         words = dict(found[0].arguments)
-        if words.get("scheme", "he_normal") == "torch":
-            return
         classes = {self.modules.torch_module(path).cls for path in self.modules.makers}
         convolutions = sorted(cls for cls in classes if cls.startswith("nn.Conv"))
+        if words.get("scheme", "he_normal") == "torch":
+            convolutions = []
         kinds = convolutions[0] if len(convolutions) == 1 else f"({', '.join(convolutions)})"
         mode = "" if words.get("fan", "in") == "in" else ', mode="fan_out", nonlinearity="relu"'
         zero = words.get("linear_bias") == "zero" and "nn.Linear" in classes
@@ -97,8 +98,15 @@ class NetWriter(ClassWriter):
             yield f"            if isinstance(module, {kinds}):"
             yield f"                nn.init.kaiming_normal_(module.weight{mode})"
         if zero:
-            yield f"            {'elif' if convolutions else 'if'} isinstance(module, nn.Linear):"
+            word = "elif" if convolutions else "if"
+            biased = "" if self._all_linear_biased() else " and module.bias is not None"
+            yield f"            {word} isinstance(module, nn.Linear){biased}:"
             yield "                nn.init.zeros_(module.bias)"
+
+    def _all_linear_biased(self) -> bool:
+        modules = [self.modules.torch_module(path) for path in self.modules.makers]
+        linear = [module for module in modules if module.cls == "nn.Linear"]
+        return all(arg.value for module in linear for arg in module.args if arg.name == "bias")
 
     # ------------------------------------------------------------ methods
 
@@ -180,14 +188,18 @@ class NetWriter(ClassWriter):
             return
         target = self.receiver(classifier.label)
         yield ["    def get_classifier(self) -> nn.Module:", f"        return {target}"]
-        linear = f"nn.Linear({self._num_features()}, num_classes)"
-        choice = f"        {target} = {linear} if num_classes else nn.Identity()"
+        assert classifier.module is not None
+        biased = all(arg.value for arg in classifier.module.args if arg.name == "bias")
+        bias = "" if biased else ", bias=False"
+        made = f"nn.Linear({self._num_features()}, num_classes{bias})"
+        choice = f"        {target} = {made} if num_classes else nn.Identity()"
+        first = []
         if len(choice) > WIDTH:
-            linear, choice = "linear", choice.replace(linear, "linear")
-        made = [f"        linear = nn.Linear({self._num_features()}, num_classes)"]
+            first = [f"        linear = {made}"]
+            choice = f"        {target} = linear if num_classes else nn.Identity()"
         yield [
             "    def reset_classifier(self, num_classes: int) -> None:",
-            *(made if linear == "linear" else []),
+            *first,
             choice,
         ]
 
@@ -238,19 +250,33 @@ class NetWriter(ClassWriter):
         if len(inputs) != 1 or self._cut() is None or inputs[0].type.rank != 2:
             return
         found: dict[int, tuple[int, Path]] = {}
-        size = inputs[0].type.shape[1]
+        reductions = self._reductions()
         for node in self._bottlenecks():
             path = self._stage(node)
-            if path is None or node.type.rank != 2:
-                continue
-            height = node.type.shape[1]
-            if isinstance(size, int) and isinstance(height, int):
-                found[round(size / height)] = (node.type.channels, path)
+            if path is not None and node.id in reductions:
+                found[reductions[node.id]] = (node.type.channels, path)
         if len(found) < 2:
             return
         for reduction, (channels, path) in found.items():
             module = ".".join(path)
             yield f'{{"num_chs": {channels}, "reduction": {reduction}, "module": {py(module)}}}'
+
+    def _reductions(self) -> dict[int, int]:
+        """What the strides before a node divide the sides of the image by.
+
+        They are read off an image so vast that borders do not matter, as far as the net takes one.
+        """
+        types: dict[int, TensorType] = {}
+        for node in self.graph.nodes():
+            try:
+                inferred = node.op.infer(*(types[id] for id in self.graph.operands(node.id)))
+            except OpError:
+                break
+            if node.op.name == "input":
+                inferred = TensorType((inferred.channels, _VAST, _VAST))
+            types[node.id] = inferred
+        sides = {id: type_.shape[1] for id, type_ in types.items() if type_.rank == 2}
+        return {id: round(_VAST / side) for id, side in sides.items() if isinstance(side, int)}
 
     def _bottlenecks(self) -> Iterator[Node]:
         """The nodes before the head whose value is the only one needed by what follows."""
@@ -280,4 +306,5 @@ class NetWriter(ClassWriter):
         return node.layer.path
 
 
+_VAST = 2**20
 _HEADS = frozenset({"global_avg_pool", "global_max_pool", "flatten"})

@@ -6,14 +6,14 @@ Everything that comes from a spec passes `py` or `comment`; nothing else turns v
 import keyword
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 WIDTH = 100
 
 MEANINGFUL = frozenset(
-    {"self", "super", "nn", "torch", "F", "drop_path", "enumerate", "isinstance", "len", "range"}
-    | {"tuple", "zip", "ValueError"}
+    {"self", "super", "nn", "torch", "F", "enumerate", "isinstance", "len", "range", "tuple", "zip"}
+    | {"ValueError", "drop_path", "sign_ste"}
 )
 """Names that mean something else in emitted code, so that no variable has them."""
 
@@ -49,7 +49,8 @@ def py(value: Value) -> str:
         inner = ", ".join(map(py, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, str):
-        return '"' + repr("'" + value)[2:-1].replace("\\'", "'").replace('"', '\\"') + '"'
+        text = repr(value)
+        return text if "'" in value or '"' in value else f'"{text[1:-1]}"'
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     raise TypeError(f"{type(value).__name__} has no place in emitted code")
@@ -92,7 +93,8 @@ class Bracketed:
     """`before` + items + `after`: what may be broken over lines.
 
     `before` ends with the opening bracket, `after` begins with the closing one. Items are separated
-    by commas, or by spaces where they are the parts of a generator.
+    by commas, or by spaces where they are the parts of a generator or of a sum. A sum has no
+    brackets of its own: `before` is empty, and it gets some where it is broken.
     """
 
     before: str
@@ -121,11 +123,22 @@ def generator(before: str, element: Code, clause: Code, after: str = ")") -> Bra
     return Bracketed(before, (element, clause), after, separator="")
 
 
+def terms(operator: str, operands: Sequence[str]) -> Bracketed:
+    """`a + b + c`."""
+    first, *others = operands
+    return Bracketed("", (first, *(f"{operator} {other}" for other in others)), "", separator="")
+
+
 def lines(indent: int, before: str, code: Code, after: str = "") -> list[str]:
     """A statement `before code after` at an indentation, broken only where it is too long."""
     flat = f"{' ' * indent}{before}{code}{after}"
     if len(flat) <= WIDTH or isinstance(code, str) or not code.items:
         return [flat]
+    if not code.before and before:
+        code = replace(code, before="(", after=")")
+    elif not code.before:  # inside the brackets of something else
+        *others, last = code.items
+        return [f"{' ' * indent}{item}" for item in (*others, f"{last}{after}")]
     head, tail = f"{' ' * indent}{before}{code.before}", f"{' ' * indent}{code.after}{after}"
     inner = indent + 4
     if inner + len(code.flat) <= WIDTH and _may_share_a_line(code):

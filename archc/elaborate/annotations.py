@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 from archc.diagnostics import did_you_mean, error
 from archc.elaborate.arguments import Given, Slot, bind
 from archc.elaborate.frame import Frame
+from archc.elaborate.values import Value, is_number
 from archc.ir.graph import Annotation, Hyper
 from archc.syntax import ast
 
 if TYPE_CHECKING:
     from archc.elaborate.calls import Evaluator
 
-CHOICES: dict[str, dict[str, tuple[Hyper, ...] | None]] = {
-    "stochastic_depth": {"final_survival": None, "schedule": ("linear", "uniform")},
+SURVIVAL = "a number over 0, up to 1"
+
+CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
+    "stochastic_depth": {"final_survival": (SURVIVAL,), "schedule": ("linear", "uniform")},
     "init": {
         "scheme": ("he_normal", "torch"),
         "fan": ("in", "out"),
@@ -24,9 +27,21 @@ CHOICES: dict[str, dict[str, tuple[Hyper, ...] | None]] = {
 
 
 def evaluate_annotations(
-    annotations: Sequence[ast.Annotation], evaluator: "Evaluator", frame: Frame
+    annotations: Sequence[ast.Annotation],
+    evaluator: "Evaluator",
+    frame: Frame,
+    *,
+    net: bool = False,
 ) -> tuple[Annotation, ...]:
     """Checked and evaluated annotations. Those that begin with `@x_` are the user's own."""
+    for annotation in annotations:
+        if annotation.name == "init" and not net:
+            raise error(
+                "E0606",
+                "`@init` stands before a net: it initialises all its layers",
+                annotation.span,
+                help="move it before the `net`",
+            )
     return tuple(_evaluate(annotation, evaluator, frame) for annotation in annotations)
 
 
@@ -43,15 +58,21 @@ def _evaluate(annotation: ast.Annotation, evaluator: "Evaluator", frame: Frame) 
     bound = bind(f"@{name}", [Slot(word, False) for word in known], given, annotation.span)
     for parameter, item in bound.items():
         words = known[parameter]
-        if words is not None and item.value not in words:
+        if not _admits(words, item.value):
             raise error(
                 "E0605",
-                f"`{parameter}` of `@{name}` is one of {', '.join(map(str, words))}",
+                f"`{parameter}` of `@{name}` is {' or '.join(words)}",
                 item.span,
-                help=did_you_mean(str(item.value), map(str, words)),
+                help=did_you_mean(str(item.value), words),
             )
     arguments = tuple((word, _hyper(item)) for word, item in bound.items())
     return Annotation(name, arguments, annotation.span)
+
+
+def _admits(words: tuple[str, ...], value: Value) -> bool:
+    if words == (SURVIVAL,):
+        return is_number(value) and 0 < value <= 1
+    return value in words
 
 
 def _hyper(item: Given) -> Hyper:

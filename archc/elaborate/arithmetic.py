@@ -4,11 +4,9 @@ import math
 import operator
 from collections.abc import Callable
 
-from archc.elaborate.limits import Limits
+from archc.elaborate.limits import LARGEST_INTEGER, LONGEST_LIST, LONGEST_STRING
 from archc.elaborate.values import Tensor, Value, describe, is_number
 from archc.ops.size import Size, SizeError
-
-_LIMITS = Limits()
 
 _NUMERIC: dict[str, Callable[[Value, Value], Value]] = {
     "+": operator.add,
@@ -75,7 +73,7 @@ def checked(result: Value) -> Value:
         raise ArithmeticRefused("`**` gives no real number")
     if isinstance(result, float) and not math.isfinite(result):
         raise ArithmeticRefused("the result is not a finite number")
-    if isinstance(result, int) and abs(result) > _LIMITS.integer:
+    if isinstance(result, int) and abs(result) > LARGEST_INTEGER:
         raise ArithmeticRefused("the result is beyond 2**53, the largest whole number allowed")
     return result
 
@@ -105,13 +103,13 @@ def _sizes(op: str, left: Value, right: Value) -> Value:
 
 
 def _check_length(length: int) -> None:
-    if length > _LIMITS.iterations:
+    if length > LONGEST_LIST:
         raise ArithmeticRefused(f"a list of {length:,} elements is too long")
 
 
 def _bounded(value: Value) -> Value:
     _check_length(len(value))
-    if isinstance(value, str) and len(value) > _LIMITS.string:
+    if isinstance(value, str) and len(value) > LONGEST_STRING:
         raise ArithmeticRefused(f"a string of {len(value):,} characters is too long")
     return value
 
@@ -128,8 +126,9 @@ def compare(op: str, left: Value, right: Value) -> bool:
         return _contains(left, right) == (op == "in")
     if isinstance(left, Size) != isinstance(right, Size) and (_is_int(left) or _is_int(right)):
         size = left if isinstance(left, Size) else right
+        what = "is a given number" if op in ("==", "!=") else "is more or less than a number"
         raise ArithmeticRefused(
-            f"whether the symbolic size `{size}` is a given number cannot be decided",
+            f"whether the symbolic size `{size}` {what} cannot be decided",
             help="declare the input's size as a number",
         )
     if op in ("==", "!="):

@@ -8,11 +8,9 @@ place.
 import math
 from collections.abc import Callable, Iterable
 
-from archc.elaborate.limits import Limits
+from archc.elaborate.limits import LONGEST_LIST
 from archc.elaborate.values import Builtin, Value, describe, is_number
 from archc.ops.size import Size
-
-_MAX_LENGTH = Limits().iterations
 
 
 class BuiltinError(Exception):
@@ -45,7 +43,7 @@ def _range(*bounds: Value) -> list[Value]:
     if len(whole) == 3 and whole[2] == 0:
         raise BuiltinError("the step of a `range` cannot be 0")
     numbers = range(*whole)
-    if len(numbers) > _MAX_LENGTH:
+    if len(numbers) > LONGEST_LIST:
         raise BuiltinError(f"a `range` of {len(numbers):,} numbers is too long")
     return list(numbers)
 

@@ -80,11 +80,14 @@ class Evaluator(Expressions):
                 )
         named = {argument.name: argument.value for argument in given if argument.name}
         try:
-            return builtin.call(*(a.value for a in given if a.name is None), **named)
+            result = builtin.call(*(a.value for a in given if a.name is None), **named)
         except BuiltinError as refusal:
             raise error("E0214", str(refusal), span) from None
         except TypeError:
             raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None
+        if isinstance(result, list):
+            self.builder.budget.spend_iterations(len(result), span)
+        return result
 
     def _operator(
         self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, node: ast.Call
@@ -130,7 +133,10 @@ class Evaluator(Expressions):
         """Hyperparameters of a block by name; a default may use the parameters before it."""
         declared = constructor.declaration.parameters
         slots = [Slot(item.name.name, item.default is None) for item in declared]
-        bound = bind(constructor.name, slots, given, span)
+        bound = {
+            **self._presets(constructor, slots, frame),
+            **bind(constructor.name, self._open_slots(constructor, slots), given, span),
+        }
         own = Frame(constructor.scope, frame.region)
         for item in declared:
             name = item.name.name
@@ -141,6 +147,26 @@ class Evaluator(Expressions):
                 value, place = self.evaluate(item.default, own), item.default.span
             own.bind(name, check_kind(name, item.kind, value, place))
         return own.names
+
+    def _presets(
+        self, constructor: BlockConstructor, slots: Sequence[Slot], frame: Frame
+    ) -> dict[str, Given]:
+        """What the variants set: the outermost has the last word."""
+        found: dict[str, Given] = {}
+        optional = [Slot(slot.name, required=False) for slot in slots]
+        for variant, home in reversed(constructor.variants):
+            given = self.given(variant.arguments, Frame(home, frame.region))
+            for item in given:
+                if item.name is None:
+                    first = f"write `{slots[0].name}=...`" if slots else None
+                    raise error("E0316", "a variant names its arguments", item.span, help=first)
+            found.update(bind(variant.base.name, optional, given, variant.span))
+        return found
+
+    def _open_slots(self, constructor: BlockConstructor, slots: Sequence[Slot]) -> list[Slot]:
+        """The parameters, of which those that a variant sets need not be given."""
+        preset = {item.name for variant, _ in constructor.variants for item in variant.arguments}
+        return [Slot(slot.name, slot.required and slot.name not in preset) for slot in slots]
 
     # ---------------------------------------------------------------- pipes
 

@@ -10,7 +10,7 @@ from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame, trace
 from archc.elaborate.limits import LimitError, exceeded
 from archc.elaborate.naming import check_label
-from archc.elaborate.shapes import input_types
+from archc.elaborate.shapes import fit_inputs
 from archc.elaborate.values import (
     POISON,
     BlockConstructor,
@@ -167,7 +167,7 @@ class Executor:
         outer = {name: frame.loops[name] for name in names if name in frame.loops}
         items = self.evaluator.items(statement.items, frame)
         if not items:
-            self._leave_unbound((statement,), frame, statement.span)
+            self._leave_unbound((statement,), frame, statement.span, loop=True)
         try:
             for item in items:
                 values = self.evaluator.unpack(statement.names, item, statement.items.span)
@@ -196,9 +196,11 @@ class Executor:
             self._leave_unbound(statement.otherwise, frame, statement.span)
         return self.run(taken, frame)
 
-    def _leave_unbound(self, body: Sequence[ast.Statement], frame: Frame, branch: Span) -> None:
+    def _leave_unbound(
+        self, body: Sequence[ast.Statement], frame: Frame, branch: Span, *, loop: bool = False
+    ) -> None:
         for name in bound_names(body):
-            frame.names.setdefault(name, Unbound(branch))
+            frame.names.setdefault(name, Unbound(branch, loop))
 
     def _assert(self, statement: ast.Assert, frame: Frame) -> None:
         if self.evaluator.condition(statement.condition, frame):
@@ -219,7 +221,7 @@ class Executor:
 
     def _scope(self, statement: ast.Scope, frame: Frame) -> Returned | None:
         label = self.evaluator.text(statement.label, frame)
-        path = self.builder.register.take(frame.region, (label,), statement.label.span)
+        path = self.builder.register.take_scope(frame.region, label, statement.label.span)
         region = self._open(path, frame, None, (), (), statement.label.span, statement.span)
         inner = frame.within(region)
         return self.run(statement.body, inner)
@@ -248,7 +250,9 @@ class Executor:
             definition=definition,
             span=span,
             doc=block.doc if block else "",
-            annotations=evaluate_annotations(block.annotations, self.evaluator, frame)
+            annotations=evaluate_annotations(
+                block.annotations, self.evaluator, frame, net=block.is_net
+            )
             if block
             else (),
         )
@@ -328,15 +332,8 @@ class Executor:
         self, net: ast.Block, operands: Sequence[Tensor], inner: Frame, span: Span
     ) -> None:
         """A net used as a block: the shapes are checked, its exits do not apply."""
-        declared = input_types(net, self.evaluator, inner)
-        for item, type_, operand in zip(net.inputs, declared, operands, strict=True):
-            symbolic = any(not isinstance(size, int) for size in type_.shape)
-            if type_ != operand.type and not symbolic:
-                raise error(
-                    "E0218",
-                    f"`{net.name.name}` takes `{item.name.name}` as {type_}, not {operand.type}",
-                    span,
-                )
+        operand_types = [operand.type for operand in operands]
+        inner.names.update(fit_inputs(net, self.evaluator, inner, operand_types, span))
         if any(isinstance(part, ast.Exit) for part in walk_statements(net.body)):
             self.builder.warn(
                 "W0002", f"the exits of `{net.name.name}` do not apply where it is a block", span
@@ -374,6 +371,7 @@ class Executor:
         if statement.label is not None:
             name = self.evaluator.text(statement.label, frame)
             check_label(name, statement.label.span)
+            name = ".".join((*frame.region.path, name))
         else:
             name = self._exit_name(value, frame)
         for other in self.outputs:

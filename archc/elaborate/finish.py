@@ -36,13 +36,13 @@ def _warn_unapplied(builder: Builder) -> None:
 
 def _warn_counted(builder: Builder) -> None:
     """Once a net: names from counters change when a layer is inserted."""
-    live = {node.layer.path for node in builder.graph.nodes()}
-    regions = {region.path for region in builder.graph.regions.values()}
-    weighty = [
-        made
-        for made in builder.register.counted
-        if made.path is not None and (made.path in live or made.path in regions)
-    ]
+    owners = {
+        path[:length]
+        for node, _ in builder.graph.weights()
+        if (path := node.layer.path) is not None
+        for length in range(1, len(path) + 1)
+    }
+    weighty = [made for made in builder.register.counted if made.path in owners]
     if weighty:
         builder.warn(
             "W0004",

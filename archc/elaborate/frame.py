@@ -52,6 +52,9 @@ class Frame:
         return f", with {values}" if values else ""
 
 
+_NEVER = {False: "in a branch that was not taken", True: "in a loop that never ran"}
+
+
 class Names:
     """Looks names up: variables, then the file's declarations, then operators and functions."""
 
@@ -83,8 +86,8 @@ class Names:
                 "E0302",
                 f"`{name.name}` has no value here",
                 name.span,
-                notes=[f"it is bound at {value.branch}, in a branch that was not taken"],
-                help=f"give `{name.name}` a value before the `if`, or in its `else`",
+                notes=[f"it is bound at {value.branch}, {_NEVER[value.loop]}"],
+                help=f"give `{name.name}` a value before the `{'for' if value.loop else 'if'}`",
             )
         return value
 
@@ -105,14 +108,15 @@ class Names:
 
 
 def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstructor:
-    """The net that a variant stands for, with the variant's arguments still unevaluated."""
+    """The net that a variant stands for, with the variants' arguments still unevaluated."""
     seen = [variant.name.name]
+    variants = [(variant, home)]
     while True:
         if variant.base.name not in home.names:
             raise unknown_name(variant.base, {net.name.name for net in home.nets})
         base, base_home = home.names[variant.base.name]
         if isinstance(base, ast.Block) and base.is_net:
-            return BlockConstructor(base, base_home)
+            return BlockConstructor(base, base_home, tuple(variants))
         if not isinstance(base, ast.Variant):
             raise error("E0307", f"`{variant.base.name}` is not a net", variant.base.span)
         if base.name.name in seen:
@@ -121,6 +125,7 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
             )
         seen.append(base.name.name)
         variant, home = base, base_home
+        variants.append((variant, home))
 
 
 _FROM_TORCH = {

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 
 from archc.diagnostics import ArchError, Span, error
 
+LARGEST_INTEGER = 2**53
+LONGEST_STRING = 10_000
+LONGEST_LIST = 10_000_000
+"""What no option raises: beyond it a number is no float, and a text or a list no network."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -18,10 +23,8 @@ class Limits:
     nodes: int = 100_000
     iterations: int = 1_000_000
     recursion: int = 64
-    integer: int = 2**53
     parameters: int = 10**10
     macs: int = 10**15
-    string: int = 10_000
 
 
 @dataclass

@@ -14,12 +14,14 @@ from archc.ir.names import RESERVED
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,64}")
 
+
 @dataclass
 class Register:
     """The attribute names taken in each region, and the counters behind made-up names."""
 
     taken: dict[int, dict[str, Span]] = field(default_factory=dict)
     lists: set[tuple[int, str]] = field(default_factory=set)
+    scopes: set[tuple[int, str]] = field(default_factory=set)
     counters: dict[tuple[int, str], int] = field(default_factory=dict)
     counted: list[MadeLayer] = field(default_factory=list)
 
@@ -57,6 +59,19 @@ class Register:
             )
         taken[name] = span
         return owner.path + path
+
+    def take_scope(self, owner: Region, label: str, span: Span) -> Path:
+        """Reserve the name of a scope, which is opened once in a region."""
+        if (owner.id, label) in self.scopes:
+            raise error(
+                "E0409",
+                f"the scope `{label}` is opened twice",
+                Label(span, "here"),
+                Label(self.taken[owner.id][label], "and here"),
+                help="put all its layers into one `scope { }`, or rename one of the two",
+            )
+        self.scopes.add((owner.id, label))
+        return self.take(owner, (label,), span)
 
     def _take_element(self, owner: Region, path: Path, span: Span) -> None:
         name, index = path

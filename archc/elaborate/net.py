@@ -133,17 +133,12 @@ class _Run:
 
     def _open(self, overrides: Mapping[str, ast.Expr | int]) -> tuple[Frame, ast.Block]:
         """Bind the net's parameters and record what is known of it."""
-        chain, constructor = self._variants()
+        constructor = self._constructor()
+        chain = [variant for variant, _ in constructor.variants]
         block = constructor.declaration
-        given: dict[str, Given] = {}
         outside = Frame(self.program, self.root)
-        for variant in reversed(chain):
-            for item in self.evaluator.given(variant.arguments, outside):
-                self._check_override(item, block)
-                given[str(item.name)] = item
-        for name, value in overrides.items():
-            given[name] = self._override(name, value, block, outside)
-        hyper = self.evaluator.bind_block(constructor, list(given.values()), outside, block.span)
+        given = [self._override(name, v, block, outside) for name, v in overrides.items()]
+        hyper = self.evaluator.bind_block(constructor, given, outside, block.span)
         frame = Frame(constructor.scope, self.root, hyper)
         annotations = self._annotations(chain, block, frame)
         self.root = replace(
@@ -165,29 +160,10 @@ class _Run:
         )
         return frame, block
 
-    def _variants(self) -> tuple[list[ast.Variant], BlockConstructor]:
-        """The variants from the chosen net to its base, and the base."""
-        chain: list[ast.Variant] = []
-        net = self.net
-        home = self.program
-        if isinstance(net, ast.Block):
-            return chain, BlockConstructor(net, home)
-        constructor = variant_constructor(net, home)
-        while isinstance(net, ast.Variant):
-            chain.append(net)
-            declared, home = home.names[net.base.name]
-            assert isinstance(declared, ast.Block | ast.Variant)
-            net = declared
-        return chain, constructor
-
-    def _check_override(self, item: Given, block: ast.Block) -> None:
-        if item.name is None:
-            raise error(
-                "E0316",
-                "a variant names its arguments",
-                item.span,
-                help=f"write `{block.parameters[0].name.name}=...`" if block.parameters else None,
-            )
+    def _constructor(self) -> BlockConstructor:
+        if isinstance(self.net, ast.Block):
+            return BlockConstructor(self.net, self.program)
+        return variant_constructor(self.net, self.program)
 
     def _override(
         self, name: str, value: ast.Expr | int, block: ast.Block, outside: Frame
@@ -207,7 +183,7 @@ class _Run:
         found: dict[str, Annotation] = {}
         written = [block.annotations, *(variant.annotations for variant in reversed(chain))]
         for annotations in written:
-            for item in evaluate_annotations(annotations, self.evaluator, frame):
+            for item in evaluate_annotations(annotations, self.evaluator, frame, net=True):
                 found[item.name] = item
         return tuple(found.values())
 

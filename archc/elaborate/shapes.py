@@ -47,3 +47,23 @@ def _dim(dim: ast.Expr | ast.Rest, evaluator: Evaluator, frame: Frame) -> Dim:
     if not 1 <= value <= LARGEST:
         raise error("E0222", f"a size lies between 1 and {LARGEST:,}, {value} does not", dim.span)
     return value
+
+
+def match_shape(declared: tuple[Dim, ...], actual: tuple[Dim, ...], sizes: dict[str, Dim]) -> bool:
+    """Whether a tensor fits the declared shape of an inner net; `sizes` gets its symbols."""
+    if len(declared) != len(actual):
+        return False
+    return all(_match(one, two, sizes) for one, two in zip(declared, actual, strict=True))
+
+
+def _match(declared: Dim, actual: Dim, sizes: dict[str, Dim]) -> bool:
+    if isinstance(declared, int):
+        return declared == actual
+    if isinstance(actual, int):
+        value, rest = divmod(actual * declared.c - declared.b, declared.a)
+        return not rest and value > 0 and sizes.setdefault(declared.symbol, value) == value
+    if declared.c != 1 or actual.c != 1 or actual.a % declared.a:
+        return False
+    offset, rest = divmod(actual.b - declared.b, declared.a)
+    solved = Size(actual.symbol, actual.a // declared.a, offset)
+    return not rest and sizes.setdefault(declared.symbol, solved) == solved

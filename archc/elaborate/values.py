@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Span
-from archc.ir.graph import Hyper, Layer, Path, Region
+from archc.ir.graph import Hyper, Layer, Path, Reference, Region
 from archc.ops.op import Op, TensorType
 from archc.ops.size import Size
 from archc.syntax import ast
@@ -46,11 +46,12 @@ class BlockConstructor:
 
     declaration: ast.Block
     scope: "FileScope"
-    preset: tuple[tuple[str, Value], ...] = ()
+    variants: tuple[tuple[ast.Variant, "FileScope"], ...] = ()
+    """The variants through which the base was named, outermost first, with their files."""
 
     @property
     def name(self) -> str:
-        return self.declaration.name.name
+        return self.variants[0][0].name.name if self.variants else self.declaration.name.name
 
 
 Constructor = OpConstructor | BlockConstructor
@@ -108,9 +109,10 @@ class Poisoned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unbound:
-    """A name that was only bound in a branch that was not taken."""
+    """A name that was only bound in a branch that was not taken, or a loop that never ran."""
 
     branch: Span
+    loop: bool
 
 
 def describe(value: Value) -> str:
@@ -180,6 +182,8 @@ def hyper_of(values: dict[str, Value]) -> tuple[tuple[str, Hyper], ...]:
 
 
 def _hyper(value: Value) -> Hyper | None:
+    if isinstance(value, OpConstructor | BlockConstructor):
+        return Reference(value.name)
     if isinstance(value, int | float | str):
         return value
     if isinstance(value, list | tuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from archc.ir.graph import Graph, Hyper, Node, Output
+from archc.ir.graph import Graph, Hyper, Node, Output, Reference
 
 
 def dump(graph: Graph) -> str:
@@ -28,6 +28,8 @@ def hyper_text(value: Hyper) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    if isinstance(value, Reference):
+        return value.name
     if isinstance(value, tuple):
         return f"[{', '.join(map(hyper_text, value))}]"
     return repr(value)

@@ -73,7 +73,14 @@ class Node:
         return self.layer.op
 
 
-Hyper = int | float | bool | str | tuple["Hyper", ...]
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A block or an operator that was given as a hyperparameter."""
+
+    name: str
+
+
+Hyper = int | float | bool | str | Reference | tuple["Hyper", ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,7 @@ class Identity(Elementwise):
 
     name: ClassVar[str] = "identity"
 
-    @property
-    def view(self) -> bool:
+    def view(self, *types: TensorType) -> bool:
         return True
 
     def module(self, *types: TensorType) -> TorchModule:
@@ -80,8 +79,7 @@ class StopGradient(Elementwise):
 
     name: ClassVar[str] = "stop_gradient"
 
-    @property
-    def view(self) -> bool:
+    def view(self, *types: TensorType) -> bool:
         return True
 
     def function(self, *types: TensorType) -> TorchFunction:

@@ -115,9 +115,10 @@ ChannelRule = Literal["mix", "same", "concat", "grouped", "select", "reshape", "
 
 mix: each output channel on all input channels, through its own weights (convolution, linear).
 same: channel c on channel c of every operand, an operand with one channel being read by all.
-concat: operands' channels one after the other. grouped: on the channels of its group. select: a
-fixed choice of input channels, `Op.selection`. reshape: channels and positions are rearranged
-(flatten). source: no input."""
+concat: operands' channels one after the other. grouped: on the channels of its group, which none
+may leave (grouped convolution, group normalisation; one group: softmax); `Op.channel_groups` equal
+groups. select: a fixed choice of input channels, `Op.selection`. reshape: channels and positions
+are rearranged (flatten). source: no input."""
 
 
 class _Required:
@@ -144,15 +145,21 @@ class TorchArg:
 
 @dataclass(frozen=True, slots=True)
 class TorchModule:
-    """How a layer is constructed, `cls(args)`, and what follows its call (`.flatten(1)`).
+    """How a layer is constructed, `cls(args)`, and called: `layer(x)`.
 
-    A `parameter` is no module: it is constructed as `nn.Parameter(cls(args))` and not called.
+    `before` is what follows its operand inside the call (`.movedim(1, -1)`), `suffix` what follows
+    the call (`.flatten(1)`). A `parameter` is no module: it is constructed as
+    `nn.Parameter(cls(args) * times)` and not called; with operands, `use` says how it is written.
     """
 
     cls: str
     args: tuple[TorchArg, ...] = ()
     suffix: str = ""
     parameter: bool = False
+    before: str = ""
+    times: float = 1.0
+    use: "TorchFunction | None" = None
+    """A template in which `{layer}` is the parameter."""
 
 
 SUM, PRODUCT, CALL = 1, 2, 3
@@ -164,7 +171,9 @@ class TorchFunction:
     """How an operator without weights is written in `forward`.
 
     In `template`, `{0}`, `{1}` are operands, `{operands}` all of them with commas, `{args}` the
-    arguments that differ from torch's defaults, and `{name}` the value of one argument.
+    arguments that differ from torch's defaults (and the comma before it goes if there are none),
+    and `{name}` the value of one argument. A template that `folds` is of two operands, and further
+    ones are joined from the left: `a + b + c`, `torch.maximum(torch.maximum(a, b), c)`.
     `level` is how tightly the result binds, `needs` how tightly each operand must (the last entry
     holds for all further operands).
     """
@@ -173,6 +182,7 @@ class TorchFunction:
     args: tuple[TorchArg, ...] = ()
     level: int = CALL
     needs: tuple[int, ...] = (0,)
+    folds: bool = False
 
 
 def parameter(
@@ -251,7 +261,7 @@ class Op:
         return ()
 
     def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
-        """Multiply-accumulates a sample (convolution and linear only), None if symbolic."""
+        """Multiply-accumulates a sample (convolutions and linear only), None if symbolic."""
         return 0
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
@@ -267,13 +277,16 @@ class Op:
         """For the channel rule `select`: what each output channel copies; None for zeros."""
         raise NotImplementedError
 
-    @property
-    def at_zero(self) -> float | None:
-        """The value of its result where its operands are zero, or None if weights decide."""
-        return 0.0
+    def channel_groups(self, *types: TensorType) -> int:
+        """For the channel rule `grouped`: into how many groups channels fall."""
+        raise NotImplementedError
 
     @property
-    def view(self) -> bool:
+    def at_zero(self) -> float | None:
+        """The value of its result where its operands are zero, or None if that is no constant."""
+        return 0.0
+
+    def view(self, *types: TensorType) -> bool:
         """Whether its result lies in the storage of its operand (a contiguous one)."""
         return False
 

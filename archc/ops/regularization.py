@@ -22,8 +22,7 @@ class Dropout(Elementwise):
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("new", shape=out.shape, dtype="mask"),) if self.rate else ()
 
-    @property
-    def view(self) -> bool:
+    def view(self, *types: TensorType) -> bool:
         return self.rate == 0
 
     def module(self, *types: TensorType) -> TorchModule:
@@ -52,8 +51,7 @@ class DropPath(Elementwise):
         """The gate, one number."""
         return (Saved("new", per_sample=False),) if self.survival < 1 else ()
 
-    @property
-    def view(self) -> bool:
+    def view(self, *types: TensorType) -> bool:
         return self.survival == 1
 
     def function(self, *types: TensorType) -> TorchFunction:

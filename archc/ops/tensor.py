@@ -77,8 +77,7 @@ class Take(Op):
     def selection(self, *types: TensorType) -> tuple[int | None, ...]:
         return tuple(range(self.start, self.stop))
 
-    @property
-    def view(self) -> bool:
+    def view(self, *types: TensorType) -> bool:
         return True
 
     def function(self, *types: TensorType) -> TorchFunction:
@@ -162,8 +161,7 @@ class Flatten(Op):
     def channel_rule(self) -> ChannelRule:
         return "reshape"
 
-    @property
-    def view(self) -> bool:
+    def view(self, *types: TensorType) -> bool:
         return True
 
     def module(self, *types: TensorType) -> TorchModule:

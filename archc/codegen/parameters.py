@@ -1,0 +1,190 @@
+"""The parameters of a class: which attributes differ between its instances, and what to call them.
+
+Equal columns share a parameter; it is called after the block's hyperparameter where their values
+agree; a column that is a multiple or a fraction of another in every instance is written as that.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+
+from archc.codegen.text import Symbol, Value, is_name, sequence
+
+Place = tuple[Hashable, ...]
+"""Where a slot stands in a form: an attribute's label or an item's position, and a name."""
+
+
+def typed(value: Value) -> tuple[str, Value]:
+    """1, 1.0 and True are different values of an attribute."""
+    return (type(value).__name__, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One attribute over all instances. `default` is torch's own, for leaving it out."""
+
+    place: Place
+    role: str
+    values: tuple[Value, ...]
+    many: bool = False
+
+    @property
+    def constant(self) -> bool:
+        return len(set(map(typed, self.values))) == 1 and not _symbolic(self.values[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A constructor parameter of a class, and its value in each instance."""
+
+    name: str
+    values: tuple[Value, ...]
+    many: bool
+
+    @property
+    def annotation(self) -> str:
+        if self.many:
+            rows = [each for each in self.values if isinstance(each, tuple)]
+            if all(sequence(row).startswith("range(") for row in rows):
+                return "range"
+            kinds = dict.fromkeys(_annotation(value) for row in rows for value in row)
+            return f"Sequence[{' | '.join(kinds)}]"
+        return " | ".join(dict.fromkeys(map(_annotation, self.values)))
+
+
+def _annotation(value: Value) -> str:
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(map(_annotation, value))}]"
+    return type(value).__name__ if isinstance(value, bool | float | str) else "int"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An expression of constructor parameters."""
+
+    text: str
+    parameter: str
+
+
+@dataclass
+class Table:
+    """What was chosen for a form: its parameters, and how each slot is written."""
+
+    parameters: list[Parameter] = field(default_factory=list)
+    written: dict[Place, "Value | Written"] = field(default_factory=dict)
+    """A slot's constant, or the expression of a parameter that it is."""
+    many: set[Place] = field(default_factory=set)
+    """The slots that hold one value for each turn of a loop."""
+
+
+_ROLES = {
+    "in_channels": "channels", "num_features": "channels", "in_features": "channels",
+    "out_channels": "out", "out_features": "out", "kernel_size": "kernel", "count": "layers",
+    "p": "rate",
+}  # fmt: skip
+
+
+_SOURCES = frozenset({"in_channels", "num_features", "in_features", "channels"})
+
+
+class Chooser:
+    """Chooses the parameters of one form, and writes every slot in terms of them."""
+
+    def __init__(
+        self, table: Table, hyper: dict[str, tuple[Value, ...]], slots: list[Slot], *, root: bool
+    ) -> None:
+        self.table = table
+        self.hyper = hyper
+        self.slots = slots
+        self.root = root
+        size = len(form.module.path)
+        owned = [child.path for child in form.module.children]
+        owned += [layer.path for layer in form.module.layers if layer.path is not None]
+        self.labels = {path[size] for path in owned}
+
+    def choose(self) -> None:
+        for slot in self.slots:
+            if slot.constant or self.root:
+                value = slot.values[0]
+                self.table.written[slot.place] = value
+        if self.root:
+            return
+        varying = [slot for slot in self.slots if not slot.constant]
+        for slot in varying:
+            if slot.values in self.hyper.values() or slot.role in _SOURCES:
+                self._write(slot)
+        for slot in varying:
+            self._write(slot)
+
+    def _write(self, slot: Slot) -> None:
+        if slot.place in self.table.written:
+            return
+        found = self._existing(slot) or self._derived(slot, self._chosen())
+        if found is None and slot.values not in self.hyper.values():
+            found = self._derived(slot, self.hyper)
+            if found is not None:
+                self._add(found.parameter, self.hyper[found.parameter], False)
+        if found is None:
+            name = self._add(self._name(slot), slot.values, slot.many)
+            found = Written(name, name)
+        self.table.written[slot.place] = found
+
+    def _chosen(self) -> dict[str, tuple[Value, ...]]:
+        return {p.name: p.values for p in self.table.parameters if not p.many}
+
+    def _existing(self, slot: Slot) -> Written | None:
+        for parameter in self.table.parameters:
+            if parameter.values == slot.values and parameter.many == slot.many:
+                return Written(parameter.name, parameter.name)
+        return None
+
+    def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
+        """A multiple or an exact fraction of a base, in every instance."""
+        for name, values in bases.items():
+            if len(set(values)) == 1:
+                continue
+            text = None if slot.many else _ratio(name, values, slot.values)
+            if text is not None and (bases is not self.hyper or self._usable(name)):
+                return Written(text, name)
+        return None
+
+    def _name(self, slot: Slot) -> str:
+        plain = tuple(value.base if isinstance(value, Symbol) else value for value in slot.values)
+        for name, values in self.hyper.items():
+            if values == plain and self._usable(name):
+                return name
+        role = _ROLES.get(slot.role, slot.role)
+        if self._usable(role):
+            return role
+        label = slot.place[0]
+        if isinstance(label, tuple) and label and isinstance(label[-1], str):
+            word = f"{label[-1]}_{role}"
+            if self._usable(word):
+                return word
+        number = 2
+        while not self._usable(f"{role}{number}"):
+            number += 1
+        return f"{role}{number}"
+
+    def _usable(self, name: str) -> bool:
+        """Whether a parameter may have a name: as an attribute, too, for `forward` may need it."""
+        taken = {parameter.name for parameter in self.table.parameters} | self.labels
+        free = is_name(name) and name not in taken and not name.startswith("__")
+        return free and name not in RESERVED and name not in MEANINGFUL
+
+    def _add(self, name: str, values: tuple[Value, ...], many: bool) -> str:
+        self.table.parameters.append(Parameter(name, values, many))
+        return name
+
+
+def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str | None:
+    pairs = list(zip(base, values, strict=True))
+    if not all(type(a) is int and type(b) is int and a > 0 and b > 0 for a, b in pairs):
+        return None
+    whole = [(a, b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
+    first_base, first = whole[0]
+    factor, divisor = first // first_base, first_base // first
+    if factor > 1 and all(b == factor * a for a, b in whole):
+        return f"{factor} * {name}"
+    if divisor > 1 and all(a == divisor * b for a, b in whole):
+        return f"{name} // {divisor}"
+    return None
