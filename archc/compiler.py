@@ -6,7 +6,6 @@ The command line and the Python interface both go this way.
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from archc import __version__
 from archc.codegen.emit import Header, emit
@@ -44,11 +43,6 @@ class Compilation:
     program: FileScope
     elaboration: Elaboration
     graph: Graph
-
-    @property
-    def path(self) -> Path:
-        """The spec's file, as it was found."""
-        return Path(self.program.source.path)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:

@@ -81,7 +81,7 @@ def _dumper(wanted: str | None, request: "Request") -> "Callable[[str, Graph], N
 
 
 def _compare(compilation: "Compilation", source: str, output: Path) -> None:
-    spec = compilation.path
+    spec = compilation.request.spec
     if _text_of(output) == source:
         say("compile", f"{output} is what {spec} compiles to")
         return

@@ -215,8 +215,8 @@ class ConstructorWriter:
         made = call(module.cls, words)
         if not module.parameter:
             return made
-        times = [str(made), *([py(module.times)] if module.times != 1 else [])]
-        return call("nn.Parameter", [terms("*", times)])
+        first = made if module.times == 1 else terms("*", [str(made), py(module.times)])
+        return call("nn.Parameter", [first])
 
     def slot(self, outer: Place, place: Place) -> Value | Written:
         """How a slot is written, inside however many `nn.Sequential`s."""

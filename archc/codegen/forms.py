@@ -23,9 +23,9 @@ from archc.codegen.items import (
     unroll,
 )
 from archc.codegen.modules import Module, Modules
-from archc.codegen.text import MEANINGFUL, Symbol, Value, is_name
+from archc.codegen.parameters import Chooser, Parameter, Place, Slot, Table, typed
+from archc.codegen.text import Symbol, Value
 from archc.ir.graph import Hyper, Path, Reference
-from archc.ir.names import RESERVED
 
 
 @dataclass
@@ -147,7 +147,11 @@ class Outliner:
             if not (slot.role == "count" and slot.place[:-1] in counts_given and not slot.constant)
         ]
         form.table.many = {slot.place for slot in slots if slot.many}
-        Chooser(form.table, self._hyper(form), slots, root=not form.module.path).choose()
+        size = len(form.module.path)
+        owned = [child.path for child in form.module.children]
+        owned += [layer.path for layer in form.module.layers if layer.path is not None]
+        labels = {path[size] for path in owned}
+        Chooser(form.table, self._hyper(form), slots, labels, root=not size).choose()
 
     def _unroll(self, form: Form) -> None:
         """Two children in every instance are written out: clearer than a loop, and no longer."""
@@ -264,10 +268,6 @@ def _loop(body: Body, position: int) -> Loop:
     return item
 
 
-def _symbolic(value: Value) -> bool:
-    return isinstance(value, Symbol) or (isinstance(value, tuple) and any(map(_symbolic, value)))
-
-
 _ABSENT = Reference("")
 
 
@@ -275,117 +275,3 @@ def _value(hyper: Hyper) -> Value:
     if isinstance(hyper, tuple):
         return tuple(map(_value, hyper))
     return hyper.name if isinstance(hyper, Reference) else hyper
-
-
-_ROLES = {
-    "in_channels": "channels", "num_features": "channels", "in_features": "channels",
-    "out_channels": "out", "out_features": "out", "kernel_size": "kernel", "count": "layers",
-    "p": "rate",
-}  # fmt: skip
-
-
-_SOURCES = frozenset({"in_channels", "num_features", "in_features", "channels"})
-
-
-class _Parameters:
-    """Chooses the parameters of one form, and writes every slot in terms of them."""
-
-    def __init__(
-        self, form: Form, hyper: dict[str, tuple[Value, ...]], slots: list[Slot], *, root: bool
-    ) -> None:
-        self.form = form
-        self.hyper = hyper
-        self.slots = slots
-        self.root = root
-        size = len(form.module.path)
-        owned = [child.path for child in form.module.children]
-        owned += [layer.path for layer in form.module.layers if layer.path is not None]
-        self.labels = {path[size] for path in owned}
-
-    def choose(self) -> None:
-        for slot in self.slots:
-            if slot.constant or self.root:
-                value = slot.values[0]
-                self.form.written[slot.place] = value
-        if self.root:
-            return
-        varying = [slot for slot in self.slots if not slot.constant]
-        for slot in varying:
-            if slot.values in self.hyper.values() or slot.role in _SOURCES:
-                self._write(slot)
-        for slot in varying:
-            self._write(slot)
-
-    def _write(self, slot: Slot) -> None:
-        if slot.place in self.form.written:
-            return
-        found = self._existing(slot) or self._derived(slot, self._chosen())
-        if found is None and slot.values not in self.hyper.values():
-            found = self._derived(slot, self.hyper)
-            if found is not None:
-                self._add(found.parameter, self.hyper[found.parameter], False)
-        if found is None:
-            name = self._add(self._name(slot), slot.values, slot.many)
-            found = Written(name, name)
-        self.form.written[slot.place] = found
-
-    def _chosen(self) -> dict[str, tuple[Value, ...]]:
-        return {p.name: p.values for p in self.form.parameters if not p.many}
-
-    def _existing(self, slot: Slot) -> Written | None:
-        for parameter in self.form.parameters:
-            if parameter.values == slot.values and parameter.many == slot.many:
-                return Written(parameter.name, parameter.name)
-        return None
-
-    def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
-        """A multiple or an exact fraction of a base, in every instance."""
-        for name, values in bases.items():
-            if len(set(values)) == 1:
-                continue
-            text = None if slot.many else _ratio(name, values, slot.values)
-            if text is not None and (bases is not self.hyper or self._usable(name)):
-                return Written(text, name)
-        return None
-
-    def _name(self, slot: Slot) -> str:
-        plain = tuple(value.base if isinstance(value, Symbol) else value for value in slot.values)
-        for name, values in self.hyper.items():
-            if values == plain and self._usable(name):
-                return name
-        role = _ROLES.get(slot.role, slot.role)
-        if self._usable(role):
-            return role
-        label = slot.place[0]
-        if isinstance(label, tuple) and label and isinstance(label[-1], str):
-            word = f"{label[-1]}_{role}"
-            if self._usable(word):
-                return word
-        number = 2
-        while not self._usable(f"{role}{number}"):
-            number += 1
-        return f"{role}{number}"
-
-    def _usable(self, name: str) -> bool:
-        """Whether a parameter may have a name: as an attribute, too, for `forward` may need it."""
-        taken = {parameter.name for parameter in self.form.parameters} | self.labels
-        free = is_name(name) and name not in taken and not name.startswith("__")
-        return free and name not in RESERVED and name not in MEANINGFUL
-
-    def _add(self, name: str, values: tuple[Value, ...], many: bool) -> str:
-        self.form.parameters.append(Parameter(name, values, many))
-        return name
-
-
-def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str | None:
-    pairs = list(zip(base, values, strict=True))
-    if not all(type(a) is int and type(b) is int and a > 0 and b > 0 for a, b in pairs):
-        return None
-    whole = [(a, b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]
-    first_base, first = whole[0]
-    factor, divisor = first // first_base, first_base // first
-    if factor > 1 and all(b == factor * a for a, b in whole):
-        return f"{factor} * {name}"
-    if divisor > 1 and all(a == divisor * b for a, b in whole):
-        return f"{name} // {divisor}"
-    return None

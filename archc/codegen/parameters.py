@@ -7,7 +7,8 @@ agree; a column that is a multiple or a fraction of another in every instance is
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
-from archc.codegen.text import Symbol, Value, is_name, sequence
+from archc.codegen.text import MEANINGFUL, Symbol, Value, is_name, sequence
+from archc.ir.names import RESERVED
 
 Place = tuple[Hashable, ...]
 """Where a slot stands in a form: an attribute's label or an item's position, and a name."""
@@ -18,9 +19,13 @@ def typed(value: Value) -> tuple[str, Value]:
     return (type(value).__name__, value)
 
 
+def _symbolic(value: Value) -> bool:
+    return isinstance(value, Symbol) or (isinstance(value, tuple) and any(map(_symbolic, value)))
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One attribute over all instances. `default` is torch's own, for leaving it out."""
+    """One attribute over all instances; `many` where it is a loop's, one value for each turn."""
 
     place: Place
     role: str
@@ -90,16 +95,19 @@ class Chooser:
     """Chooses the parameters of one form, and writes every slot in terms of them."""
 
     def __init__(
-        self, table: Table, hyper: dict[str, tuple[Value, ...]], slots: list[Slot], *, root: bool
+        self,
+        table: Table,
+        hyper: dict[str, tuple[Value, ...]],
+        slots: list[Slot],
+        labels: set[str],
+        *,
+        root: bool,
     ) -> None:
         self.table = table
         self.hyper = hyper
         self.slots = slots
         self.root = root
-        size = len(form.module.path)
-        owned = [child.path for child in form.module.children]
-        owned += [layer.path for layer in form.module.layers if layer.path is not None]
-        self.labels = {path[size] for path in owned}
+        self.labels = labels
 
     def choose(self) -> None:
         for slot in self.slots:

@@ -1,6 +1,8 @@
 """The declared shapes of a net's inputs; names that nothing binds are symbolic sizes."""
 
-from archc.diagnostics import error
+from collections.abc import Sequence
+
+from archc.diagnostics import Span, error
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame
 from archc.elaborate.values import Value, describe
@@ -47,6 +49,26 @@ def _dim(dim: ast.Expr | ast.Rest, evaluator: Evaluator, frame: Frame) -> Dim:
     if not 1 <= value <= LARGEST:
         raise error("E0222", f"a size lies between 1 and {LARGEST:,}, {value} does not", dim.span)
     return value
+
+
+def fit_inputs(
+    net: ast.Block,
+    evaluator: Evaluator,
+    frame: Frame,
+    given: Sequence[TensorType],
+    span: Span,
+) -> dict[str, Dim]:
+    """The symbolic sizes of an inner net, solved for the tensors that it is applied to."""
+    sizes: dict[str, Dim] = {}
+    declared = input_types(net, evaluator, frame)
+    for item, type_, actual in zip(net.inputs, declared, given, strict=True):
+        if not match_shape(type_.shape, actual.shape, sizes):
+            raise error(
+                "E0218",
+                f"`{net.name.name}` takes `{item.name.name}` as {type_}, not {actual}",
+                span,
+            )
+    return sizes
 
 
 def match_shape(declared: tuple[Dim, ...], actual: tuple[Dim, ...], sizes: dict[str, Dim]) -> bool:

@@ -20,36 +20,45 @@ from archc.ops.size import Dim
 
 @dataclass(frozen=True)
 class Broadcast(Op):
-    """The base of elementwise operators of two tensors; an axis of size 1 fits any size."""
+    """The base of elementwise operators of several tensors; an axis of size 1 fits any size."""
 
     arity: ClassVar[int | None] = 2
     takes_learned: ClassVar[bool] = True
 
     def rule(self, *types: TensorType) -> TensorType:
-        a, b = types
+        joined, *others = types
+        for i, other in enumerate(others, start=1):
+            joined = self._join(joined, other, i)
+        return joined
+
+    def _join(self, a: TensorType, b: TensorType, operand: int) -> TensorType:
         if a.rank != b.rank:
             raise OpError(
                 f"`{self.name}` needs equally many axes, but its operands are {a} and {b}",
-                operand=1,
+                operand=operand,
                 help="`global_avg_pool(keep=true)` keeps the axes, each of size 1"
                 if 0 in (a.rank, b.rank)
                 else None,
             )
-        shape = tuple(self._fit(p, q, a, b) for p, q in zip(a.shape, b.shape, strict=True))
+        pairs = zip(a.shape, b.shape, strict=True)
+        shape = tuple(self._fit(p, q, a, b, operand) for p, q in pairs)
         return TensorType(shape, batched=a.batched or b.batched)
 
-    def _fit(self, p: Dim, q: Dim, a: TensorType, b: TensorType) -> Dim:
+    def _fit(self, p: Dim, q: Dim, a: TensorType, b: TensorType, operand: int) -> Dim:
         if p != q and 1 not in (p, q):
             raise OpError(
                 f"`{self.name}` needs equal sizes (or 1), but its operands are {a} and {b}: "
                 f"{p} is not {q}",
-                operand=1,
+                operand=operand,
             )
         return q if p == 1 else p
 
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+    def view(self, *types: TensorType) -> bool:
+        return len(types) == 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,17 @@ class Add(Broadcast):
     name: ClassVar[str] = "add"
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0} + {1}", level=SUM, needs=(SUM, PRODUCT))
+        return TorchFunction("{0} + {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
+
+
+@dataclass(frozen=True)
+class Sub(Broadcast):
+    """The first tensor minus the second."""
+
+    name: ClassVar[str] = "sub"
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        return TorchFunction("{0} - {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
 
 
 @dataclass(frozen=True)
@@ -72,4 +91,95 @@ class Mul(Broadcast):
         return (Saved("input", 0), Saved("input", 1))
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0} * {1}", level=PRODUCT, needs=(PRODUCT, CALL))
+        return TorchFunction("{0} * {1}", level=PRODUCT, needs=(PRODUCT, CALL), folds=True)
+
+
+_ALONE = TorchFunction("{0}", needs=(CALL,))
+"""A sum, minimum or maximum of one tensor."""
+
+
+@dataclass(frozen=True)
+class Sum(Broadcast):
+    """The sum of one or more tensors, from left to right."""
+
+    name: ClassVar[str] = "sum"
+    arity: ClassVar[int | None] = None
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        if len(types) == 1:
+            return _ALONE
+        return TorchFunction("{0} + {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
+
+
+@dataclass(frozen=True)
+class Extreme(Broadcast):
+    """The base of the smallest and the largest of one or more tensors, element by element.
+
+    Equal elements share the gradient, pair by pair from the left.
+    """
+
+    arity: ClassVar[int | None] = None
+    torch_function: ClassVar[str]
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """All operands, and what each pair but the last gives."""
+        if len(types) == 1:
+            return ()
+        between = (self.rule(*types[:count]) for count in range(2, len(types)))
+        made = (Saved("new", shape=t.shape, per_sample=t.batched) for t in between)
+        return (*(Saved("input", i) for i in range(len(types))), *made)
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        if len(types) == 1:
+            return _ALONE
+        return TorchFunction(f"{self.torch_function}({{0}}, {{1}})", folds=True)
+
+
+@dataclass(frozen=True)
+class Min(Extreme):
+    """The smallest of one or more tensors, element by element."""
+
+    name: ClassVar[str] = "min"
+    torch_function: ClassVar[str] = "torch.minimum"
+
+
+@dataclass(frozen=True)
+class Max(Extreme):
+    """The largest of one or more tensors, element by element."""
+
+    name: ClassVar[str] = "max"
+    torch_function: ClassVar[str] = "torch.maximum"
+
+
+@dataclass(frozen=True)
+class AbsMean(Op):
+    """The mean of the absolute values over all axes but the first: `[C, *S] -> [C, 1, ...]`.
+
+    Of a convolution's weight it is the scale of each filter (XNOR-Net), of an image that of each
+    channel.
+    """
+
+    name: ClassVar[str] = "abs_mean"
+    takes_learned: ClassVar[bool] = True
+
+    def rule(self, *types: TensorType) -> TensorType:
+        (x,) = types
+        if not x.rank:
+            raise OpError(
+                f"`abs_mean` needs axes beyond the first, but its input is {x}", operand=0
+            )
+        return TensorType((x.channels, *(1,) * x.rank), x.batched)
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input"),)
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "same"
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        (x,) = types
+        first = 2 if x.batched else 1
+        axes = ", ".join(str(axis) for axis in range(first, first + x.rank))
+        words = f"({axes})" if x.rank > 1 else axes
+        return TorchFunction(f"{{0}}.abs().mean({words}, keepdim=True)", needs=(CALL,))

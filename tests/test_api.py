@@ -1,0 +1,110 @@
+"""archc from Python: `archc.load`, and the cache that `build` imports from."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import archc
+from archc.cache import cache_folder, import_source
+from archc.diagnostics import ArchError
+
+SPEC = """\
+net Tiny(width=8, flags=[1, 2], classes=10)(image: [3, 8, 8]) {
+    x = image -> conv1: conv(width * len(flags), 3) -> relu
+    return x -> global_avg_pool -> classifier: linear(classes)
+}
+net Wide = Tiny(width=16)
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.arch"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "archc"
+
+
+def test_a_spec_is_built_into_a_module(spec: Path) -> None:
+    import torch
+
+    net = archc.load(spec, "Wide", classes=3).build()
+    assert type(net).__name__ == "Wide"
+    assert net(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+
+
+def test_arguments_of_build_go_to_the_constructor(spec: Path) -> None:
+    import torch
+
+    net = archc.load(spec).build(num_classes=7)
+    assert net(torch.zeros(2, 3, 8, 8)).shape == (2, 7)
+
+
+def test_parameters_are_values_of_python(spec: Path) -> None:
+    model = archc.load(spec, width=4, flags=[1, 2, 3])
+    assert dict(model.graph.info.parameters)["flags"] == (1, 2, 3)
+    assert "12" in model.source
+
+
+def test_the_model_shows_its_graph_its_figures_and_its_picture(spec: Path) -> None:
+    model = archc.load(str(spec))
+    assert model.graph.name == "Tiny"
+    assert model.summary().params == 3 * 16 * 9 + 16 * 10 + 10
+    assert model._repr_svg_().startswith("<svg")
+    assert repr(model) == "<archc net Tiny, 5 operators>"
+
+
+def test_a_wrong_parameter_is_explained(spec: Path) -> None:
+    with pytest.raises(ArchError, match="did you mean `width`"):
+        archc.load(spec, widht=4)
+
+
+def test_equal_sources_are_one_module_in_a_private_folder(cache: Path) -> None:
+    first = import_source("x = 1\n", "Net")
+    assert import_source("x = 1\n", "Net") is first
+    assert import_source("x = 2\n", "Net").x == 2
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert Path(str(first.__file__)).read_text() == "x = 1\n"
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(cache: Path) -> None:
+    import sys
+
+    module = import_source("x = 3\n", "Net")
+    path = Path(str(module.__file__))
+    path.write_text("x = 'damaged'\n")
+    del sys.modules[module.__name__]
+    assert import_source("x = 3\n", "Net").x == 3
+
+
+def _writable_by_all(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+
+
+def _a_link(folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("plant", [_writable_by_all, _a_link])
+def test_a_folder_that_others_control_is_refused(cache: Path, plant: Callable[[Path], Any]) -> None:
+    plant(cache)
+    with pytest.raises(PermissionError, match="belongs to you alone"):
+        import_source("x = 4\n", "Net")
+    assert not list(cache.iterdir())
+
+
+def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert cache_folder().is_absolute()
