@@ -137,7 +137,7 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        c if c.isprintable() or c in "\t" else c.encode("unicode_escape").decode() for c in text
+        c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text
     )
 
 

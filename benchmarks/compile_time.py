@@ -2,8 +2,8 @@
 
     python benchmarks/compile_time.py            # prints a table, writes results/compile_time.json
 
-Each figure is the smallest of `RUNS` runs of a new process, interpreter start included, on a machine
-that should be idle; the machine is named with the results.
+Each figure is the smallest of `RUNS` runs of a new process, interpreter start included, on a
+machine that should be idle; the machine is named with the results.
 """
 
 import json

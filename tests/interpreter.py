@@ -14,7 +14,8 @@ from torch.nn import functional
 from archc.ir.graph import Graph, Node
 from archc.ops.activation import Identity, Relu, Sigmoid, StopGradient
 from archc.ops.arithmetic import Add, Mul
-from archc.ops.convolution import Conv, Linear
+from archc.ops.convolution import Conv
+from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm
 from archc.ops.op import Op
 from archc.ops.parameter import Param

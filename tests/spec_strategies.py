@@ -905,6 +905,7 @@ class Body:
             block = self.one_of(*known)
             stage = BlockStage(block, self._arguments(block), self.chance(30))
             self.check(stage, operands, keep=keep)
+            self.exits |= block.exits
             return stage
         return self.new_block(operands, results, keep=keep)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from archc.ops.activation import Identity, Relu, Sigmoid, StopGradient
 from archc.ops.arithmetic import Add, Broadcast, Mul
-from archc.ops.convolution import Conv, Linear
+from archc.ops.convolution import Conv
+from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm
 from archc.ops.op import Op, TensorType
 from archc.ops.parameter import Param

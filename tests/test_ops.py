@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import archc.runtime.drop_path
+import archc.runtime.sign_ste
 from archc.ops.op import Op, Saved, TensorType, TorchArg, TorchFunction, TorchModule
 from archc.ops.registry import OPS, parameters
 from archc.ops.size import Size
@@ -26,7 +27,10 @@ TWO_FORMS = [
     for name, cls in sorted(OPS.items())
     if cls.module is not Op.module and cls.function is not Op.function
 ]
-RUNTIME = {"drop_path": archc.runtime.drop_path.drop_path}
+RUNTIME = {
+    "drop_path": archc.runtime.drop_path.drop_path,
+    "sign_ste": archc.runtime.sign_ste.sign_ste,
+}
 
 few = settings(max_examples=25, deadline=None)
 each_operator = pytest.mark.parametrize("name", NAMES)
@@ -46,12 +50,18 @@ class Called(nn.Module):
     def __init__(self, text: TorchModule) -> None:
         super().__init__()
         made = eval(f"{text.cls}({_written(text.args)})", {"nn": nn, "torch": torch})
-        self.layer = nn.Parameter(made) if text.parameter else made
-        self.use = "self.layer" if text.parameter else f"self.layer({{operands}}){text.suffix}"
+        self.layer = nn.Parameter(made * text.times) if text.parameter else made
+        self.text = text
 
     def forward(self, *operands: Tensor) -> Tensor:
         names = {f"x{i}": operand for i, operand in enumerate(operands)}
-        code = self.use.replace("{operands}", ", ".join(names))
+        code = f"self.layer({', '.join(x + self.text.before for x in names)}){self.text.suffix}"
+        if self.text.parameter:
+            code = (
+                self.text.use.template.format(*names, layer="self.layer")
+                if self.text.use
+                else "self.layer"
+            )
         return cast(Tensor, eval(code, {"self": self, **names}))
 
 
@@ -62,9 +72,11 @@ class Functional(nn.Module):
         super().__init__()
         names = [f"x{i}" for i in range(operands)]
         values = {arg.name: repr(arg.value) for arg in text.args}
-        self.code = text.template.format(
-            *names, operands=", ".join(names), args=_written(text.args), **values
-        )
+        shown = _written(text.args)
+        template = text.template if shown else text.template.replace(", {args}", "")
+        self.code = template.format(*names, operands=", ".join(names), args=shown, **values)
+        for name in names[2:] if text.folds else []:
+            self.code = template.format(self.code, name)
 
     def forward(self, *operands: Tensor) -> Tensor:
         names = {f"x{i}": operand for i, operand in enumerate(operands)}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from archc.analysis.cost import Cost, costs_of, exit_costs, output_names, total
+from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ops.op import TensorType
 from archc.ops.size import Dim
@@ -73,6 +74,8 @@ class Summary:
     cost: Cost
     exits: tuple[ExitSummary, ...]
     root: RegionSummary
+    parameters: tuple[tuple[str, str, str], ...] = ()
+    """The net's hyperparameters: name, value, and the spec's words for it."""
 
     @property
     def params(self) -> int:
@@ -156,6 +159,14 @@ def summarize(graph: Graph) -> Summary:
         costs.total(),
         tuple(ExitSummary(name, graph.node(out.node).type, cost) for name, out, cost in exits),
         tree.summary(()),
+        _parameters(graph),
+    )
+
+
+def _parameters(graph: Graph) -> tuple[tuple[str, str, str], ...]:
+    docs = dict(graph.info.parameter_docs)
+    return tuple(
+        (name, hyper_text(value), docs.get(name, "")) for name, value in graph.info.parameters
     )
 
 

@@ -36,12 +36,22 @@ def to_text(summary: Summary) -> str:
         outputs = f"{len(summary.exits)} outputs"
     lines = [printable(f"{summary.name}({inputs}) -> {outputs}")]
     lines += [printable(line) for line in summary.doc.splitlines()[:1]]
+    lines += _parameter_lines(summary)
     lines += ["", *_aligned(_HEADINGS, _rows(summary))]
     if len(summary.exits) > 1:
         lines += ["", *_exit_lines(summary)]
     lines += ["", f"parameters {summary.params:>20,}", f"buffers    {summary.buffers:>20,}"]
     lines.append(f"MACs       {_macs(summary.cost):>20}")
     return "\n".join(lines)
+
+
+def _parameter_lines(summary: Summary) -> list[str]:
+    """The hyperparameters with their values, and the first line of the spec's words for each."""
+    texts = [f"{name}={value}" for name, value, _ in summary.parameters]
+    width = min(max(map(len, texts), default=0), 40)
+    docs = ((doc.splitlines() or [""])[0] for _, _, doc in summary.parameters)
+    rows = (f"  {text:<{width}}  {doc}".rstrip() for text, doc in zip(texts, docs, strict=True))
+    return ["", *(printable(row) for row in rows)] if texts else []
 
 
 def _exit_lines(summary: Summary) -> list[str]:

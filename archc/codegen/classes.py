@@ -19,6 +19,7 @@ from archc.codegen.text import (
     is_name,
     lines,
     py,
+    tensors,
 )
 from archc.ir.graph import Path
 from archc.ops.op import TensorType, TorchArg
@@ -113,7 +114,7 @@ class ClassWriter(ConstructorWriter):
         arguments = [f"{name}: Tensor" for name in names]
         arguments += [f"{name}: {self._class_of(path)}" for path, name in self.passed.items()]
         count = len(application.outputs)
-        result = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+        result = tensors(count)
         head = lines(4, "def ", call("forward", ["self", *arguments]), f") -> {result}:"[1:])
         known = dict(enumerate(names))
         writer = self.forward_writer()

@@ -19,7 +19,7 @@ from archc.codegen.items import (
     operands_of,
     results_of,
 )
-from archc.codegen.text import MEANINGFUL, Bracketed, Code, call, is_name, lines, terms
+from archc.codegen.text import MEANINGFUL, WIDTH, Bracketed, Code, call, is_name, lines, terms
 from archc.ir.graph import Graph, Path, Region
 from archc.ops.op import CALL, TorchArg, TorchFunction
 
@@ -103,7 +103,7 @@ class ForwardWriter:
         results = results_of(item)
         if len(results) > 1:
             names = self._several(results)
-            self._assign(", ".join(names), code)
+            self._assign_all(names, code)
             for result, name in zip(results, names, strict=True):
                 self._hold(result, name)
             return
@@ -215,6 +215,16 @@ class ForwardWriter:
         if str(code) != name:
             self.out += lines(self.indent, f"{name} = ", code)
 
+    def _assign_all(self, names: Sequence[str], code: Code) -> None:
+        """Several names at once; those that need more than a line stand one a line."""
+        head = code.before if isinstance(code, Bracketed) else str(code)
+        if self.indent + len(f"{', '.join(names)} = {head}") <= WIDTH:
+            self._assign(", ".join(names), code)
+            return
+        pad = " " * self.indent
+        self.out += [f"{pad}(", *(f"{pad}    {name}," for name in names)]
+        self.out += lines(self.indent, ") = ", code)
+
     def _return(self, live: Sequence[int]) -> None:
         waiting = [each.value for each in self.pending]
         if any(value not in live for value in waiting) or len(live) > 1:
@@ -225,7 +235,7 @@ class ForwardWriter:
 
     def returned(self, values: Sequence[Code]) -> Code:
         """The results: a list where the net has exits, else one value or a tuple."""
-        return values[0] if len(values) == 1 else ", ".join(map(str, values))
+        return values[0] if len(values) == 1 else Bracketed("", tuple(values), "")
 
     def _hint(self, value: int) -> str:
         """The spec's variable for a value, as this region calls it: scopes share variables."""

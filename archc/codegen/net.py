@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
-from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, docstring, is_name, lines, py
+from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, docstring, is_name, lines, py, tensors
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ops.op import OpError, TensorType
 from archc.ops.size import Size
@@ -129,7 +129,7 @@ class NetWriter(ClassWriter):
         names = self.input_names()
         exits = any(output.name is not None for output in self.graph.outputs)
         count = len(self.graph.outputs)
-        result = "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+        result = tensors(count)
         if exits:
             result = "list[Tensor]"
         arguments = [f"{name}: Tensor" for name in names]
@@ -152,7 +152,8 @@ class NetWriter(ClassWriter):
                 wanted = comment(str(node.type))
                 yield f"        if {' or '.join(check for check, _ in checks)}:"
                 shown = f"{{tuple({name}.shape[1:])}}"
-                yield f'            raise ValueError(f"{name} must be {wanted}, not {shown}")'
+                message = f'f"{name} must be {wanted}, not {shown}"'
+                yield from lines(12, "raise ", call("ValueError", [message]))
 
     def _features(self, position: int, value: int) -> list[str]:
         (name,) = self.input_names()

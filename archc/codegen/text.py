@@ -152,6 +152,13 @@ def _may_share_a_line(code: Bracketed) -> bool:
     return not code.separator or code.before[-2:-1].isidentifier() or code.before[-2:-1] == ")"
 
 
+def tensors(count: int) -> str:
+    """The annotation of what a `forward` gives."""
+    if count == 1:
+        return "Tensor"
+    return f"tuple[{', '.join(['Tensor'] * count)}]" if count <= 8 else "tuple[Tensor, ...]"
+
+
 def bounds(start: int, count: str) -> str:
     """The arguments of the `range` of `count` numbers from `start` on; `count` is an expression."""
     if not start:

@@ -157,6 +157,7 @@ class _Run:
             self.net.name.span,
             docs[0],
             annotations,
+            tuple((item.name.name, item.doc) for item in block.parameters if item.doc),
         )
         return frame, block
 

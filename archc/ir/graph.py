@@ -133,7 +133,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class NetInfo:
-    """What the spec says of the net as a whole."""
+    """What the spec says of the net as a whole; `given` are the parameters set from outside."""
 
     name: str
     parameters: tuple[tuple[str, Hyper], ...]
@@ -141,6 +141,8 @@ class NetInfo:
     definition: Span
     doc: str = ""
     annotations: tuple[Annotation, ...] = ()
+    parameter_docs: tuple[tuple[str, str], ...] = ()
+    """The `##` texts of the parameters that have one."""
 
 
 class Graph:

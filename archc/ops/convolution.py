@@ -1,4 +1,4 @@
-"""Convolution and the fully connected layer."""
+"""Convolutions: plain, transposed, and by a computed weight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from archc.ops.op import (
     Saved,
     TensorType,
     TorchArg,
+    TorchFunction,
     TorchModule,
     Weight,
     parameter,
@@ -20,7 +21,45 @@ from archc.ops.op import (
     squeeze,
     word,
 )
-from archc.ops.size import product, windows
+from archc.ops.size import Dim, product, windows
+
+
+def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[int, ...]:
+    """`dilation * (kernel - 1) // 2` for each axis, torchvision's convention."""
+    if any(k % 2 == 0 for k in kernel):
+        raise OpError(
+            f"an even kernel ({word(squeeze(kernel))}) has no same padding",
+            parameter="kernel",
+            help="give the padding yourself, say `padding=0`",
+        )
+    return tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+
+
+def require_groups(groups: int, channels: int, out: int) -> None:
+    """Refuse groups that do not divide the channels on both sides."""
+    if channels % groups or out % groups:
+        raise OpError(
+            f"`groups={groups}` must divide the {channels} input channels "
+            f"and the {out} output channels",
+            parameter="groups",
+        )
+
+
+def convolved(
+    op: str,
+    x: TensorType,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[Dim, ...]:
+    """The spatial sizes of a convolution's result."""
+    spatial = tuple(
+        windows(size, k, s, (p, p), d)
+        for size, k, s, p, d in zip(x.spatial, kernel, stride, padding, dilation, strict=True)
+    )
+    require_positive(op, spatial, x)
+    return spatial
 
 
 @dataclass(frozen=True)
@@ -28,7 +67,8 @@ class Conv(Op):
     """Convolution; 1d, 2d or 3d by its input: `[C, *S] -> [out, *windows(S)]`.
 
     `padding="same"` is `dilation * (kernel - 1) // 2` on both sides, torchvision's convention: at
-    stride 1 the size stays. No bias unless asked for.
+    stride 1 the size stays. No bias unless asked for. `group_size`, the input channels of a group,
+    is given instead of `groups`.
     """
 
     name: ClassVar[str] = "conv"
@@ -40,48 +80,53 @@ class Conv(Op):
     dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
     padding: int | tuple[int, ...] | str = parameter("padding", "same", low=0, high=1023)
     bias: bool = parameter("bool", False)
+    group_size: int | None = parameter("int", low=1, optional=True)
 
     def pads(self, rank: int) -> tuple[int, ...]:
         """The padding of each spatial axis, on both of its sides."""
         if not isinstance(self.padding, str):
             return per_axis(self.padding, rank, "padding")
         kernel = per_axis(self.kernel, rank, "kernel")
-        dilation = per_axis(self.dilation, rank, "dilation")
-        if any(k % 2 == 0 for k in kernel):
-            raise OpError(
-                f"an even kernel ({word(self.kernel)}) has no same padding",
-                parameter="kernel",
-                help="give the padding yourself, say `padding=0`",
-            )
-        return tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+        return same_padding(kernel, per_axis(self.dilation, rank, "dilation"))
+
+    def channel_groups(self, *types: TensorType) -> int:
+        return self.groups if self.group_size is None else types[0].channels // self.group_size
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types
         require_spatial(self.name, x)
-        if x.channels % self.groups or self.out % self.groups:
-            raise OpError(
-                f"`groups={self.groups}` must divide the {x.channels} input channels "
-                f"and the {self.out} output channels",
-                parameter="groups",
-            )
-        spatial = tuple(
-            windows(size, k, s, (p, p), d)
-            for size, k, s, p, d in zip(
-                x.spatial,
-                per_axis(self.kernel, x.rank, "kernel"),
-                per_axis(self.stride, x.rank, "stride"),
-                self.pads(x.rank),
-                per_axis(self.dilation, x.rank, "dilation"),
-                strict=True,
-            )
+        self._check_group_size(x.channels)
+        require_groups(self.channel_groups(x), x.channels, self.out)
+        spatial = convolved(
+            self.name,
+            x,
+            per_axis(self.kernel, x.rank, "kernel"),
+            per_axis(self.stride, x.rank, "stride"),
+            self.pads(x.rank),
+            per_axis(self.dilation, x.rank, "dilation"),
         )
-        require_positive(self.name, spatial, x)
         return TensorType((self.out, *spatial))
+
+    def _check_group_size(self, channels: int) -> None:
+        if self.group_size is None:
+            return
+        if self.groups != 1:
+            raise OpError(
+                f"`groups={self.groups}` and `group_size={self.group_size}` are two ways to say "
+                "the same",
+                parameter="group_size",
+                help="give one of them",
+            )
+        if channels % self.group_size:
+            raise OpError(
+                f"`group_size={self.group_size}` must divide the {channels} input channels",
+                parameter="group_size",
+            )
 
     def weights(self, *types: TensorType) -> tuple[Weight, ...]:
         (x,) = types
         kernel = per_axis(self.kernel, x.rank, "kernel")
-        weight = Weight("weight", (self.out, x.channels // self.groups, *kernel))
+        weight = Weight("weight", (self.out, x.channels // self.channel_groups(x), *kernel))
         return (weight, Weight("bias", (self.out,))) if self.bias else (weight,)
 
     def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
@@ -93,7 +138,7 @@ class Conv(Op):
 
     @property
     def channel_rule(self) -> ChannelRule:
-        return "mix" if self.groups == 1 else "grouped"
+        return "mix" if self.groups == 1 and self.group_size is None else "grouped"
 
     @property
     def at_zero(self) -> float | None:
@@ -110,45 +155,84 @@ class Conv(Op):
                 TorchArg("stride", squeeze(self.stride), 1),
                 TorchArg("padding", squeeze(self.pads(x.rank)), 0),
                 TorchArg("dilation", squeeze(self.dilation), 1),
-                TorchArg("groups", self.groups, 1),
+                TorchArg("groups", self.channel_groups(x), 1),
                 TorchArg("bias", self.bias, True),
             ),
         )
 
 
 @dataclass(frozen=True)
-class Linear(Op):
-    """Fully connected layer on a vector: `[C] -> [out]`; with a bias unless told otherwise."""
+class ConvTranspose(Op):
+    """Transposed convolution; 1d, 2d or 3d by its input: `[C, *S] -> [out, *larger]`.
 
-    name: ClassVar[str] = "linear"
+    A size n becomes `(n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`
+    as in torch: with kernel = stride, or kernel 4, stride 2, padding 1, it is n * stride. No bias
+    unless asked for.
+    """
 
-    out: int = parameter("int", low=1, high=2**31)
-    bias: bool = parameter("bool", True)
+    name: ClassVar[str] = "conv_transpose"
+
+    out: int = parameter("int", low=1, high=65536)
+    kernel: int | tuple[int, ...] = parameter("sizes", low=1, high=1023)
+    stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
+    padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
+    output_padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
+    groups: int = parameter("int", 1, low=1)
+    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
+    bias: bool = parameter("bool", False)
+
+    def channel_groups(self, *types: TensorType) -> int:
+        return self.groups
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types
-        if x.rank:
-            raise OpError(
-                f"`linear` needs a vector, but its input is {x}",
-                operand=0,
-                help="put `global_avg_pool` or `flatten` before it",
+        require_spatial(self.name, x)
+        require_groups(self.groups, x.channels, self.out)
+        spatial = tuple(
+            self._enlarged(*sizes)
+            for sizes in zip(
+                x.spatial,
+                per_axis(self.kernel, x.rank, "kernel"),
+                per_axis(self.stride, x.rank, "stride"),
+                per_axis(self.padding, x.rank, "padding"),
+                per_axis(self.output_padding, x.rank, "output_padding"),
+                per_axis(self.dilation, x.rank, "dilation"),
+                strict=True,
             )
-        return TensorType((self.out,))
+        )
+        if any(isinstance(size, int) and size < 1 for size in spatial):
+            raise OpError(
+                f"the padding of `{self.name}` leaves nothing of its result: {list(spatial)} "
+                f"from {x}",
+                parameter="padding",
+            )
+        return TensorType((self.out, *spatial))
+
+    def _enlarged(self, n: Dim, k: int, s: int, p: int, more: int, d: int) -> Dim:
+        if more >= max(s, d):
+            raise OpError(
+                f"`output_padding` must be less than the stride or the dilation: {more} is not "
+                f"less than {max(s, d)}",
+                parameter="output_padding",
+            )
+        return n * s + (d * (k - 1) + more + 1 - s - 2 * p)
 
     def weights(self, *types: TensorType) -> tuple[Weight, ...]:
         (x,) = types
-        weight = Weight("weight", (self.out, x.channels))
+        kernel = per_axis(self.kernel, x.rank, "kernel")
+        weight = Weight("weight", (x.channels, self.out // self.groups, *kernel))
         return (weight, Weight("bias", (self.out,))) if self.bias else (weight,)
 
     def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
-        return self.weights(*types)[0].elements
+        positions = product(types[0].spatial)
+        return None if positions is None else self.weights(*types)[0].elements * positions
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
 
     @property
     def channel_rule(self) -> ChannelRule:
-        return "mix"
+        return "mix" if self.groups == 1 else "grouped"
 
     @property
     def at_zero(self) -> float | None:
@@ -157,10 +241,117 @@ class Linear(Op):
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types
         return TorchModule(
-            "nn.Linear",
+            f"nn.ConvTranspose{x.rank}d",
             (
-                TorchArg("in_features", x.channels, positional=True),
-                TorchArg("out_features", self.out, positional=True),
+                TorchArg("in_channels", x.channels, positional=True),
+                TorchArg("out_channels", self.out, positional=True),
+                TorchArg("kernel_size", squeeze(self.kernel), positional=True),
+                TorchArg("stride", squeeze(self.stride), 1),
+                TorchArg("padding", squeeze(self.padding), 0),
+                TorchArg("output_padding", squeeze(self.output_padding), 0),
+                TorchArg("groups", self.groups, 1),
                 TorchArg("bias", self.bias, True),
+                TorchArg("dilation", squeeze(self.dilation), 1),
             ),
         )
+
+
+@dataclass(frozen=True)
+class ApplyConv(Op):
+    """Convolution of a tensor by a computed weight, `[out, C // groups, *kernel]` without a batch
+    axis: XNOR-Net's binary weights. `padding` is as in `conv`; there is no bias.
+    """
+
+    name: ClassVar[str] = "apply_conv"
+    arity: ClassVar[int | None] = 2
+    takes_learned: ClassVar[bool] = True
+
+    stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
+    groups: int = parameter("int", 1, low=1)
+    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
+    padding: int | tuple[int, ...] | str = parameter("padding", "same", low=0, high=1023)
+
+    def channel_groups(self, *types: TensorType) -> int:
+        return self.groups
+
+    def _pads(self, kernel: tuple[int, ...]) -> tuple[int, ...]:
+        if not isinstance(self.padding, str):
+            return per_axis(self.padding, len(kernel), "padding")
+        return same_padding(kernel, per_axis(self.dilation, len(kernel), "dilation"))
+
+    def rule(self, *types: TensorType) -> TensorType:
+        x, weight = types
+        self._check_kinds(x, weight)
+        require_spatial(self.name, x)
+        shape = f"[out, {x.channels // self.groups}{', kernel' * x.rank}]"
+        if len(weight.shape) != x.rank + 2:
+            raise OpError(
+                f"the weight of `{self.name}` must be {shape} for the input {x}, not {weight}",
+                operand=1,
+            )
+        require_groups(self.groups, x.channels, weight.channels)
+        if weight.shape[1] != x.channels // self.groups:
+            raise OpError(
+                f"the weight of `{self.name}` must be {shape} for the input {x}, not {weight}: "
+                f"{weight.shape[1]} is not {x.channels // self.groups}",
+                operand=1,
+            )
+        kernel = _kernel_of(weight)
+        spatial = convolved(
+            self.name,
+            x,
+            kernel,
+            per_axis(self.stride, x.rank, "stride"),
+            self._pads(kernel),
+            per_axis(self.dilation, x.rank, "dilation"),
+        )
+        return TensorType((weight.channels, *spatial))
+
+    def _check_kinds(self, x: TensorType, weight: TensorType) -> None:
+        if not x.batched:
+            raise OpError(
+                f"`{self.name}` needs a tensor of the batch, but its 1st operand is the learned "
+                f"tensor {x}",
+                operand=0,
+                help="the tensor comes first, then the weight: `apply_conv(x, weight)`"
+                if weight.batched
+                else None,
+            )
+        if weight.batched:
+            raise OpError(
+                f"the weight of `{self.name}` must be a learned tensor, but its 2nd operand "
+                f"{weight} is one of the batch",
+                operand=1,
+                help="compute the weight from `param` alone, as in "
+                f"`param([16, {x.channels}{', 3' * x.rank}]) -> sign_ste`",
+            )
+
+    def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
+        positions, elements = product(out.spatial), types[1].elements
+        assert elements is not None
+        return None if positions is None else elements * positions
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input", 0), Saved("input", 1))
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        """Its weight is not its own, so that no channel may leave."""
+        return "grouped"
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        x, weight = types
+        return TorchFunction(
+            f"F.conv{x.rank}d({{0}}, {{1}}, {{args}})",
+            (
+                TorchArg("stride", squeeze(self.stride), 1),
+                TorchArg("padding", squeeze(self._pads(_kernel_of(weight))), 0),
+                TorchArg("dilation", squeeze(self.dilation), 1),
+                TorchArg("groups", self.groups, 1),
+            ),
+        )
+
+
+def _kernel_of(weight: TensorType) -> tuple[int, ...]:
+    """A weight's spatial sizes, which are numbers: no learned tensor has symbolic ones."""
+    return tuple(size for size in weight.shape[2:] if isinstance(size, int))

@@ -1,9 +1,22 @@
-"""A learned tensor."""
+"""Learned tensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.op import ChannelRule, Op, TensorType, TorchArg, TorchModule, Weight, parameter
+from archc.ops.op import (
+    CALL,
+    PRODUCT,
+    ChannelRule,
+    Op,
+    Saved,
+    TensorType,
+    TorchArg,
+    TorchFunction,
+    TorchModule,
+    Weight,
+    parameter,
+)
 
 _CONSTRUCTORS = {"zeros": "torch.zeros", "ones": "torch.ones", "normal": "torch.randn"}
 
@@ -39,3 +52,43 @@ class Param(Op):
     def module(self, *types: TensorType) -> TorchModule:
         sizes = (TorchArg(f"size{i}", n, positional=True) for i, n in enumerate(self.shape))
         return TorchModule(_CONSTRUCTORS[self.init], tuple(sizes), parameter=True)
+
+
+@dataclass(frozen=True)
+class Scale(Op):
+    """Each channel times a learned factor that begins as `init`: ConvNeXt's layer scale.
+
+    The factor is a parameter of the module around it, of shape `[C, 1, ...]`, as in torchvision: no
+    module of its own. A learned shift is `+ param([x.channels, 1, 1])`.
+    """
+
+    name: ClassVar[str] = "scale"
+
+    init: float = parameter("float", 1.0)
+
+    def rule(self, *types: TensorType) -> TensorType:
+        return types[0]
+
+    def weights(self, *types: TensorType) -> tuple[Weight, ...]:
+        return (Weight("", self._shape(types[0])),)
+
+    def _shape(self, x: TensorType) -> tuple[int, ...]:
+        return (x.channels, *(1,) * x.rank)
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input"),)
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "same"
+
+    def module(self, *types: TensorType) -> TorchModule:
+        shape = self._shape(types[0])
+        sizes = (TorchArg(f"size{i}", n, positional=True) for i, n in enumerate(shape))
+        return TorchModule(
+            "torch.zeros" if self.init == 0 else "torch.ones",
+            tuple(sizes),
+            parameter=True,
+            times=self.init or 1.0,
+            use=TorchFunction("{0} * {layer}", level=PRODUCT, needs=(PRODUCT, CALL)),
+        )

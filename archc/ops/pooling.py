@@ -1,4 +1,4 @@
-"""Pooling: the maximum or mean of windows, and the mean of all positions."""
+"""Pooling: the maximum or mean of windows, of all positions, or of a given number of parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,15 @@ from archc.ops.op import (
     require_spatial,
     squeeze,
 )
-from archc.ops.size import windows
+from archc.ops.size import Dim, windows
 
 
 @dataclass(frozen=True)
 class Pool(Op):
-    """The base of pools over windows: `[C, *S] -> [C, *windows(S)]`; the last, partial window goes.
+    """The base of pools over windows: `[C, *S] -> [C, *windows(S)]`.
 
-    As in torch, the stride is the kernel unless given, and there is no padding.
+    As in torch, the stride is the kernel unless given, there is no padding, and the last, partial
+    window goes; with `ceil_mode` it stays if it begins inside of the input or the padding before.
     """
 
     torch_module: ClassVar[str]
@@ -36,6 +37,7 @@ class Pool(Op):
     kernel: int | tuple[int, ...] = parameter("sizes", low=1, high=1023)
     stride: int | tuple[int, ...] | None = parameter("sizes", low=1, high=1023, optional=True)
     padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
+    ceil_mode: bool = parameter("bool", False)
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types
@@ -50,32 +52,45 @@ class Pool(Op):
                     f"{p} is more than half of {k}",
                     parameter="padding",
                 )
-        spatial = tuple(
-            windows(size, k, s, (p, p))
-            for size, k, s, p in zip(x.spatial, kernel, stride, padding, strict=True)
-        )
+        sizes = zip(x.spatial, kernel, stride, padding, strict=True)
+        spatial = tuple(self._positions(*each) for each in sizes)
         require_positive(self.name, spatial, x)
         return TensorType((x.channels, *spatial))
+
+    def _positions(self, size: Dim, k: int, s: int, p: int) -> Dim:
+        """How many windows there are along one axis; exact for a symbolic size, too.
+
+        In ceil mode, `ceil((size + 2*p - k) / s) + 1`, unless the last of these begins beyond
+        `size + p`. That happens only if s > k - p, and then those that begin before are
+        `ceil((size + p) / s)`.
+        """
+        if not self.ceil_mode:
+            return windows(size, k, s, (p, p))
+        if s > k - p:
+            return (size + (p + s - 1)) // s
+        return windows(size + (s - 1), k, s, (p, p))
 
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
 
-    def _args(self) -> tuple[TorchArg, ...]:
+    def args(self) -> tuple[TorchArg, ...]:
+        """Its hyperparameters as torch's."""
         kernel = squeeze(self.kernel)
         stride = kernel if self.stride is None else squeeze(self.stride)
         return (
             TorchArg("kernel_size", kernel, positional=True),
             TorchArg("stride", stride, kernel),
             TorchArg("padding", squeeze(self.padding), 0),
+            TorchArg("ceil_mode", self.ceil_mode, False),
         )
 
     def module(self, *types: TensorType) -> TorchModule:
-        return TorchModule(f"nn.{self.torch_module}{types[0].rank}d", self._args())
+        return TorchModule(f"nn.{self.torch_module}{types[0].rank}d", self.args())
 
     def function(self, *types: TensorType) -> TorchFunction:
         text = f"F.{self.torch_function}{types[0].rank}d({{0}}, {{args}})"
-        return TorchFunction(text, self._args())
+        return TorchFunction(text, self.args())
 
 
 @dataclass(frozen=True)
@@ -93,21 +108,28 @@ class MaxPool(Pool):
 
 @dataclass(frozen=True)
 class AvgPool(Pool):
-    """The mean of each window; padding counts as zeros."""
+    """The mean of each window; padding counts as zeros, unless `count_include_pad` is false.
+
+    What a window in ceil mode has beyond the padding never counts.
+    """
 
     name: ClassVar[str] = "avg_pool"
     torch_module: ClassVar[str] = "AvgPool"
     torch_function: ClassVar[str] = "avg_pool"
 
+    count_include_pad: bool = parameter("bool", True)
+
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
 
+    def args(self) -> tuple[TorchArg, ...]:
+        counts = TorchArg("count_include_pad", self.count_include_pad, True)
+        return (*super().args(), counts)
+
 
 @dataclass(frozen=True)
-class GlobalAvgPool(Op):
-    """The mean over all positions: `[C, *S] -> [C]`, or `[C, 1, ...]` with `keep`."""
-
-    name: ClassVar[str] = "global_avg_pool"
+class GlobalPool(Op):
+    """The base of pools over all positions: `[C, *S] -> [C]`, or `[C, 1, ...]` with `keep`."""
 
     keep: bool = parameter("bool", False)
 
@@ -119,6 +141,13 @@ class GlobalAvgPool(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool(GlobalPool):
+    """The mean over all positions: `[C, *S] -> [C]`, or `[C, 1, ...]` with `keep`."""
+
+    name: ClassVar[str] = "global_avg_pool"
 
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule(
@@ -134,3 +163,64 @@ class GlobalAvgPool(Op):
             TorchArg("keepdim", self.keep, False),
         )
         return TorchFunction("{0}.mean({args})", args, needs=(CALL,))
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool(GlobalPool):
+    """The maximum over all positions: `[C, *S] -> [C]`, or `[C, 1, ...]` with `keep`.
+
+    Of equal maxima one gets the gradient, as in `max_pool`.
+    """
+
+    name: ClassVar[str] = "global_max_pool"
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """The input, and the position of each maximum."""
+        return (Saved("input"), Saved("new", shape=out.shape, dtype="int64"))
+
+    def module(self, *types: TensorType) -> TorchModule:
+        return TorchModule(
+            f"nn.AdaptiveMaxPool{types[0].rank}d",
+            (TorchArg("output_size", 1, positional=True),),
+            suffix="" if self.keep else ".flatten(1)",
+        )
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        flat = "" if self.keep else ".flatten(1)"
+        return TorchFunction(f"F.adaptive_max_pool{types[0].rank}d({{0}}, 1){flat}")
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool(Op):
+    """The means of `size` parts along each axis: `[C, *S] -> [C, *size]`, for every S.
+
+    Part i of n reaches from `floor(i * S / n)` to `ceil((i + 1) * S / n)`, as in torch: parts
+    overlap where n does not divide S.
+    """
+
+    name: ClassVar[str] = "adaptive_avg_pool"
+
+    size: int | tuple[int, ...] = parameter("sizes", low=1, high=65536)
+
+    def rule(self, *types: TensorType) -> TensorType:
+        (x,) = types
+        require_spatial(self.name, x)
+        return TensorType((x.channels, *per_axis(self.size, x.rank, "size")))
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """The input, unless one part is wanted: that is a mean."""
+        return () if set(out.spatial) == {1} else (Saved("input"),)
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "same"
+
+    def args(self) -> tuple[TorchArg, ...]:
+        """Its hyperparameters as torch's."""
+        return (TorchArg("output_size", squeeze(self.size), positional=True),)
+
+    def module(self, *types: TensorType) -> TorchModule:
+        return TorchModule(f"nn.AdaptiveAvgPool{types[0].rank}d", self.args())
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        return TorchFunction(f"F.adaptive_avg_pool{types[0].rank}d({{0}}, {{args}})", self.args())

@@ -10,7 +10,8 @@ from dataclasses import MISSING, dataclass, fields
 from archc.diagnostics import did_you_mean
 from archc.ops.activation import Identity, Relu, Sigmoid, StopGradient
 from archc.ops.arithmetic import Add, Mul
-from archc.ops.convolution import Conv, Linear
+from archc.ops.convolution import Conv
+from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm
 from archc.ops.op import REQUIRED, Kind, Op, OpError, Value, word
 from archc.ops.parameter import Param

@@ -1,0 +1,67 @@
+"""The fully connected layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archc.ops.op import (
+    ChannelRule,
+    Op,
+    OpError,
+    Saved,
+    TensorType,
+    TorchArg,
+    TorchModule,
+    Weight,
+    parameter,
+)
+
+
+@dataclass(frozen=True)
+class Linear(Op):
+    """Fully connected layer on a vector: `[C] -> [out]`; with a bias unless told otherwise."""
+
+    name: ClassVar[str] = "linear"
+
+    out: int = parameter("int", low=1, high=2**31)
+    bias: bool = parameter("bool", True)
+
+    def rule(self, *types: TensorType) -> TensorType:
+        (x,) = types
+        if x.rank:
+            raise OpError(
+                f"`linear` needs a vector, but its input is {x}",
+                operand=0,
+                help="put `global_avg_pool` or `flatten` before it",
+            )
+        return TensorType((self.out,))
+
+    def weights(self, *types: TensorType) -> tuple[Weight, ...]:
+        (x,) = types
+        weight = Weight("weight", (self.out, x.channels))
+        return (weight, Weight("bias", (self.out,))) if self.bias else (weight,)
+
+    def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
+        return self.weights(*types)[0].elements
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input"),)
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "mix"
+
+    @property
+    def at_zero(self) -> float | None:
+        return None if self.bias else 0.0
+
+    def module(self, *types: TensorType) -> TorchModule:
+        (x,) = types
+        return TorchModule(
+            "nn.Linear",
+            (
+                TorchArg("in_features", x.channels, positional=True),
+                TorchArg("out_features", self.out, positional=True),
+                TorchArg("bias", self.bias, True),
+            ),
+        )
