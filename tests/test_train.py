@@ -129,6 +129,16 @@ def test_one_seed_gives_the_same_numbers_bit_for_bit_and_another_gives_others() 
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_the_number_of_threads_is_put_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run(epochs=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_rate_falls_from_the_given_one_along_half_a_cosine() -> None:
     recipe = Recipe(lr=0.2)
     assert recipe.rate(0, 100) == 0.2
@@ -228,7 +238,14 @@ def test_symbolic_sizes_are_the_least_that_the_net_can_work_with() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"epochs": 0}, {"batch_size": 0}, {"lr": float("nan")}, {"seed": -1}, {"device": "tpu"}],
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"lr": float("nan")},
+        {"seed": -1},
+        {"device": "tpu"},
+        {"threads": 0},
+    ],
     ids=str,
 )
 def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:

@@ -10,7 +10,11 @@ _FROM_TORCH = {
     "out_channels": "out", "out_features": "out", "filters": "out", "channels": "out",
     "kernel_size": "kernel", "ksize": "kernel", "strides": "stride", "pad": "padding",
     "scale_factor": "scale", "p": "rate", "drop": "rate", "dim": None, "inplace": None,
-    "in_channels": None, "num_features": None, "in_features": None,
+    "in_channels": None, "num_features": None, "in_features": None, "num_channels": None,
+    "normalized_shape": None, "num_groups": "groups", "elementwise_affine": "affine",
+    "negative_slope": "slope", "upscale_factor": "factor", "downscale_factor": "factor",
+    "block_size": "factor", "output_size": "size", "group_width": "group_size",
+    "init_value": "init", "init_values": "init",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from archc.elaborate.values import (
     Value,
     describe,
 )
-from archc.ops.registry import parameters
+from archc.ops.registry import OPS, parameters
 from archc.syntax import ast
 
 
@@ -54,6 +54,8 @@ class Evaluator(Expressions):
         given = self.given(node.arguments, frame)
         match callee:
             case Builtin():
+                if callee.name in OPS and any(_tensors_in(argument) for argument in given):
+                    return self._fold(callee.name, given, frame, node)
                 return self._builtin(callee, given, node.span)
             case OpConstructor():
                 return self._operator(callee, given, frame, node)
@@ -66,18 +68,6 @@ class Evaluator(Expressions):
         raise error("E0213", f"{describe(callee)} cannot be called", node.callee.span)
 
     def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
-        for argument in given:
-            tensors = [
-                argument.value,
-                *(argument.value if isinstance(argument.value, list) else []),
-            ]
-            if any(isinstance(value, Tensor) for value in tensors) and builtin.name in OPS_TO_COME:
-                raise error(
-                    "E0214",
-                    f"`{builtin.name}` of tensors is not available yet",
-                    span,
-                    help="add tensors with `+`" if builtin.name == "sum" else None,
-                )
         named = {argument.name: argument.value for argument in given if argument.name}
         try:
             result = builtin.call(*(a.value for a in given if a.name is None), **named)
@@ -88,6 +78,23 @@ class Evaluator(Expressions):
         if isinstance(result, list):
             self.builder.budget.spend_iterations(len(result), span)
         return result
+
+    def _fold(self, name: str, given: Sequence[Given], frame: Frame, node: ast.Call) -> Value:
+        """`sum`, `min` or `max` of tensors: the operators of these names."""
+        for argument in given:
+            if argument.name is not None or not _is_operand(argument.value):
+                help = "`x -> relu` is the larger of x and 0" if name == "max" else None
+                message = f"`{name}` takes tensors or numbers, not both"
+                raise error("E0214", message, argument.span, help=help)
+        if len(given) == 1 and isinstance(given[0].value, Tensor):
+            raise error(
+                "E0214",
+                f"`{name}` joins several tensors, element by element; this is one",
+                given[0].span,
+                help=f"give several, as in `{name}([x, y])`; `global_avg_pool` and "
+                "`global_max_pool` take the mean and maximum of all positions",
+            )
+        return self._operator(OpConstructor(OPS[name]), given, frame, node)
 
     def _operator(
         self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, node: ast.Call
@@ -209,6 +216,8 @@ class Evaluator(Expressions):
         match value:
             case MadeLayer():
                 return value
+            case Builtin() if value.name in OPS:
+                return self._make_op(OpConstructor(OPS[value.name]), (), frame, span)
             case OpConstructor():
                 return self._make_op(value, (), frame, span)
             case BlockConstructor():
@@ -219,11 +228,13 @@ class Evaluator(Expressions):
         raise error("E0217", f"`->` needs a layer on its right, not {describe(value)}", span)
 
 
-OPS_TO_COME = frozenset({"sum", "min", "max"})
-"""Functions over numbers whose forms over tensors are operators of the complete language."""
-
-
 def _is_operand(value: Value) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(item, Tensor) for item in value)
     return isinstance(value, Tensor)
+
+
+def _tensors_in(argument: Given) -> bool:
+    value = argument.value
+    items = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(item, Tensor) for item in items)

@@ -155,7 +155,7 @@ class Expressions:
         return value
 
     def combine(self, op: str, left: Value, right: Value, frame: Frame, span: Span) -> Value:
-        """`left op right`; between tensors, `+` and `*` are the operators `add` and `mul`."""
+        """`left op right`; between tensors these are the operators `add`, `sub` and `mul`."""
         if isinstance(left, Tensor) and isinstance(right, Tensor):
             return self._tensors(op, left, right, frame, span)
         try:
@@ -167,9 +167,10 @@ class Expressions:
         return result
 
     def _tensors(self, op: str, left: Tensor, right: Tensor, frame: Frame, span: Span) -> Tensor:
-        names = {"+": "add", "*": "mul"}
+        names = {"+": "add", "-": "sub", "*": "mul"}
         if op not in names:
-            raise error("E0203", f"`{op}` is not available between tensors (`+` and `*` are)", span)
+            message = f"`{op}` is not available between tensors (`+`, `-` and `*` are)"
+            raise error("E0203", message, span)
         made = self.builder.make_op(OpConstructor(OPS[names[op]]), {}, frame, span)
         return self.builder.apply_op(made, (left, right), None, frame, span)
 

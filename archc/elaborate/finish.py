@@ -4,6 +4,7 @@ from archc.diagnostics import Label, error
 from archc.elaborate.builder import Builder
 from archc.elaborate.limits import exceeded
 from archc.ir.graph import Graph, Node, Path
+from archc.ops.arithmetic import Add, Sum
 from archc.ops.regularization import DropPath
 
 
@@ -122,13 +123,13 @@ def _check_same_children(builder: Builder) -> None:
 
 
 def _check_drop_paths(builder: Builder) -> None:
-    """drop_path drops a branch of a sum: its only reader is `add`, and none lies in another."""
+    """drop_path drops a branch of a sum: its only reader is one, and none lies in another."""
     graph = builder.graph
     drops = [node for node in graph.nodes() if isinstance(node.op, DropPath)]
     outputs = {output.node for output in graph.outputs}
     for node in drops:
         readers = [graph.node(user) for user, _ in graph.users(node.id)]
-        if node.id in outputs or any(reader.op.name != "add" for reader in readers):
+        if node.id in outputs or not all(isinstance(r.op, Add | Sum) for r in readers):
             builder.report(
                 error(
                     "E0602",

@@ -72,10 +72,10 @@ class Names:
         if word in frame.file.names:
             declaration, home = frame.file.names[word]
             return self._declared(name, declaration, home)
+        if word in BUILTINS:  # `sum`, `min` and `max` of tensors are operators, too: see calls.py
+            return BUILTINS[word]
         if word in OPS:
             return OpConstructor(OPS[word])
-        if word in BUILTINS:
-            return BUILTINS[word]
         raise unknown_name(name, self.known(frame))
 
     def _variable(self, name: ast.Name, value: Value) -> Value:
@@ -133,9 +133,21 @@ _FROM_TORCH = {
     "dense": "linear", "fc": "linear", "BatchNorm2d": "bn", "BatchNorm1d": "bn",
     "batch_norm": "bn", "batchnorm": "bn", "ReLU": "relu", "MaxPool2d": "max_pool",
     "maxpool": "max_pool", "AvgPool2d": "avg_pool", "avgpool": "avg_pool", "Dropout": "dropout",
-    "AdaptiveAvgPool2d": "global_avg_pool", "gap": "global_avg_pool", "cat": "concat",
+    "AdaptiveAvgPool2d": "adaptive_avg_pool", "gap": "global_avg_pool", "cat": "concat",
+    "AdaptiveMaxPool2d": "global_max_pool",
     "Flatten": "flatten", "Identity": "identity", "Sigmoid": "sigmoid", "Upsample": "upsample",
     "interpolate": "upsample", "Parameter": "param", "detach": "stop_gradient",
+    "ConvTranspose1d": "conv_transpose", "ConvTranspose2d": "conv_transpose",
+    "ConvTranspose3d": "conv_transpose", "deconv": "conv_transpose", "conv1d": "conv",
+    "conv3d": "conv", "LayerNorm": "layer_norm", "LayerNorm2d": "layer_norm",
+    "GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm", "ReLU6": "relu6",
+    "LeakyReLU": "leaky_relu", "GELU": "gelu", "SiLU": "silu", "swish": "silu", "Swish": "silu",
+    "Hardsigmoid": "hard_sigmoid", "hardsigmoid": "hard_sigmoid", "Hardswish": "hard_swish",
+    "hardswish": "hard_swish", "Tanh": "tanh", "Softmax": "softmax", "PixelShuffle": "pixel_shuffle",
+    "PixelUnshuffle": "space_to_depth", "pixel_unshuffle": "space_to_depth",
+    "ChannelShuffle": "channel_shuffle", "view": "reshape", "Unflatten": "reshape",
+    "unflatten": "reshape", "LayerScale": "scale", "sign": "sign_ste", "minimum": "min",
+    "maximum": "max", "amax": "global_max_pool", "mean": "global_avg_pool",
 }  # fmt: skip
 
 

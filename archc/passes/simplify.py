@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 from archc.ir.graph import Graph, Node, Path
 from archc.ops.activation import Identity, Relu
+from archc.ops.arithmetic import Max, Min, Sum
 from archc.ops.op import Op, TensorType
+from archc.ops.rearrangement import ChannelShuffle, Reshape
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
 from archc.passes.base import Pass
@@ -60,6 +62,9 @@ _ALWAYS: dict[type[Op], _Rule] = {
     Dropout: lambda op, types: op.rate == 0,
     DropPath: lambda op, types: op.survival == 1,
     Concat: lambda op, types: len(types) == 1,
+    Sum: lambda op, types: len(types) == 1,
+    Min: lambda op, types: len(types) == 1,
+    Max: lambda op, types: len(types) == 1,
     Pad: lambda op, types: not (op.channels or op.before or any(_sizes(op.spatial))),
     Upsample: lambda op, types: set(_sizes(op.scale)) == {1},
 }
@@ -68,6 +73,8 @@ _ALWAYS: dict[type[Op], _Rule] = {
 _HERE: dict[type[Op], _Rule] = {
     Take: lambda op, types: op.count == types[0].channels,
     Flatten: lambda op, types: types[0].rank == 0,
+    Reshape: lambda op, types: op.shape == types[0].shape,
+    ChannelShuffle: lambda op, types: op.view(*types),
 }
 """Decided by the operand's type."""
 
