@@ -18,6 +18,7 @@ from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT, run_pipeline
+from archc.resources import library_root
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Compilation:
 
     def _command(self, name: str) -> str:
         """The command that makes this text again, run in the spec's folder."""
-        words = ["archc", "compile", name]
+        words = ["archc", "compile", self._spec_word(name)]
         if len(self.program.nets) > 1:
             words += ["--net", self.graph.name]
         given = dict(self.graph.info.given)
@@ -80,6 +81,12 @@ class Compilation:
         elif self.request.passes != DEFAULT:
             words += ["--passes", ",".join(map(str, self.request.passes))]
         return shlex.join(words)
+
+    def _spec_word(self, name: str) -> str:
+        """How to name the spec: a shipped one needs no path."""
+        file = self.program.source.file
+        shipped = file is not None and file.resolve().parent == library_root().resolve()
+        return name.removesuffix(".arch") if shipped else name
 
 
 def compile_spec(

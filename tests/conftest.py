@@ -40,10 +40,11 @@ def import_torchvision() -> ModuleType:
     """
     import torch
 
-    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    import_torchvision.library = library  # type: ignore[attr-defined]  # it lives as long as torch
+    if torch.version.cuda is None:
+        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import_torchvision.library = library  # type: ignore[attr-defined]  # lives as long as torch
     import torchvision
 
     module: ModuleType = torchvision

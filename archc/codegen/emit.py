@@ -10,7 +10,7 @@ from importlib.resources import files
 import jinja2
 
 from archc.codegen.classes import ClassView, ClassWriter
-from archc.codegen.forms import Form, Outliner, SharedFormError
+from archc.codegen.forms import Form, Outliner, SharedFormError, scope_word
 from archc.codegen.items import Attribute, Chain
 from archc.codegen.modules import Modules
 from archc.codegen.net import NetWriter
@@ -21,7 +21,9 @@ from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 
 RUNTIME_HEADING = "# --- archc runtime"
-_CHECKSUM = re.compile(r"(\A[^\n]*\n[^\n]*\n\nChecksum )([0-9a-f]{16})(?=; )")
+_CHECKSUM = re.compile(
+    r"(\A[^\n]*\n[^\n]*\n\n    [^\n]*\n(?:[^\n]+\n)*?Checksum )([0-9a-f]{16})(?=; )"
+)
 _BLANK = "0" * 16
 
 
@@ -93,13 +95,18 @@ def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
 
 
 def _about(graph: Graph, header: Header) -> list[str]:
-    """The checksum, the command, the passes, the net's parameters."""
+    """The command on its own line; then the checksum, the passes, the net's parameters."""
     parameters = [f"{name}={hyper_text(value)}" for name, value in graph.info.parameters]
     made = (
-        f"Checksum {_BLANK}; `{header.command}`, passes: {', '.join(header.passes) or 'none'}; "
+        f"Checksum {_BLANK}; passes: {', '.join(header.passes) or 'none'}; "
         f"{', '.join(parameters) or 'no parameters'}. Edit a copy freely."
     )
-    return textwrap.wrap(comment(made), 98, break_on_hyphens=False)
+    paragraphs = (f"    {header.command}", made)
+    return [
+        line
+        for text in paragraphs
+        for line in textwrap.wrap(comment(text), 98, break_on_hyphens=False)
+    ]
 
 
 def _imports(classes: list[ClassView], runtime: str) -> list[str]:
@@ -174,7 +181,7 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
 
 def _base(form: Form) -> str:
     region = form.module.region
-    return region.block or camel(region.path[-1])
+    return region.block or camel(scope_word(region.path[-1]))
 
 
 def _labels(form: Form) -> list[str]:

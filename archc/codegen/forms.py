@@ -127,7 +127,8 @@ class Outliner:
             for child in module.children
             if child.path not in called
         )
-        scope = module.path[-1:] if module.region.block is None else ()
+        named = module.region.block is None and module.path
+        scope = scope_word(module.path[-1]) if named else ""
         return (layers, children, scope)
 
     # ---------------------------------------------------------- parameters
@@ -260,6 +261,11 @@ class Outliner:
         for parameter in form.parameters:
             values = tuple(parameter.values[i] for i in indices)
             yield (position, parameter.name), (parameter.name, values, True)
+
+
+def scope_word(label: str) -> str:
+    """A scope's label without its number: `stage1` and `stage2` may share a class."""
+    return label.rstrip("0123456789").rstrip("_") or label
 
 
 def _loop(body: Body, position: int) -> Loop:

@@ -63,6 +63,8 @@ class ForwardWriter:
     pending: list[_Pending] = field(default_factory=list)
     left: dict[int, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    hints: dict[int, str] = field(default_factory=dict)
+    """Names that come before the spec's variables: those of exits."""
 
     def run(self, start: int, stop: int, live: Sequence[int], known: dict[int, str]) -> list[str]:
         """Statements of the items `start` to `stop`, and the `return` of the values `live`.
@@ -226,11 +228,13 @@ class ForwardWriter:
         self.out += lines(self.indent, ") = ", code)
 
     def _return(self, live: Sequence[int]) -> None:
-        waiting = [each.value for each in self.pending]
-        if any(value not in live for value in waiting) or len(live) > 1:
+        if any(each.value not in live for each in self.pending):
             self._flush()
-        values: list[Code] = [self.names[v] for v in live] if not self.pending else []
-        values += [each.code for each in self.pending]
+        codes = {each.value: each.code for each in self.pending}
+        if len(live) > 1 and any(len(str(code)) > _NESTED // 2 for code in codes.values()):
+            self._flush()
+            codes = {}
+        values = [codes[value] if value in codes else self.names[value] for value in live]
         self.out += lines(self.indent, "return ", self.returned(values))
 
     def returned(self, values: Sequence[Code]) -> Code:
@@ -239,6 +243,8 @@ class ForwardWriter:
 
     def _hint(self, value: int) -> str:
         """The spec's variable for a value, as this region calls it: scopes share variables."""
+        if value in self.hints:
+            return self.hints[value]
         node = self.graph.node(self.body.values[value])
         name = node.name
         region = self.graph.regions[node.region]

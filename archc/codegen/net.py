@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
-from archc.codegen.text import WIDTH, Bracketed, Code, call, comment, docstring, is_name, lines, py, tensors
+from archc.codegen.text import (
+    WIDTH,
+    Bracketed,
+    Code,
+    call,
+    comment,
+    docstring,
+    is_name,
+    lines,
+    py,
+    tensors,
+)
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ops.op import OpError, TensorType
 from archc.ops.size import Size
@@ -137,6 +148,9 @@ class NetWriter(ClassWriter):
         writer = self.forward_writer()
         if exits:
             writer.returned = lambda values: Bracketed("[", tuple(values), "]")  # type: ignore[method-assign]
+            named = zip(self.body.outputs, self.graph.outputs, strict=True)
+            words = {value: output.name.split(".")[-1] for value, output in named if output.name}
+            writer.hints = {value: word for value, word in words.items() if is_name(word)}
         items = len(self.body.items)
         body = writer.run(0, items, self.body.outputs, dict(enumerate(names)))
         return [*head, *self._multiples(names), *body]

@@ -88,6 +88,21 @@ _ROLES = {
 }  # fmt: skip
 
 
+_EXACT = frozenset(
+    {
+        "bias",
+        "count",
+        "dilation",
+        "groups",
+        "kernel",
+        "kernel_size",
+        "output_padding",
+        "padding",
+        "stride",
+    }
+)
+"""What is no width: such numbers are a multiple of another one only by coincidence."""
+
 _SOURCES = frozenset({"in_channels", "num_features", "in_features", "channels"})
 
 
@@ -146,11 +161,13 @@ class Chooser:
         return None
 
     def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
-        """A multiple or an exact fraction of a base, in every instance."""
+        """A multiple or a fraction of a base, or a fixed step above it, in every instance."""
         for name, values in bases.items():
             if len(set(values)) == 1:
                 continue
-            text = None if slot.many else _ratio(name, values, slot.values)
+            if slot.many or slot.role in _EXACT:
+                continue
+            text = _ratio(name, values, slot.values)
             if text is not None and (bases is not self.hyper or self._usable(name)):
                 return Written(text, name)
         return None
@@ -195,4 +212,6 @@ def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str
         return f"{factor} * {name}"
     if divisor > 1 and all(a == divisor * b for a, b in whole):
         return f"{name} // {divisor}"
+    if first > first_base and all(b - a == first - first_base for a, b in whole):
+        return f"{name} + {first - first_base}"
     return None

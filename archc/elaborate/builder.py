@@ -134,6 +134,15 @@ class Builder:
                 help="leave the label out",
             )
         path = made.path = self.register.name_layer(made, label, span)
+        module = op.module(*types)
+        if label is None and len(made.variable or ()) == 2 and module and module.parameter:
+            raise error(
+                "E0407",
+                f"`{op.name}` is a parameter of the module around it, so it cannot be an element "
+                "of a list of layers",
+                span,
+                help=f'label it where it is applied: `x -> "{op.name}{{i}}": {op.name}`',
+            )
         made.layer = self._shared(Layer(op, path, made.order, made.span))
         return made.layer
 

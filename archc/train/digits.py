@@ -67,10 +67,10 @@ def train(
     parameters as texts of the language; or `spec` is a whole request, without those two. `device`
     is `auto`, `cpu` or `cuda`. Progress goes to stderr, the compiler's warnings to `warn`.
 
-    On a CPU the same arguments give the same numbers, bit for bit, however many cores there are:
-    `threads` is part of the arguments. Small images gain little from a second thread, and lose a
-    lot where others use the machine. Raises
-    ArchError if the net is wrong, if it cannot take the data, and when the loss is not finite.
+    On a CPU the same arguments give the same numbers, bit for bit, however many cores there are.
+    `threads` is one of them: small images gain little from a second thread, and lose a lot where
+    others use the machine. Raises ArchError if the net is wrong, if it cannot take the data, and
+    when the loss is not finite.
     """
     recipe = Recipe(epochs, batch_size, lr, seed)
     if threads < 1:

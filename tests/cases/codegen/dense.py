@@ -1,8 +1,8 @@
 # mypy: disable-error-code=no-any-return
 """Dense, compiled by archc 0 from dense.arch.
 
-Checksum 05e2ae291faa5447; `archc compile dense.arch -O0`, passes: none; layers=[2, 3], growth=4,
-classes=10. Edit a copy freely.
+    archc compile dense.arch -O0
+Checksum 8ad2605fe57ebc7e; passes: none; layers=[2, 3], growth=4, classes=10. Edit a copy freely.
 """
 
 import torch

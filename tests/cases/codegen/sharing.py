@@ -1,8 +1,8 @@
 # mypy: disable-error-code=no-any-return
 """N, compiled by archc 0 from sharing.arch.
 
-Checksum dbad1810d1b661e2; `archc compile sharing.arch -O0`, passes: none; no parameters. Edit a
-copy freely.
+    archc compile sharing.arch -O0
+Checksum 54419f5e9796bd32; passes: none; no parameters. Edit a copy freely.
 """
 
 import torch

@@ -1,8 +1,8 @@
 # mypy: disable-error-code=no-any-return
 """N, compiled by archc 0 from symbolic_sizes.arch.
 
-Checksum 225e1dcadee84fe9; `archc compile symbolic_sizes.arch -O0`, passes: none; no parameters.
-Edit a copy freely.
+    archc compile symbolic_sizes.arch -O0
+Checksum 08b6c9f395130523; passes: none; no parameters. Edit a copy freely.
 """
 
 import torch
