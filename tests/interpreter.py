@@ -8,32 +8,57 @@ Where emitted code has to agree bit for bit it rests on the same documented prim
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from meanings import Activations, Arithmetic, Rearrangements, Weights
 from torch import Tensor
 from torch.nn import functional
 
 from archc.ir.graph import Graph, Node
-from archc.ops.activation import Identity, Relu, Sigmoid, StopGradient
-from archc.ops.arithmetic import Add, Mul
-from archc.ops.convolution import Conv
+from archc.ops.convolution import ApplyConv, Conv, ConvTranspose
 from archc.ops.linear import Linear
-from archc.ops.normalization import BatchNorm
+from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from archc.ops.op import Op
-from archc.ops.parameter import Param
-from archc.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
+from archc.ops.parameter import Param, Scale
+from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
 
-Weights = Mapping[str, Tensor]
+_CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_CONV_TRANSPOSE = {
+    1: functional.conv_transpose1d,
+    2: functional.conv_transpose2d,
+    3: functional.conv_transpose3d,
+}
+_MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+_AVG_POOL = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
+_GLOBAL_MAX_POOL = {
+    1: functional.adaptive_max_pool1d,
+    2: functional.adaptive_max_pool2d,
+    3: functional.adaptive_max_pool3d,
+}
+_ADAPTIVE_AVG_POOL = {
+    1: functional.adaptive_avg_pool1d,
+    2: functional.adaptive_avg_pool2d,
+    3: functional.adaptive_avg_pool3d,
+}
 
 
-class Interpreter:
+class Interpreter(Activations, Arithmetic, Rearrangements):
     """Applies operators to tensors.
 
     `weights` are a layer's state_dict entries by their names below the layer; running statistics
     among them change in place, in training. Random operators draw from torch's global generator.
     """
 
-    def apply(self, op: Op, operands: Sequence[Tensor], weights: Weights, training: bool) -> Tensor:
+    def apply(
+        self,
+        op: Op,
+        operands: Sequence[Tensor],
+        weights: Weights,
+        training: bool,
+        batched: bool = True,
+    ) -> Tensor:
+        """`batched` tells whether the result has a batch axis: no learned tensor has one."""
+        self.batched = batched
         method: Callable[..., Tensor] = getattr(self, op.name)
         return method(op, operands, weights, training)
 
@@ -41,18 +66,47 @@ class Interpreter:
         (x,) = operands
         axes = x.dim() - 2
         kernel, dilation = _numbers(op.kernel, axes), _numbers(op.dilation, axes)
-        if op.padding == "same":
-            padding = [(k - 1) // 2 * d for k, d in zip(kernel, dilation, strict=True)]
-        else:
-            assert not isinstance(op.padding, str)
-            padding = _numbers(op.padding, axes)
-        convolve = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}[axes]
-        y: Tensor = convolve(
+        groups = op.groups if op.group_size is None else x.shape[1] // op.group_size
+        y: Tensor = _CONV[axes](
             x,
             weights["weight"],
             weights["bias"] if op.bias else None,
             stride=_numbers(op.stride, axes),
-            padding=padding,
+            padding=_padding(op.padding, kernel, dilation),
+            dilation=dilation,
+            groups=groups,
+        )
+        return y
+
+    def conv_transpose(
+        self, op: ConvTranspose, operands: Sequence[Tensor], weights: Weights, _: bool
+    ) -> Tensor:
+        (x,) = operands
+        axes = x.dim() - 2
+        y: Tensor = _CONV_TRANSPOSE[axes](
+            x,
+            weights["weight"],
+            weights["bias"] if op.bias else None,
+            stride=_numbers(op.stride, axes),
+            padding=_numbers(op.padding, axes),
+            output_padding=_numbers(op.output_padding, axes),
+            groups=op.groups,
+            dilation=_numbers(op.dilation, axes),
+        )
+        return y
+
+    def apply_conv(
+        self, op: ApplyConv, operands: Sequence[Tensor], weights: Weights, _: bool
+    ) -> Tensor:
+        x, weight = operands
+        axes = x.dim() - 2
+        dilation = _numbers(op.dilation, axes)
+        y: Tensor = _CONV[axes](
+            x,
+            weight,
+            None,
+            stride=_numbers(op.stride, axes),
+            padding=_padding(op.padding, list(weight.shape[2:]), dilation),
             dilation=dilation,
             groups=op.groups,
         )
@@ -79,22 +133,26 @@ class Interpreter:
             eps=op.eps,
         )
 
-    def relu(self, op: Relu, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
-        return functional.relu(operands[0])
-
-    def sigmoid(self, op: Sigmoid, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
-        y: Tensor = torch.special.expit(operands[0])
-        return y
-
-    def identity(
-        self, op: Identity, operands: Sequence[Tensor], weights: Weights, _: bool
+    def layer_norm(
+        self, op: LayerNorm, operands: Sequence[Tensor], weights: Weights, _: bool
     ) -> Tensor:
-        return operands[0]
+        (x,) = operands
+        last = x.permute(0, *range(2, x.dim()), 1)
+        weight, bias = _affine(op.affine, weights)
+        y = functional.layer_norm(last, [x.shape[1]], weight, bias, op.eps)
+        return y.permute(0, x.dim() - 1, *range(1, x.dim() - 1))
 
-    def stop_gradient(
-        self, op: StopGradient, operands: Sequence[Tensor], weights: Weights, _: bool
+    def group_norm(
+        self, op: GroupNorm, operands: Sequence[Tensor], weights: Weights, _: bool
     ) -> Tensor:
-        return operands[0].detach()
+        weight, bias = _affine(op.affine, weights)
+        return functional.group_norm(operands[0], op.groups, weight, bias, op.eps)
+
+    def instance_norm(
+        self, op: InstanceNorm, operands: Sequence[Tensor], weights: Weights, _: bool
+    ) -> Tensor:
+        weight, bias = _affine(op.affine, weights)
+        return functional.instance_norm(operands[0], weight=weight, bias=bias, eps=op.eps)
 
     def max_pool(
         self, op: MaxPool, operands: Sequence[Tensor], weights: Weights, _: bool
@@ -104,8 +162,7 @@ class Interpreter:
         kernel = _numbers(op.kernel, axes)
         stride = kernel if op.stride is None else _numbers(op.stride, axes)
         padding = _numbers(op.padding, axes)
-        pool = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}[axes]
-        y: Tensor = pool(x, kernel, stride, padding, dilation=1, ceil_mode=False)
+        y: Tensor = _MAX_POOL[axes](x, kernel, stride, padding, dilation=1, ceil_mode=op.ceil_mode)
         return y
 
     def avg_pool(
@@ -115,9 +172,30 @@ class Interpreter:
         axes = x.dim() - 2
         kernel = _numbers(op.kernel, axes)
         stride = kernel if op.stride is None else _numbers(op.stride, axes)
-        padding = _numbers(op.padding, axes)
-        pool = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}[axes]
-        y: Tensor = pool(x, kernel, stride, padding, ceil_mode=False, count_include_pad=True)
+        y: Tensor = _AVG_POOL[axes](
+            x,
+            kernel,
+            stride,
+            _numbers(op.padding, axes),
+            ceil_mode=op.ceil_mode,
+            count_include_pad=op.count_include_pad,
+        )
+        return y
+
+    def global_max_pool(
+        self, op: GlobalMaxPool, operands: Sequence[Tensor], weights: Weights, _: bool
+    ) -> Tensor:
+        (x,) = operands
+        axes = x.dim() - 2
+        y: Tensor = _GLOBAL_MAX_POOL[axes](x, [1] * axes)
+        return y if op.keep else y.reshape(x.shape[:2])
+
+    def adaptive_avg_pool(
+        self, op: AdaptiveAvgPool, operands: Sequence[Tensor], weights: Weights, _: bool
+    ) -> Tensor:
+        (x,) = operands
+        axes = x.dim() - 2
+        y: Tensor = _ADAPTIVE_AVG_POOL[axes](x, _numbers(op.size, axes))
         return y
 
     def global_avg_pool(
@@ -152,12 +230,6 @@ class Interpreter:
         mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[axes]
         return functional.interpolate(x, size=size, mode=mode, align_corners=False)
 
-    def add(self, op: Add, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
-        return torch.add(operands[0], operands[1])
-
-    def mul(self, op: Mul, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
-        return torch.mul(operands[0], operands[1])
-
     def dropout(
         self, op: Dropout, operands: Sequence[Tensor], weights: Weights, training: bool
     ) -> Tensor:
@@ -177,6 +249,9 @@ class Interpreter:
     def param(self, op: Param, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         return weights[""]
 
+    def scale(self, op: Scale, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
+        return torch.mul(operands[0], weights[""])
+
 
 def run_graph(
     graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tensor], *, training: bool
@@ -192,7 +267,8 @@ def run_graph(
         if node.id not in values:
             operands = [values[operand] for operand in graph.operands(node.id)]
             weights = _weights_of(graph, node, state)
-            values[node.id] = oracle.apply(node.op, operands, weights, training)
+            batched = node.type.batched
+            values[node.id] = oracle.apply(node.op, operands, weights, training, batched)
     return [values[output.node] for output in graph.outputs]
 
 
@@ -205,3 +281,16 @@ def _weights_of(graph: Graph, node: Node, state: Mapping[str, Tensor]) -> Weight
 
 def _numbers(value: int | tuple[int, ...], axes: int) -> list[int]:
     return [value] * axes if isinstance(value, int) else list(value)
+
+
+def _padding(
+    padding: int | tuple[int, ...] | str, kernel: list[int], dilation: list[int]
+) -> list[int]:
+    if padding == "same":
+        return [(k - 1) // 2 * d for k, d in zip(kernel, dilation, strict=True)]
+    assert not isinstance(padding, str)
+    return _numbers(padding, len(kernel))
+
+
+def _affine(affine: bool, weights: Weights) -> tuple[Tensor | None, Tensor | None]:
+    return (weights["weight"], weights["bias"]) if affine else (None, None)

@@ -206,13 +206,47 @@ def _bn(s: Situation) -> OpStage:
     return s.stage("bn")
 
 
+def _conv_transpose(s: Situation) -> OpStage:
+    _need(1 <= s.x.rank <= 3 and not s.keep)
+    groups = s.one_of(1, 1, *(g for g in (2, 3) if s.x.channels % g == 0))
+    stride = s.one_of(1, 2, 2, (2, 1, 2)[: s.x.rank])
+    s.give("out", s.width() if groups == 1 else const(groups * s.one_of(1, 2)))
+    s.give("kernel", s.one_of(2, 3, (2, 3, 2)[: s.x.rank]))
+    s.give("stride", stride, 1)
+    s.give("padding", s.one_of(0, 0, 1), 0)
+    s.give("output_padding", s.one_of(0, 1) if stride == 2 else 0, 0)
+    s.give("groups", groups, 1)
+    s.give("bias", s.one_of(False, True), False)
+    return s.stage("conv_transpose")
+
+
+def _layer_norm(s: Situation) -> OpStage:
+    s.give("eps", s.one_of(1e-5, 1e-6), 1e-5)
+    s.give("affine", s.one_of(True, True, False), True)
+    return s.stage("layer_norm")
+
+
+def _group_norm(s: Situation) -> OpStage:
+    s.give("groups", s.one_of(*(g for g in range(1, 5) if s.x.channels % g == 0)))
+    s.give("eps", s.one_of(1e-5, 1e-3), 1e-5)
+    s.give("affine", s.one_of(True, True, False), True)
+    return s.stage("group_norm")
+
+
+def _instance_norm(s: Situation) -> OpStage:
+    s.give("eps", s.one_of(1e-5, 1e-3), 1e-5)
+    s.give("affine", s.one_of(False, True), False)
+    return s.stage("instance_norm")
+
+
 def _pool(name: str) -> Callable[[Situation], OpStage]:
     def stage(s: Situation) -> OpStage:
         rank = s.x.rank
         _need(1 <= rank <= 3)
         if s.keep:
             # torch wants avg_pool3d's kernel to fit an input without its padding, too.
-            _need(name != "avg_pool" or rank < 3 or min(s.x.real.spatial) >= 3)  # type: ignore[type-var]
+            small = any(isinstance(size, int) and size < 3 for size in s.x.real.spatial)
+            _need(name != "avg_pool" or rank < 3 or not small)
             kernel, stride, padding = 3, 1, 1
         else:
             kernel = s.one_of(2, 2, 3, (2, 1, 2)[:rank])
@@ -222,15 +256,27 @@ def _pool(name: str) -> Callable[[Situation], OpStage]:
         if stride is not None:
             s.give("stride", stride)
         s.give("padding", padding, 0)
+        s.give("ceil_mode", not s.keep and s.one_of(False, False, True), False)
+        if name == "avg_pool":
+            s.give("count_include_pad", s.one_of(True, True, False), True)
         return s.stage(name)
 
     return stage
 
 
-def _global_avg_pool(s: Situation) -> OpStage:
+def _global_pool(name: str) -> Callable[[Situation], OpStage]:
+    def stage(s: Situation) -> OpStage:
+        _need(1 <= s.x.rank <= 3 and not s.keep)
+        s.give("keep", s.one_of(False, True), False)
+        return s.stage(name)
+
+    return stage
+
+
+def _adaptive_avg_pool(s: Situation) -> OpStage:
     _need(1 <= s.x.rank <= 3 and not s.keep)
-    s.give("keep", s.one_of(False, True), False)
-    return s.stage("global_avg_pool")
+    s.give("size", s.one_of(1, 2, 3, (2, 1, 3)[: s.x.rank]))
+    return s.stage("adaptive_avg_pool")
 
 
 def _take(s: Situation) -> OpStage:
@@ -253,6 +299,37 @@ def _flatten(s: Situation) -> OpStage:
     return s.stage("flatten")
 
 
+def _reshape(s: Situation) -> OpStage:
+    """The sizes in another order, or some of them joined."""
+    _need(not s.keep and all(isinstance(size, int) for size in s.x.type.shape))
+    shape = [size for size in s.x.real.shape if isinstance(size, int)]
+    if s.one_of(True, False):
+        shape.reverse()
+    if len(shape) > 1 and s.one_of(True, False):
+        shape[-2:] = [shape[-2] * shape[-1]]
+    s.give("shape", shape)
+    return s.stage("reshape")
+
+
+def _by_factor(name: str) -> Callable[[Situation], OpStage]:
+    def stage(s: Situation) -> OpStage:
+        _need(not s.keep)
+        s.give("factor", 2)
+        return s.stage(name)
+
+    return stage
+
+
+def _channel_shuffle(s: Situation) -> OpStage:
+    s.give("groups", s.one_of(*(g for g in range(1, 5) if s.x.channels % g == 0)))
+    return s.stage("channel_shuffle")
+
+
+def _abs_mean(s: Situation) -> OpStage:
+    _need(not s.keep)
+    return s.stage("abs_mean")
+
+
 def _upsample(s: Situation) -> OpStage:
     _need(1 <= s.x.rank <= 3)
     s.give("scale", 1 if s.keep else s.one_of(1, 2, 2, (1, 2, 1)[: s.x.rank]))
@@ -265,8 +342,15 @@ def _dropout(s: Situation) -> OpStage:
     return s.stage("dropout")
 
 
-def _plain(name: str) -> Callable[[Situation], OpStage]:
-    return lambda s: s.stage(name)
+def _plain(name: str, **choices: tuple[Any, ...]) -> Callable[[Situation], OpStage]:
+    """Elementwise, with hyperparameters to choose from; the first of each is its default."""
+
+    def stage(s: Situation) -> OpStage:
+        for parameter, values in choices.items():
+            s.give(parameter, s.one_of(*values), values[0])
+        return s.stage(name)
+
+    return stage
 
 
 def _need(condition: bool) -> None:
@@ -276,23 +360,44 @@ def _need(condition: bool) -> None:
 
 STAGES: dict[str, Callable[[Situation], OpStage]] = {
     "conv": _conv,
+    "conv_transpose": _conv_transpose,
     "linear": _linear,
     "bn": _bn,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
     "relu": _plain("relu"),
+    "relu6": _plain("relu6"),
+    "leaky_relu": _plain("leaky_relu", slope=(0.01, 0.2)),
+    "gelu": _plain("gelu", approximate=("none", "tanh")),
+    "silu": _plain("silu"),
     "sigmoid": _plain("sigmoid"),
+    "hard_sigmoid": _plain("hard_sigmoid"),
+    "hard_swish": _plain("hard_swish"),
+    "tanh": _plain("tanh"),
+    "softmax": _plain("softmax"),
+    "sign_ste": _plain("sign_ste"),
     "identity": _plain("identity"),
     "stop_gradient": _plain("stop_gradient"),
     "max_pool": _pool("max_pool"),
     "avg_pool": _pool("avg_pool"),
-    "global_avg_pool": _global_avg_pool,
+    "global_avg_pool": _global_pool("global_avg_pool"),
+    "global_max_pool": _global_pool("global_max_pool"),
+    "adaptive_avg_pool": _adaptive_avg_pool,
     "take": _take,
     "pad": _pad,
     "flatten": _flatten,
+    "reshape": _reshape,
     "upsample": _upsample,
+    "pixel_shuffle": _by_factor("pixel_shuffle"),
+    "space_to_depth": _by_factor("space_to_depth"),
+    "channel_shuffle": _channel_shuffle,
+    "abs_mean": _abs_mean,
     "dropout": _dropout,
+    "scale": _plain("scale", init=(1.0, 0.5, 0.0)),
 }
 """Operators of one tensor. Those of several, `param` and `drop_path` are statements of their own:
-see spec_strategies. A new operator is one line here; the coverage of test_generated asks for it."""
+see spec_statements. A new operator is one line here; the coverage of test_generated asks for it."""
 
 OFTEN = ("conv", "conv", "conv", "bn", "bn", "relu")
 """What nets are mostly made of."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from spec_body import (
     AWKWARD,
@@ -16,10 +15,30 @@ from spec_body import (
     Stage,
     whole,
 )
-from spec_stages import Env, MadeStage, Num, OpStage, Unfit, Val, const, infer
+from spec_stages import (
+    STAGES,
+    Env,
+    Made,
+    MadeStage,
+    Num,
+    OpStage,
+    Situation,
+    Unfit,
+    Val,
+    const,
+    infer,
+)
 
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
+
+SIGNS = {"add": "+", "sub": "-", "mul": "*"}
+FOLDS = ("sum", "min", "max")
+RARE = [
+    *("pixel_shuffle", "pixel_shuffle", "space_to_depth", "space_to_depth", "channel_shuffle"),
+    *("avg_pool", "max_pool", "adaptive_avg_pool", "global_max_pool", "upsample", "flatten"),
+    *("conv_transpose", "instance_norm", "reshape", "softmax", "take", "pad"),
+]
 
 
 class Statements(Body):
@@ -28,10 +47,11 @@ class Statements(Body):
     def act(self, *, inner: bool = False) -> None:
         """Some action that goes through."""
         actions = [
-            *(self.chain, self.chain, self.concat, self.concat, self.arithmetic, self.residual),
-            *(self.learned, self.loop, self.loop, self.dense, self.condition, self.layer_list),
-            *(self.share_layer, self.share_layer, self.numbered_scope, self.apply, self.apply),
-            *(self.scope, self.exit, self.layer_argument),
+            *(self.chain, self.concat, self.concat, self.arithmetic, self.residual, self.fold),
+            *(self.particular, self.particular, self.computed_weight, self.learned, self.dense),
+            *(self.loop, self.loop, self.condition, self.layer_list, self.numbered_scope),
+            *(self.share_layer, self.share_layer, self.apply, self.apply, self.scope, self.exit),
+            self.layer_argument,
         ]
         if inner:
             actions.remove(self.layer_argument)
@@ -62,13 +82,28 @@ class Statements(Body):
         text = self.one_of(f"concat({args})", f"({args}) -> concat", f"[{args}] -> concat")
         self.join(target, text, "concat", sources)
 
-    def arithmetic(self) -> None:
-        """A sum or product, of a tensor with itself, with a branch of it, or with a gate."""
+    def show(self, name: str) -> None:
+        """A statement with this operator."""
+        actions: dict[str, Callable[[], None]] = {
+            **{op: lambda op=op: self.arithmetic(op) for op in SIGNS},  # type: ignore[misc]
+            **{op: lambda op=op: self.fold(op) for op in FOLDS},  # type: ignore[misc]
+            "concat": self.concat,
+            "apply_conv": self.computed_weight,
+            "param": self.learned,
+            "drop_path": self.residual,
+        }
+        action = actions.get(name, lambda: self.particular(name))
+        for _ in range(20):
+            if self.attempt(action):
+                return
+
+    def arithmetic(self, op: str | None = None) -> None:
+        """A sum, difference or product of a tensor with another, with a branch of it, or a gate."""
         base = self.tensor()
         x = self.env[base]
-        op = self.one_of("add", "mul")
+        kind = self.one_of("other", "branch", "triple", *([] if op in ("add", "sub") else ["gate"]))
+        op = op or self.one_of(*SIGNS)
         same = [n for n in self.tensors() if self.env[n].type == x.type and n != base]
-        kind = self.one_of("other", "branch", "gate", "triple")
         if kind == "gate" and x.rank and not self.keep:
             other = self.variable()
             gate = OpStage("global_avg_pool", (("keep", const(True)),))
@@ -81,20 +116,77 @@ class Statements(Body):
             other = self.variable()
             self.pipe([other], [base], [OpStage(self.one_of("relu", "sigmoid", "bn", "identity"))])
         infer(OPS[op](), [self.env[base], self.env[other]])
-        sign = {"add": "+", "mul": "*"}[op]
-        target = self.target(base)
+        target, sign = self.target(base), SIGNS[op]
+        text = self.one_of(f"{base} {sign} {other}", f"{op}({base}, {other})")
         if kind == "triple" and self.env[base].type == self.env[other].type:
-            third = self.one_of("+", "*")
+            third = self.one_of("+", "-", "*")
             text = self.one_of(
                 f"{base} {sign} {other} {third} {base}",
                 f"({base} {sign} {other}) {third} {base}",
                 f"{base} {sign} ({other} {third} {base})",
                 f"({base} {sign} {other}) -> relu",
             )
-            self.join(target, text, op, [base, other])
-            return
-        text = self.one_of(f"{base} {sign} {other}", f"{op}({base}, {other})")
         self.join(target, text, op, [base, other])
+
+    def particular(self, name: str | None = None) -> None:
+        """This operator, or one that chance alone seldom finds an input for."""
+        name = name or self.one_of(*RARE)
+        source = self.tensor()
+        rank = self.env[source].rank
+        even = all(isinstance(n, int) and n % 2 == 0 for n in self.env[source].real.spatial)
+        before = {
+            "pixel_shuffle": OpStage("conv", (("out", const(4 * self.one_of(1, 2))),)),
+            "space_to_depth": None if even else OpStage("upsample", (("scale", const(2)),)),
+            "linear": OpStage("global_avg_pool") if rank else None,
+        }.get(name)
+        if before and self.keep:
+            raise Unfit("other sizes")
+        stages = [before] if before else []
+        x = infer(before.op(self.env), [self.env[source]]) if before else self.env[source]
+        situation = Situation(self.writer.draw, x, self.keep, lambda: self.number(source))
+        stages.append(STAGES[name](situation))
+        self.pipe([self.target(source)], [source], stages)
+
+    def fold(self, op: str | None = None) -> None:
+        """The sum, the least or the greatest of some tensors of one type."""
+        base = self.tensor()
+        x = self.env[base]
+        op = op or self.one_of(*FOLDS)
+        same = [n for n in self.tensors() if self.env[n].type == x.type and n != base]
+        others = same[: self.one_of(0, 1, 2, 3)]
+        if not others:
+            others = [self.variable()]
+            self.pipe(others, [base], [OpStage(self.one_of("relu", "tanh", "silu"))])
+        sources = [base, *others]
+        args = ", ".join(sources)
+        text = self.one_of(f"{op}({args})", f"{op}([{args}])", f"({args}) -> {op}")
+        self.join(self.target(base), text, op, sources)
+
+    def computed_weight(self) -> None:
+        """A convolution with a learned tensor, as it is or made binary (XNOR-Net)."""
+        base = self.tensor(lambda value: value.rank >= 1)
+        x = self.env[base]
+        shape = [self.one_of(1, 2, 4), x.channels, *(self.one_of(1, 3) for _ in range(x.rank))]
+        name, target = self.layer_variable(), self.target(base)
+        self.say(f'{name} = param({shape}, "normal")')
+        weight = self.one_of(
+            name, f"({name} -> sign_ste) * ({name} -> abs_mean)", f"{name} -> sign_ste"
+        )
+        stride = "" if self.keep or self.chance(70) else "stride=2"
+        if "->" in weight and self.chance(50):
+            binary = self.variable()
+            self.say(f"{binary} = {weight}")
+            weight = binary
+        elif "->" in weight:
+            weight = f"({weight})"
+        after = f", {stride}" if stride else ""
+        call = f"({base}, {weight}) -> apply_conv({stride})"
+        self.say(f"{target} = {self.one_of(call, f'apply_conv({base}, {weight}{after})')}")
+        op = OPS["apply_conv"](**({"stride": 2} if stride else {}))
+        type_ = TensorType(tuple(shape), batched=False)
+        self.read(base)
+        self.do(lambda env: env.__setitem__(target, infer(op, [env[base], Val(type_, type_)])))
+        self.bind(target)
 
     def residual(self) -> None:
         """`x + (x -> ... -> drop_path(...))`: the branch ends where it began."""
@@ -127,19 +219,12 @@ class Statements(Body):
         shape = x.real.shape if whole else (self.one_of(x.channels, 1), *(1,) * x.rank)
         init = self.one_of("zeros", "ones", "normal")
         channels = [f"{base}.channels", *map(str, shape[1:])] if self.chance(40) else []
-        if channels and shape[0] == x.channels:
-            words = f"[{', '.join(channels)}]"
-            shape_of: Callable[[Env], tuple[int, ...]] = lambda env: (
-                env[base].channels,
-                *shape[1:],
-            )
-        else:
-            words = f"[{', '.join(map(str, shape))}]"
-            shape_of = lambda _: shape  # noqa: E731
+        named = bool(channels) and shape[0] == x.channels
+        words = f"[{', '.join(channels if named else map(str, shape))}]"
         call = (
             f'param({words}, "{init}")' if init != "zeros" or self.chance(20) else f"param({words})"
         )
-        sign, op = self.one_of(("+", "add"), ("*", "mul"))
+        sign, op = self.one_of(("+", "add"), ("-", "sub"), ("*", "mul"))
         target = self.target(base)
         text = call
         if self.chance(60):
@@ -153,7 +238,8 @@ class Statements(Body):
         made = OPS[op]()
 
         def step(env: Env) -> None:
-            g = TensorType(shape_of(env), batched=False)
+            first = env[base].channels if named else shape[0]
+            g = TensorType((first, *shape[1:]), batched=False)
             env[target] = infer(made, [env[base], Val(g, g)])
 
         self.read(base)
@@ -177,24 +263,24 @@ class Statements(Body):
             stage = self.block_stage([base], 1)
             if stage.block.exits:
                 raise Unfit("its exits would have one name")
+        elif self.chance(30):
+            stage = OpStage("scale", (("init", const(0.5)),))
         else:
             stage = OpStage("bn", (("affine", const(self.one_of(True, False))),))
-        name = self.layer_variable()
-        shared = self.make(name, stage)
+        shared = self.make(self.layer_variable(), stage)
         others = [n for n in self.tensors() if self.env[n].real == x.real and n != base]
         place = self.one_of("row", "apart", "scope", "apart")
         first = self.variable()
+        label = self.quoted(self.label()) if self.chance(25) else None
         if place == "scope":
-            label = self.label()
+            around = self.quoted(self.label())
             self.labels.append(set())
-            with self.inside(f"scope {self.quoted(label)} {{") as steps:
-                if isinstance(stage, OpStage) and self.chance(40):
-                    self.labels[0].discard(name)
-                self.pipe([first], [base], [shared, *self.stages(base, 0, 1)[:0]])
+            with self.inside(f"scope {around} {{") as steps:
+                self.pipe([first], [base], [shared], label=label)
             self.labels.pop()
             self.steps += steps
         else:
-            self.pipe([first], [base], [shared])
+            self.pipe([first], [base], [shared], label=label)
         again = first if place == "row" else (self.one_of(*others) if others else base)
         self.pipe([self.target(again)], [again], [shared])
 
@@ -212,7 +298,7 @@ class Statements(Body):
         return MadeStage(Num(name, lambda env: env[name]))
 
     def layer_list(self) -> None:
-        """`heads = [conv(...) for i in range(3)]`, applied one after the other, or side by side."""
+        """`heads = [conv(...) for n in range(3)]`, applied one after the other, or side by side."""
         base = self.tensor(lambda value: value.rank >= 1)
         name = self.layer_variable()
         count = self.one_of(2, 3)
@@ -222,36 +308,37 @@ class Statements(Body):
         if self.depth < 2 and self.chance(35):
             stage = self.block_stage([base], 1, keep=True)
         text = stage.text if "(" in stage.text else f"{stage.text}()"
-        if self.chance(60):
-            self.say(f"{name} = [{text} for n_ in range({count})]")
+        elements = f"{text} for n_ in range({count})"
+        self.say(f"{name} = [{elements if self.chance(60) else ', '.join([text] * count)}]")
+        self.do(lambda env: env.__setitem__(name, [stage.made(env) for _ in range(count)]))
+        if self.chance(50):
+            self._in_a_row(base, name)
         else:
-            self.say(f"{name} = [{', '.join([text] * count)}]")
+            self._side_by_side(base, name, count)
+
+    def _in_a_row(self, base: str, name: str) -> None:
+        target = self.target(base)
+        if target != base:
+            self.say(f"{target} = {base}")
+        self.say(f"for head_ in {name} {{ {target} = {target} -> head_ }}")
 
         def step(env: Env) -> None:
-            env[name] = [stage.made(env) for _ in range(count)]
+            value = env[base]
+            for made in env[name]:
+                (value,) = made([value])
+            env[target] = value
 
+        self.read(base)
         self.do(step)
+        self.bind(target)
+
+    def _side_by_side(self, base: str, name: str, count: int) -> None:
+        """In any order; perhaps not all of them."""
         order = list(range(count))
         if self.chance(20):
             order.reverse()
         if self.chance(15):
             order = order[1:]
-        if self.chance(50) and order == list(range(count)):
-            target = self.target(base)
-            if target != base:
-                self.say(f"{target} = {base}")
-            self.say(f"for head_ in {name} {{ {target} = {target} -> head_ }}")
-
-            def run(env: Env) -> None:
-                value = env[base]
-                for made in env[name]:
-                    (value,) = made([value])
-                env[target] = value
-
-            self.read(base)
-            self.do(run)
-            self.bind(target)
-            return
         targets = []
         for index in order:
             targets.append(self.variable())
@@ -281,7 +368,7 @@ class Statements(Body):
         target = self.target(source)
         label = self.label()
         stages = self.stages(source, 1, 4)
-        texts = []
+        texts: list[str] = []
         x = self.env[source]
         for stage in stages:
             assert isinstance(stage, OpStage)
@@ -319,34 +406,18 @@ class Statements(Body):
             self.do(lambda env: env.__setitem__(target, env[base]))
             self.read(base)
         prefix = self.prefix()
-        widths = [self.one_of(2, 3, 4, 6) for _ in range(start + count)]
-        stage: Stage
-        extra: list[Stage] = []
-        if self.depth < 2 and self.chance(75):
-            stage = self.block_stage([target], 1, keep=True)
-            ints = [n for n, v in self._given(stage).items() if type(v) is int]
-            if ints and self.chance(35):
-                stage = self._varied(stage, self.one_of(*ints), variable, widths)
-        else:
-            stage = self.stage(self.env[target], target, keep=True)
-            if self.chance(50):
-                (x,) = stage.run(self.env, [self.env[target]])
-                extra = [self.stage(x, target, keep=True)]
+        stage, extra = self._looped(target, variable, start + count)
         weighty = isinstance(stage, BlockStage) or stage.name in ("conv", "bn", "linear")
         label = f'"{prefix}{{{variable}}}": ' if weighty and self.chance(80) else ""
         pieces = [f"{label}{stage.text}"]
-        pieces += [piece.text for piece in extra if isinstance(piece, OpStage)]
+        pieces += [piece.text for piece in extra]
         odd = self.chance(20)
         text = f"{target} = {target} -> {' -> '.join(pieces)}"
-        alternative = f"{target} = {target} -> relu"
         bounds = f"{start}, {start + count}" if start or self.chance(20) else f"{count}"
-        head = f"for {variable} in range({bounds}) {{"
-        if odd:
-            self.say(head)
-            self.say(f"    if {variable} % 2 == 1 {{ {text} }} else {{ {alternative} }}")
-            self.say("}")
-        else:
-            self.say(f"{head} {text} }}")
+        self.say(f"for {variable} in range({bounds}) {{")
+        rest = f"else {{ {target} = {target} -> relu }}"
+        self.say(f"    if {variable} % 2 == 1 {{ {text} }} {rest}" if odd else f"    {text}")
+        self.say("}")
 
         def step(env: Env) -> None:
             for i in range(start, start + count):
@@ -361,8 +432,20 @@ class Statements(Body):
         self.do(step)
         self.bind(target)
 
-    def _given(self, stage: "BlockStage") -> dict[str, Any]:
-        return {name: value.value(self.env) for name, value in stage.args}
+    def _looped(
+        self, target: str, variable: str, stop: int
+    ) -> tuple[OpStage | BlockStage, list[OpStage]]:
+        """What a loop applies: a block, perhaps with an argument that varies, or operators."""
+        if self.depth < 2 and self.chance(75):
+            block = self.block_stage([target], 1, keep=True)
+            ints = [name for name, value in block.args if type(value.value(self.env)) is int]
+            if ints and self.chance(35):
+                widths = [self.one_of(2, 3, 4, 6) for _ in range(stop)]
+                block = self._varied(block, self.one_of(*ints), variable, widths)
+            return block, []
+        stage = self.stage(self.env[target], target, keep=True)
+        (x,) = stage.run(self.env, [self.env[target]])
+        return stage, [self.stage(x, target, keep=True)] if self.chance(50) else []
 
     def _varied(
         self, stage: "BlockStage", name: str, variable: str, widths: list[int]
@@ -484,26 +567,45 @@ class Statements(Body):
         if self.depth >= 2:
             raise Unfit("deep enough")
         base = self.tensor(lambda value: value.rank >= 1)
-        x = self.env[base]
-        width = Num(f"{base}.channels", lambda env: env[base].channels)
-        inner = OpStage("conv", (("out", width), ("kernel", const(self.one_of(1, 3)))))
-        if self.chance(25) and self.depth < 1:
-            inner = self.block_stage([base], 1, keep=True)  # type: ignore[assignment]
-            if isinstance(inner, BlockStage) and inner.block.exits:
-                raise Unfit("its exits would have one name")
+        inner = self._inner(base)
         kind = self.one_of("made", "inline", "twice", "constructor")
+        given: Made | OpStage = inner.made(self.env)
+        if kind == "constructor":
+            given = OpStage("conv", (("out", const(self.env[base].channels)),))
+        block = self._applying(self.env[base], given)
+        ((parameter, _),) = block.parameters
+        if kind == "constructor":
+            argument = Num("conv", lambda _: None)
+        elif kind == "inline":
+            text = inner.text if "(" in inner.text else f"{inner.text}()"
+            argument = Num(text, inner.made)
+        else:
+            argument = self.make(self.layer_variable(), inner).number
+        stage = BlockStage(block, ((parameter, argument),), self.chance(30))
+        self.pipe([self.variable()], [base], [stage])
+        if kind == "twice":
+            again = MadeStage(argument) if self.chance(50) else stage
+            self.pipe([self.variable()], [base], [again])
+
+    def _inner(self, base: str) -> OpStage | BlockStage:
+        """What keeps the type of a tensor, and has no exits, for these would have one name."""
+        if self.chance(25) and self.depth < 1:
+            stage = self.block_stage([base], 1, keep=True)
+            if stage.block.exits:
+                raise Unfit("exits")
+            return stage
+        width = Num(f"{base}.channels", lambda env: env[base].channels)
+        return OpStage("conv", (("out", width), ("kernel", const(self.one_of(1, 3)))))
+
+    def _applying(self, x: Val, given: Made | OpStage) -> Block:
+        """A block that applies the layer, or the constructor, that it is given."""
         parameter = self.one_of("act", "part", "fn", "module", "layer", "self")
         block = Block(self.block_name(), (self.one_of("x", "t", "image", "F"),), True)
-        body_env: Env = {block.inputs[0]: x}
-        if kind == "constructor":
-            body_env[parameter] = OpStage("conv", (("out", const(x.channels)),))
-        else:
-            body_env[parameter] = inner.made(self.env)
         block.parameters = [(parameter, None)]
-        body = Statements(self.writer, body_env, keep=True, depth=self.depth + 1, net=False)
-        body.unread = [block.inputs[0]]
+        env: Env = {block.inputs[0]: x, parameter: given}
+        body = Statements(self.writer, env, keep=True, depth=self.depth + 1, net=False)
         call: Stage = MadeStage(Num(parameter, lambda env: env[parameter]))
-        if kind == "constructor":
+        if isinstance(given, OpStage):
             call = _Constructed(parameter, block.inputs[0])
         if self.chance(50):
             body.chain()
@@ -512,21 +614,7 @@ class Statements(Body):
         if self.chance(40):
             body.act()
         self.close(block, body, 1)
-        if kind == "constructor":
-            name = self.one_of("conv", "conv", "conv")
-            argument = Num(name, lambda _: None)
-        elif kind == "inline":
-            text = inner.text if "(" in inner.text else f"{inner.text}()"
-            argument = Num(text, inner.made)
-        else:
-            made = self.make(self.layer_variable(), inner)
-            argument = made.number
-        stage = BlockStage(block, ((parameter, argument),), self.chance(30))
-        self.pipe([self.variable()], [base], [stage])
-        if kind == "twice":
-            self.pipe(
-                [self.variable()], [base], [MadeStage(argument) if self.chance(50) else stage]
-            )
+        return block
 
     # ------------------------------------------------------------- blocks
 

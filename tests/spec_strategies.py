@@ -25,8 +25,8 @@ class Spec:
 
 
 @st.composite
-def specs(draw: Draw) -> Spec:
-    """A valid spec of one net, small enough to run in a moment."""
+def specs(draw: Draw, operator: str | None = None) -> Spec:
+    """A valid spec of one net, small enough to run in a moment; `operator` is surely in it."""
     writer = Writer(draw)
     env: Env = {}
     parameters: list[str] = []
@@ -35,9 +35,11 @@ def specs(draw: Draw) -> Spec:
             value: Any = writer.one_of((True, False) if name == "deep" else (2, 3, 4, 5))
             parameters.append(f"{name}={const(value).text}")
             env[name] = value
-    inputs = _inputs(writer)
+    inputs = _inputs(writer, operator)
     env.update({name: value for name, (_, value) in inputs.items()})
     body = Statements(writer, env, keep=False, depth=0, net=True)
+    if operator:
+        body.show(operator)
     for _ in range(writer.one_of((1, 2, 3, 4, 5, 6))):
         body.act()
     _end(body)
@@ -55,10 +57,12 @@ def specs(draw: Draw) -> Spec:
     return Spec(text, tuple(value.real.shape for _, value in inputs.values()))  # type: ignore[misc]
 
 
-def _inputs(writer: Writer) -> dict[str, tuple[str, Val]]:
+def _inputs(writer: Writer, operator: str | None) -> dict[str, tuple[str, Val]]:
     """The net's tensors: their shapes as text, and their types."""
-    rank = writer.one_of((2, 2, 2, 2, 1, 1, 3, 3, 0))
-    symbolic = rank > 0 and writer.chance(30)
+    ranks = {"pixel_shuffle": (2,), "space_to_depth": (2,), "linear": (2, 0)}
+    rank = writer.one_of(ranks.get(operator or "", (2, 2, 2, 2, 1, 1, 3, 3)))
+    rank = 0 if operator in (None, "relu", "bn", "layer_norm") and writer.chance(30) else rank
+    symbolic = rank > 0 and operator not in ("reshape", "flatten") and writer.chance(40)
     words: list[str] = []
     declared: list[int | Size] = []
     fed: list[int] = []

@@ -4,19 +4,42 @@ A new operator is one line in `CASES`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
 
-from archc.ops.activation import Identity, Relu, Sigmoid, StopGradient
-from archc.ops.arithmetic import Add, Broadcast, Mul
-from archc.ops.convolution import Conv
+from archc.ops.activation import (
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    Identity,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    SignSte,
+    Silu,
+    Softmax,
+    StopGradient,
+    Tanh,
+)
+from archc.ops.arithmetic import AbsMean, Add, Broadcast, Max, Min, Mul, Sub, Sum
+from archc.ops.convolution import ApplyConv, Conv, ConvTranspose
 from archc.ops.linear import Linear
-from archc.ops.normalization import BatchNorm
+from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from archc.ops.op import Op, TensorType
-from archc.ops.parameter import Param
-from archc.ops.pooling import AvgPool, GlobalAvgPool, MaxPool, Pool
+from archc.ops.parameter import Param, Scale
+from archc.ops.pooling import (
+    AdaptiveAvgPool,
+    AvgPool,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    GlobalPool,
+    MaxPool,
+    Pool,
+)
+from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
 
@@ -83,7 +106,47 @@ def _conv(draw: Draw) -> Case:
         padding="same" if same else _sizes(draw, [(0, 2)] * x.rank),
         bias=draw(st.booleans()),
     )
+    if draw(st.booleans()):
+        op = replace(op, groups=1, group_size=x.channels // groups)
     return Case(op, (x,))
+
+
+def _conv_transpose(draw: Draw) -> Case:
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    x = _image(draw, channels=groups * _int(draw, 1, 3))
+    stride = _sizes(draw, [(1, 3)] * x.rank)
+    dilation = _int(draw, 1, 2)
+    most = [max(s, dilation) - 1 for s in _per_axis(stride, x.rank)]
+    more = _sizes(draw, [(0, n) for n in most])
+    least = min(_per_axis(more, x.rank))
+    kernel = _sizes(draw, [(1, 3)] * x.rank)
+    reach = min((k - 1) * dilation + least for k in _per_axis(kernel, x.rank))
+    op = ConvTranspose(
+        out=groups * _int(draw, 1, 3),
+        kernel=kernel,
+        stride=stride,
+        padding=_int(draw, 0, reach // 2),
+        output_padding=more,
+        groups=groups,
+        dilation=dilation,
+        bias=draw(st.booleans()),
+    )
+    return Case(op, (x,))
+
+
+def _apply_conv(draw: Draw) -> Case:
+    groups = draw(st.sampled_from([1, 1, 2]))
+    x = _image(draw, low=3, channels=groups * _int(draw, 1, 3))
+    same = draw(st.booleans())
+    kernel = [_int(draw, 0, 1) * 2 + 1 if same else _int(draw, 1, 3) for _ in range(x.rank)]
+    op = ApplyConv(
+        stride=_sizes(draw, [(1, 3)] * x.rank),
+        groups=groups,
+        dilation=_int(draw, 1, 2) if same else 1,
+        padding="same" if same else _sizes(draw, [(0, 2)] * x.rank),
+    )
+    weight = TensorType((groups * _int(draw, 1, 3), x.channels // groups, *kernel), batched=False)
+    return Case(op, (x, weight))
 
 
 def _linear(draw: Draw) -> Case:
@@ -100,6 +163,27 @@ def _bn(draw: Draw) -> Case:
     return Case(op, (_any_type(draw),))
 
 
+def _layer_norm(draw: Draw) -> Case:
+    eps = draw(st.sampled_from([1e-5, 1e-6]))
+    return Case(LayerNorm(eps=eps, affine=draw(st.booleans())), (_any_type(draw),))
+
+
+def _group_norm(draw: Draw) -> Case:
+    """A group has two values at least."""
+    x = _any_type(draw)
+    channels = _int(draw, 1, 3) * (2 if x.elements == x.channels else 1)
+    groups = _int(draw, 1, 3)
+    eps = draw(st.sampled_from([1e-5, 1e-3]))
+    op = GroupNorm(groups=groups, eps=eps, affine=draw(st.booleans()))
+    return Case(op, (TensorType((groups * channels, *x.spatial)),))
+
+
+def _instance_norm(draw: Draw) -> Case:
+    eps = draw(st.sampled_from([1e-5, 1e-3]))
+    op = InstanceNorm(eps=eps, affine=draw(st.booleans()))
+    return Case(op, (_image(draw, low=2),))
+
+
 def _pool(cls: type[Pool]) -> Callable[[Draw], Case]:
     def draw_pool(draw: Draw) -> Case:
         x = _image(draw, low=2)
@@ -108,18 +192,36 @@ def _pool(cls: type[Pool]) -> Callable[[Draw], Case]:
             kernel=kernel,
             stride=draw(st.none()) if draw(st.booleans()) else _sizes(draw, [(1, 3)] * x.rank),
             padding=_sizes(draw, [(0, k // 2) for k in _per_axis(kernel, x.rank)]),
+            ceil_mode=draw(st.booleans()),
         )
+        if isinstance(op, AvgPool):
+            op = replace(op, count_include_pad=draw(st.booleans()))
         return Case(op, (x,))
 
     return draw_pool
 
 
-def _global_avg_pool(draw: Draw) -> Case:
-    return Case(GlobalAvgPool(keep=draw(st.booleans())), (_image(draw),))
+def _global_pool(cls: type[GlobalPool]) -> Callable[[Draw], Case]:
+    return lambda draw: Case(cls(keep=draw(st.booleans())), (_image(draw),))
 
 
-def _elementwise(cls: type[Op]) -> Callable[[Draw], Case]:
-    return lambda draw: Case(cls(), (_any_type(draw),))
+def _adaptive_avg_pool(draw: Draw) -> Case:
+    x = _image(draw)
+    return Case(AdaptiveAvgPool(size=_sizes(draw, [(1, 4)] * x.rank)), (x,))
+
+
+def _unary(cls: type[Op], **choices: Sequence[object]) -> Callable[[Draw], Case]:
+    """An operator of one tensor, learned or not, with the hyperparameters to choose from."""
+
+    def draw_unary(draw: Draw) -> Case:
+        op = cls(**{name: draw(st.sampled_from(values)) for name, values in choices.items()})
+        return Case(op, (_perhaps_learned(draw, op, _any_type(draw)),))
+
+    return draw_unary
+
+
+def _perhaps_learned(draw: Draw, op: Op, type_: TensorType) -> TensorType:
+    return replace(type_, batched=not op.takes_learned or draw(st.booleans()))
 
 
 def _concat(draw: Draw) -> Case:
@@ -137,9 +239,49 @@ def _broadcast(cls: type[Broadcast]) -> Callable[[Draw], Case]:
             sides = [draw(st.sampled_from(["both", "left", "right"])) for _ in shape]
             a = tuple(1 if s == "right" else n for n, s in zip(shape, sides, strict=True))
             b = tuple(1 if s == "left" else n for n, s in zip(shape, sides, strict=True))
-        return Case(cls(), (TensorType(a), TensorType(b, batched=draw(st.booleans()))))
+        shapes = [a, b]
+        if cls.arity is None:
+            shapes = [a, b, shape, b][: _int(draw, 1, 4)]
+        learned = draw(st.sampled_from(["none", "some", "all"]))
+        batched = {"none": [True], "some": [True, False], "all": [False]}[learned]
+        types = (TensorType(s, batched=draw(st.sampled_from(batched))) for s in shapes)
+        return Case(cls(), tuple(types))
 
     return draw_broadcast
+
+
+def _abs_mean(draw: Draw) -> Case:
+    op = AbsMean()
+    return Case(op, (_perhaps_learned(draw, op, _image(draw)),))
+
+
+def _reshape(draw: Draw) -> Case:
+    """The sizes in another order, or some of them joined."""
+    x = TensorType((12,)) if draw(st.booleans()) else _any_type(draw)
+    shape = list(draw(st.permutations([3, 2, 2] if x.shape == (12,) else x.shape)))
+    while len(shape) > 1 and draw(st.booleans()):
+        shape[-2:] = [shape[-2] * shape[-1]]
+    if len(shape) < 4 and draw(st.booleans()):
+        shape.insert(_int(draw, 0, len(shape)), 1)
+    op = Reshape(shape=tuple(shape))
+    return Case(op, (_perhaps_learned(draw, op, x),))
+
+
+def _pixel_shuffle(draw: Draw) -> Case:
+    factor = _int(draw, 2, 3)
+    x = TensorType((factor**2 * _int(draw, 1, 3), _int(draw, 1, 4), _int(draw, 1, 4)))
+    return Case(PixelShuffle(factor=factor), (x,))
+
+
+def _space_to_depth(draw: Draw) -> Case:
+    factor = _int(draw, 2, 3)
+    x = TensorType((_int(draw, 1, 3), factor * _int(draw, 1, 3), factor * _int(draw, 1, 3)))
+    return Case(SpaceToDepth(factor=factor), (x,))
+
+
+def _channel_shuffle(draw: Draw) -> Case:
+    groups = _int(draw, 1, 4)
+    return Case(ChannelShuffle(groups=groups), (_image(draw, channels=groups * _int(draw, 1, 4)),))
 
 
 def _take(draw: Draw) -> Case:
@@ -176,27 +318,57 @@ def _param(draw: Draw) -> Case:
     return Case(Param(shape=shape, init=init), ())
 
 
+def _scale(draw: Draw) -> Case:
+    return Case(Scale(init=draw(st.sampled_from([1.0, 0.0, 1e-6, -0.5]))), (_any_type(draw),))
+
+
 CASES: dict[str, Callable[[Draw], Case]] = {
     "conv": _conv,
+    "conv_transpose": _conv_transpose,
+    "apply_conv": _apply_conv,
     "linear": _linear,
     "bn": _bn,
-    "relu": _elementwise(Relu),
-    "sigmoid": _elementwise(Sigmoid),
-    "identity": _elementwise(Identity),
-    "stop_gradient": _elementwise(StopGradient),
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
+    "relu": _unary(Relu),
+    "relu6": _unary(Relu6),
+    "leaky_relu": _unary(LeakyRelu, slope=[0.01, 0.2, 0.0]),
+    "gelu": _unary(Gelu, approximate=["none", "tanh"]),
+    "silu": _unary(Silu),
+    "sigmoid": _unary(Sigmoid),
+    "hard_sigmoid": _unary(HardSigmoid),
+    "hard_swish": _unary(HardSwish),
+    "tanh": _unary(Tanh),
+    "softmax": _unary(Softmax),
+    "sign_ste": _unary(SignSte),
+    "identity": _unary(Identity),
+    "stop_gradient": _unary(StopGradient),
     "max_pool": _pool(MaxPool),
     "avg_pool": _pool(AvgPool),
-    "global_avg_pool": _global_avg_pool,
+    "global_avg_pool": _global_pool(GlobalAvgPool),
+    "global_max_pool": _global_pool(GlobalMaxPool),
+    "adaptive_avg_pool": _adaptive_avg_pool,
     "concat": _concat,
     "take": _take,
     "pad": _pad,
-    "flatten": _elementwise(Flatten),
+    "flatten": _unary(Flatten),
+    "reshape": _reshape,
     "upsample": _upsample,
+    "pixel_shuffle": _pixel_shuffle,
+    "space_to_depth": _space_to_depth,
+    "channel_shuffle": _channel_shuffle,
     "add": _broadcast(Add),
+    "sub": _broadcast(Sub),
     "mul": _broadcast(Mul),
+    "sum": _broadcast(Sum),
+    "min": _broadcast(Min),
+    "max": _broadcast(Max),
+    "abs_mean": _abs_mean,
     "dropout": _dropout,
     "drop_path": _drop_path,
     "param": _param,
+    "scale": _scale,
 }
 
 

@@ -1,10 +1,11 @@
 """Generated specs: what archc emits for them computes what the interpreter computes, bit for bit.
 
-ARCHC_EXAMPLES sets how many are drawn; the coverage is printed (`pytest -s`) and asserted, because
+ARCHC_EXAMPLES sets how many are drawn (more than by default: failures are shrunk, too); the coverage is printed (`pytest -s`) and asserted, because
 many trivial specs prove nothing.
 """
 
 import importlib.util
+import math
 import os
 import re
 import subprocess
@@ -29,55 +30,53 @@ from archc.ops.size import Size
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT
 
-EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "250"))
 BATCH = 2
 PIPELINES: dict[str, tuple[Pass, ...]] = {"plain": (), "default": DEFAULT}
 
 torch.set_num_threads(1)
 
 # The specs of a run are the same everywhere; a failure is shrunk only in the long runs.
-_phases = [Phase.generate, Phase.shrink] if EXAMPLES > 100 else [Phase.generate]
+_phases = [Phase.generate, Phase.shrink] if EXAMPLES > 250 else [Phase.generate]
 
 
 def test_generated_specs_compute_what_the_interpreter_computes(tmp_path: Path) -> None:
+    """Each operator in turn is surely in some specs; what else is in them is drawn."""
     coverage = Coverage()
-    files: list[Path] = []
     seen: set[str] = set()
+    for number, operator in enumerate(OPS):
 
-    @settings(
-        max_examples=2 * EXAMPLES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=_phases,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(specs())
-    def check(spec: Spec) -> None:
-        if spec.text in seen or coverage.specs == EXAMPLES:
-            return
-        seen.add(spec.text)
-        note(str(spec))
-        files.extend(check_spec(spec, tmp_path / f"net{len(files)}", coverage))
+        @seed(number)
+        @settings(
+            max_examples=math.ceil(EXAMPLES / len(OPS)),
+            database=None,
+            deadline=None,
+            phases=_phases,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(specs(operator))
+        def check(spec: Spec) -> None:
+            note(str(spec))
+            if spec.text not in seen:
+                check_spec(spec, tmp_path / f"net{len(seen)}", coverage)
+                seen.add(spec.text)
 
-    check()
+        check()
     check_style(tmp_path)
     print(coverage)
-    assert coverage.specs == EXAMPLES, "hypothesis repeats itself more often than expected"
+    assert coverage.specs >= 0.9 * EXAMPLES, "the specs are too much alike"
     coverage.check()
 
 
-def check_spec(spec: Spec, place: Path, coverage: "Coverage") -> list[Path]:
+def check_spec(spec: Spec, place: Path, coverage: "Coverage") -> None:
     """Compile, import, and compare with the interpreter, with and without passes."""
     file = place.with_suffix(".arch")
     file.write_text(spec.text, encoding="utf-8")
     plain = compile_spec(Request(str(file), passes=()))
-    emitted: list[Path] = []
     for name, passes in PIPELINES.items():
         compilation = compile_spec(Request(str(file), passes=passes))
         path = place.with_name(f"{place.name}_{name}.py")
         path.write_text(compilation.source(), encoding="utf-8")
-        emitted.append(path)
         module = import_file(path)
         net = getattr(module, module.__all__[0])()
         assert list(net.state_dict()) == keys_in_order(plain.graph)
@@ -86,8 +85,7 @@ def check_spec(spec: Spec, place: Path, coverage: "Coverage") -> list[Path]:
             if passes:
                 compare(net.double(), plain.graph, spec.shapes, training=training, exact=False)
                 net.float()
-    coverage.add(plain.graph, emitted[0].read_text(encoding="utf-8"))
-    return emitted
+    coverage.add(plain.graph, plain.source())
 
 
 def import_file(path: Path) -> ModuleType:
@@ -287,34 +285,29 @@ LEAST = {
 
 
 def features_of(graph: Graph, text: str) -> Iterator[str]:
-    regions = list(graph.regions.values())
-    inputs, outputs = graph.inputs(), graph.outputs
-    paths = Counter(node.layer.path for node, _ in graph.weights())
-    uses = Counter(node.layer.path for node in graph.nodes() if node.layer.path in paths)
-    modules = Counter(region.path for region in regions)
-    if any(count > 1 for path, count in uses.items() if modules[(path or ())[:-1]] == 1):
-        yield "shared layer"
-    if any(count > 1 for count in modules.values()):
-        yield "shared block"
-    if any(node.op.name == "concat" and len(graph.operands(node.id)) > 2 for node in graph.nodes()):
-        yield "concat of three or more"
-    if any(output.name for output in outputs):
-        yield "exits"
-    if any(isinstance(size, Size) for node in inputs for size in node.type.shape):
-        yield "symbolic size"
-    if re.search(r"^ +(self\.add_module\(f|for \w+ in )|\*\(| for _ in ", text, re.MULTILINE):
-        yield "rolled loop"
-    if len(inputs) > 1:
-        yield "several inputs"
-    if len(outputs) > 1:
-        yield "several outputs"
-    if re.search(r"ModuleList|ModuleDict", text):
-        yield "list of layers"
-    if any(
-        node.layer.path and not _inside(graph, node.region, node.layer.path)
-        for node in graph.nodes()
-    ):
-        yield "layer passed along"
+    nodes, inputs, outputs = list(graph.nodes()), graph.inputs(), graph.outputs
+    modules = Counter(region.path for region in graph.regions.values())
+    uses = Counter(node.layer.path for node in nodes if node.layer.path)
+    weights = {node.layer.path for node, _ in graph.weights()}
+    found = {
+        "shared layer": any(uses[p] > 1 and modules[(p or ())[:-1]] <= 1 for p in weights),
+        "shared block": max(modules.values()) > 1,
+        "concat of three or more": any(
+            node.op.name == "concat" and len(graph.operands(node.id)) > 2 for node in nodes
+        ),
+        "exits": any(output.name for output in outputs),
+        "symbolic size": any(isinstance(n, Size) for node in inputs for n in node.type.shape),
+        "rolled loop": re.search(
+            r"\bfor \w+(, .*)? in ", text.split("for module in self.modules", maxsplit=1)[0]
+        ),
+        "several inputs": len(inputs) > 1,
+        "several outputs": len(outputs) > 1,
+        "list of layers": "nn.ModuleList" in text or "nn.ModuleDict" in text,
+        "layer passed along": any(
+            node.layer.path and not _inside(graph, node.region, node.layer.path) for node in nodes
+        ),
+    }
+    yield from (name for name, holds in found.items() if holds)
     yield from _tree_features(graph)
     yield ("vector", "1 axis", "2 axes", "3 axes")[inputs[0].type.rank]
 

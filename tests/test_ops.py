@@ -32,6 +32,10 @@ RUNTIME = {
     "sign_ste": archc.runtime.sign_ste.sign_ste,
 }
 
+WHOLE = ("flatten", "reshape", "space_to_depth")
+"""These want sizes that are numbers, or multiples."""
+CONVOLUTIONS = ("conv", "conv_transpose", "apply_conv")
+
 few = settings(max_examples=25, deadline=None)
 each_operator = pytest.mark.parametrize("name", NAMES)
 
@@ -266,7 +270,7 @@ def test_the_text_means_what_the_interpreter_says(
         weights = weights_of(reference)
 
         def interpret(*xs: Tensor, weights: dict[str, Tensor] = weights) -> Tensor:
-            return Interpreter().apply(case.op, xs, weights, training)
+            return Interpreter().apply(case.op, xs, weights, training, case.out.batched)
 
         layer.train(training)
         ours = run(layer, operands, list(layer.parameters()))
@@ -303,7 +307,9 @@ def test_channels_depend_as_the_channel_rule_says(name: str, data: st.DataObject
                 torch.manual_seed(0)
                 before = layer(*operands)
                 torch.manual_seed(0)
-                differs = (layer(*changed) != before).transpose(0, 1).flatten(1).any(1)
+                axis = 1 if case.out.batched else 0
+                differs = (layer(*changed) != before).movedim(axis, 0)
+                differs = differs.reshape(case.out.channels, -1).any(1)
                 assert set(differs.nonzero().flatten().tolist()) <= readers(case, i, c)
 
 
@@ -320,10 +326,10 @@ def readers(case: Case, operand: int, channel: int) -> set[int]:
     if rule == "select":
         return {c for c, source in enumerate(case.op.selection(*case.types)) if source == channel}
     assert rule == "grouped"
-    per_group = case.op.weights(*case.types)[0].shape[1]
-    groups = type_.channels // per_group
+    groups = case.op.channel_groups(*case.types)
+    group = channel // (type_.channels // groups)
     width = case.out.channels // groups
-    return set(every[channel // per_group * width :][:width])
+    return set(every[group * width :][:width])
 
 
 @each_operator
@@ -332,14 +338,14 @@ def readers(case: Case, operand: int, channel: int) -> set[int]:
 def test_symbolic_sizes_stand_for_every_number(name: str, data: st.DataObject, h: int) -> None:
     """With h + n for each size, the result at one h is the result for the numbers."""
     case = data.draw(cases(name))
-    types = [_with_symbols(type_, h) for type_ in case.types]
-    if name == "flatten" and types[0].elements is None:
+    types = [_with_symbols(type_, h) if type_.batched else type_ for type_ in case.types]
+    if name in WHOLE and any(type_.elements is None for type_ in types):
         return
     symbolic = case.op.infer(*types)
     numbers = tuple(d.at(h) if isinstance(d, Size) else d for d in symbolic.shape)
     assert numbers == case.out.shape
     if symbolic.elements is None:
-        assert case.op.macs(types, symbolic) == (None if name == "conv" else 0)
+        assert case.op.macs(types, symbolic) == (None if name in CONVOLUTIONS else 0)
 
 
 def _with_symbols(type_: TensorType, h: int) -> TensorType:

@@ -9,6 +9,7 @@ from archc.ops.size import Size
 IMAGE = TensorType((16, 8, 8))
 VECTOR = TensorType((16,))
 LEARNED = TensorType((16, 1, 1), batched=False)
+KERNEL = TensorType((8, 16, 3, 3), batched=False)
 
 
 def make(name: str, **values: object) -> Op:
@@ -18,7 +19,7 @@ def make(name: str, **values: object) -> Op:
 
 
 def test_parameters_are_listed_in_the_order_of_positional_arguments() -> None:
-    kernel, stride, padding = parameters(OPS["max_pool"])
+    kernel, stride, padding, _ = parameters(OPS["max_pool"])
     assert (kernel.name, kernel.kind, kernel.default, kernel.low) == (
         "kernel",
         "sizes",
@@ -137,6 +138,28 @@ def test_a_wrong_value_is_refused(
         (make("relu"), [IMAGE, IMAGE], "`relu` takes 1 tensor, not 2"),
         (make("param", shape=[4]), [IMAGE], "`param` takes no tensors, not 1"),
         (make("bn"), [LEARNED], "`bn` needs a tensor of the batch, but its input is the learned"),
+        (make("conv", out=8, groups=2, group_size=8), [IMAGE], "two ways to say the same"),
+        (make("conv", out=8, group_size=5), [IMAGE], "`group_size=5` must divide the 16 input"),
+        (make("conv", out=6, group_size=4), [IMAGE], "`groups=4` must divide the 16 input"),
+        (make("conv_transpose", out=8, kernel=2, output_padding=1), [IMAGE], "1 is not less than"),
+        (make("conv_transpose", out=8, kernel=1, padding=4), [IMAGE], "leaves nothing"),
+        (make("apply_conv"), [IMAGE, IMAGE], "must be a learned tensor, but its 2nd operand"),
+        (make("apply_conv"), [KERNEL, IMAGE], "its 1st operand is the learned tensor"),
+        (make("apply_conv"), [IMAGE, LEARNED], "must be [out, 16, kernel, kernel] for the input"),
+        (make("apply_conv", groups=2), [IMAGE, KERNEL], "[8, 16, 3, 3]: 16 is not 8"),
+        (make("group_norm", groups=3), [IMAGE], "`groups=3` must divide the 16 input channels"),
+        (make("group_norm", groups=16), [VECTOR], "normalises single values"),
+        (make("instance_norm"), [VECTOR], "`instance_norm` needs 1, 2 or 3 spatial axes"),
+        (make("instance_norm"), [TensorType((16, 1, 1))], "has only one"),
+        (make("abs_mean"), [VECTOR], "`abs_mean` needs axes beyond the first"),
+        (make("reshape", shape=[8, 8]), [IMAGE], "takes 64 values, but its input [16, 8, 8] has"),
+        (make("reshape", shape=[2, 2, 2, 2, 64]), [IMAGE], "up to three spatial sizes"),
+        (make("pixel_shuffle", factor=3), [IMAGE], "needs a multiple of 9 channels"),
+        (make("pixel_shuffle", factor=2), [VECTOR], "`pixel_shuffle` needs 2 spatial axes"),
+        (make("space_to_depth", factor=3), [IMAGE], "needs multiples of 3"),
+        (make("channel_shuffle", groups=3), [IMAGE], "`groups=3` must divide the 16"),
+        (make("sum"), [IMAGE, IMAGE, VECTOR], "`sum` needs equally many axes"),
+        (make("max"), [], "`max` needs at least one tensor"),
     ],
     ids=str,
 )
@@ -150,6 +173,56 @@ def test_a_learned_tensor_joins_the_batch_by_arithmetic() -> None:
     assert make("mul").infer(LEARNED, IMAGE) == IMAGE
     assert make("sigmoid").infer(LEARNED) == LEARNED
     assert make("add").infer(LEARNED, LEARNED) == LEARNED
+
+
+def test_arithmetic_on_learned_tensors_is_learned() -> None:
+    scale = make("abs_mean").infer(KERNEL)
+    assert scale == TensorType((8, 1, 1, 1), batched=False)
+    weight = make("mul").infer(make("sign_ste").infer(KERNEL), scale)
+    assert weight == KERNEL
+    assert make("apply_conv").infer(IMAGE, weight) == TensorType((8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("op", "size", "out"),
+    [
+        (make("conv_transpose", out=8, kernel=2, stride=2), "H", "2*H"),
+        (make("conv_transpose", out=8, kernel=4, stride=2, padding=1), "H", "2*H"),
+        (make("conv_transpose", out=8, kernel=3, stride=2), "H", "2*H + 1"),
+        (make("max_pool", kernel=2, ceil_mode=True), "H", "(H + 1) // 2"),
+        (make("max_pool", kernel=3, stride=2, padding=1, ceil_mode=True), "H", "(H + 2) // 2"),
+        (make("avg_pool", kernel=1, stride=2, ceil_mode=True), "H", "(H + 1) // 2"),
+        (make("adaptive_avg_pool", size=7), "H", "7"),
+        (make("space_to_depth", factor=2), "4*H", "2*H"),
+        (make("pixel_shuffle", factor=2), "H", "2*H"),
+    ],
+    ids=str,
+)
+def test_symbolic_sizes_stay_exact(op: Op, size: str, out: str) -> None:
+    factor = int(size.removesuffix("*H")) if "*" in size else 1
+    given = Size("H") * factor
+    assert str(op.infer(TensorType((16, given, given))).spatial[0]) == out
+
+
+@pytest.mark.parametrize(
+    ("op", "size"),
+    [
+        (make("conv_transpose", out=8, kernel=2, stride=2), Size("H") // 2),
+        (make("space_to_depth", factor=2), Size("H")),
+        (make("space_to_depth", factor=2), Size("H") * 2 + 1),
+    ],
+    ids=str,
+)
+def test_a_size_that_is_not_exact_is_refused_with_what_to_declare(op: Op, size: Size) -> None:
+    with pytest.raises(OpError) as refused:
+        op.infer(TensorType((16, size, size)))
+    assert "is not exact" in refused.value.message
+    assert "2*H" in (refused.value.help or "")
+
+
+def test_a_group_size_is_the_width_of_a_group() -> None:
+    (weight,) = make("conv", out=32, kernel=3, group_size=4).weights(IMAGE)
+    assert weight.shape == (32, 4, 3, 3)
 
 
 def test_padding_makes_the_shortcut_of_a_residual_network() -> None:

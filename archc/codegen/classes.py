@@ -164,7 +164,8 @@ class ClassWriter(ConstructorWriter):
             elif is_name(word):
                 text += f".{word}"
             else:
-                text += f'.get_submodule("{word}")'
+                kind = "parameter" if self.is_learned((*path, word)) else "submodule"
+                text += f'.get_{kind}("{word}")'
             path += (word,)
         return text
 

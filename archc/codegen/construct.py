@@ -85,7 +85,13 @@ class ConstructorWriter:
         """The statement that makes an attribute."""
         if is_name(label):
             return lines(8, f"self.{label} = ", code)
-        return lines(8, "", call("self.add_module", [f'"{label}"', code]))
+        learned = self.is_learned((*self.module.path, label))
+        method = "self.register_parameter" if learned else "self.add_module"
+        return lines(8, "", call(method, [f'"{label}"', code]))
+
+    def is_learned(self, path: Path) -> bool:
+        """Whether a layer is a learned tensor and no module."""
+        return path in self.modules.makers and self.modules.torch_module(path).parameter
 
     def _unapplied(self, seen: set[Path]) -> list[tuple[int, list[str]]]:
         """Layers made here and applied only in modules that they are passed to."""

@@ -10,7 +10,7 @@ from archc.elaborate.limits import Budget
 from archc.elaborate.naming import Register
 from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tag, Tensor, Value
 from archc.ir.graph import Graph, Layer, Node, Path, Region
-from archc.ops.op import Op, OpError, TensorType
+from archc.ops.op import Op, OpError, TensorType, TorchModule
 from archc.ops.registry import check
 
 
@@ -134,17 +134,25 @@ class Builder:
                 help="leave the label out",
             )
         path = made.path = self.register.name_layer(made, label, span)
-        module = op.module(*types)
-        if label is None and len(made.variable or ()) == 2 and module and module.parameter:
-            raise error(
-                "E0407",
-                f"`{op.name}` is a parameter of the module around it, so it cannot be an element "
-                "of a list of layers",
-                span,
-                help=f'label it where it is applied: `x -> "{op.name}{{i}}": {op.name}`',
-            )
+        self._refuse_listed_parameter(made, op.module(*types), label, span)
         made.layer = self._shared(Layer(op, path, made.order, made.span))
         return made.layer
+
+    def _refuse_listed_parameter(
+        self, made: MadeLayer, module: TorchModule | None, label: Tag | None, span: Span
+    ) -> None:
+        """A list of layers is an `nn.ModuleList`, which holds modules only."""
+        if label is not None or made.variable is None or len(made.variable) == 1:
+            return
+        if module is not None and module.parameter:
+            name, index = made.variable
+            raise error(
+                "E0407",
+                f"`{made.name}` is a parameter of the module around it, so it cannot be an element "
+                "of a list of layers",
+                span,
+                help=f"label it where it is applied: `-> {name}{index}: {name}[{index}]`",
+            )
 
     def _shared(self, layer: Layer) -> Layer:
         """The layer of an earlier application of the same module, if there was one."""

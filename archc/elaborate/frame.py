@@ -144,10 +144,10 @@ _FROM_TORCH = {
     "LeakyReLU": "leaky_relu", "GELU": "gelu", "SiLU": "silu", "swish": "silu", "Swish": "silu",
     "Hardsigmoid": "hard_sigmoid", "hardsigmoid": "hard_sigmoid", "Hardswish": "hard_swish",
     "hardswish": "hard_swish", "Tanh": "tanh", "Softmax": "softmax",
-    "PixelShuffle": "pixel_shuffle", "PixelUnshuffle": "space_to_depth", "pixel_unshuffle": "space_to_depth",
-    "ChannelShuffle": "channel_shuffle", "view": "reshape", "Unflatten": "reshape",
-    "unflatten": "reshape", "LayerScale": "scale", "sign": "sign_ste", "minimum": "min",
-    "maximum": "max", "amax": "global_max_pool", "mean": "global_avg_pool",
+    "PixelShuffle": "pixel_shuffle", "PixelUnshuffle": "space_to_depth",
+    "pixel_unshuffle": "space_to_depth", "ChannelShuffle": "channel_shuffle", "view": "reshape",
+    "Unflatten": "reshape", "unflatten": "reshape", "LayerScale": "scale", "sign": "sign_ste",
+    "minimum": "min", "maximum": "max", "amax": "global_max_pool", "mean": "global_avg_pool",
 }  # fmt: skip
 
 

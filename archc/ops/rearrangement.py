@@ -91,11 +91,12 @@ class PixelShuffle(Op):
         _require_image(self.name, x)
         area = self.factor**2
         if x.channels % area:
+            fits = -(-x.channels // area) * area
             raise OpError(
                 f"`pixel_shuffle({self.factor})` needs a multiple of {area} channels, "
                 f"but its input is {x}",
                 operand=0,
-                help=f"put `conv(channels * {area})` before it",
+                help=f"`-> conv({fits}, 3)` before it gives {fits} channels",
             )
         return TensorType((x.channels // area, *(size * self.factor for size in x.spatial)))
 
@@ -190,10 +191,6 @@ class ChannelShuffle(Op):
         channels = types[0].channels
         size = channels // self.groups
         return tuple(group * size + i for i in range(size) for group in range(self.groups))
-
-    def view(self, *types: TensorType) -> bool:
-        """In one group, or in groups of one channel, nothing moves."""
-        return self.groups in (1, types[0].channels)
 
     def module(self, *types: TensorType) -> TorchModule:
         groups = TorchArg("groups", self.groups, positional=True)

@@ -8,39 +8,80 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields
 
 from archc.diagnostics import did_you_mean
-from archc.ops.activation import Identity, Relu, Sigmoid, StopGradient
-from archc.ops.arithmetic import Add, Mul
-from archc.ops.convolution import Conv
+from archc.ops.activation import (
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    Identity,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    SignSte,
+    Silu,
+    Softmax,
+    StopGradient,
+    Tanh,
+)
+from archc.ops.arithmetic import AbsMean, Add, Max, Min, Mul, Sub, Sum
+from archc.ops.convolution import ApplyConv, Conv, ConvTranspose
 from archc.ops.linear import Linear
-from archc.ops.normalization import BatchNorm
+from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from archc.ops.op import REQUIRED, Kind, Op, OpError, Value, word
-from archc.ops.parameter import Param
-from archc.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
+from archc.ops.parameter import Param, Scale
+from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.size import Size
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
 
 _CLASSES: tuple[type[Op], ...] = (
     Conv,
+    ConvTranspose,
+    ApplyConv,
     Linear,
     BatchNorm,
+    LayerNorm,
+    GroupNorm,
+    InstanceNorm,
     Relu,
+    Relu6,
+    LeakyRelu,
+    Gelu,
+    Silu,
     Sigmoid,
+    HardSigmoid,
+    HardSwish,
+    Tanh,
+    Softmax,
+    SignSte,
     Identity,
     StopGradient,
     MaxPool,
     AvgPool,
     GlobalAvgPool,
+    GlobalMaxPool,
+    AdaptiveAvgPool,
     Concat,
     Take,
     Pad,
     Flatten,
+    Reshape,
     Upsample,
+    PixelShuffle,
+    SpaceToDepth,
+    ChannelShuffle,
     Add,
+    Sub,
     Mul,
+    Sum,
+    Min,
+    Max,
+    AbsMean,
     Dropout,
     DropPath,
     Param,
+    Scale,
 )
 
 OPS: dict[str, type[Op]] = {cls.name: cls for cls in _CLASSES}

@@ -22,7 +22,8 @@ class Simplify(Pass):
     Removed are `identity`, `dropout(0)`, `drop_path` at survival 1; `concat`, `sum`, `min` and
     `max` of one tensor; `pad` by nothing, `upsample(1)`, `take` of all channels, `flatten` of a
     vector, `reshape` to the same shape, `channel_shuffle` that moves nothing, and `relu` of a
-    `relu` in the same region. Outputs, gradients, buffers and state_dict keys stay equal bit for bit.
+    `relu` in the same region. Outputs, gradients, buffers and state_dict keys stay equal bit for
+    bit.
 
     Labelled layers stay, for attributes of the emitted module are API. Applications of one module
     stay alike: of a module that is applied more than once, only what computes nothing whatever its
@@ -75,7 +76,7 @@ _HERE: dict[type[Op], _Rule] = {
     Take: lambda op, types: op.count == types[0].channels,
     Flatten: lambda op, types: types[0].rank == 0,
     Reshape: lambda op, types: op.shape == types[0].shape,
-    ChannelShuffle: lambda op, types: op.view(*types),
+    ChannelShuffle: lambda op, types: op.groups in (1, types[0].channels),
 }
 """Decided by the operand's type."""
 

@@ -18,7 +18,7 @@ class Recipe:
     lr: float = 0.1
     seed: int = 0
     momentum: float = 0.9
-    weight_decay: float = 1e-4
+    weight_decay: float = 5e-4
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("batch size", self.batch_size)):

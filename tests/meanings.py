@@ -1,0 +1,137 @@
+"""What operators without weights mean, one slow function each: a part of the interpreter."""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from archc.ops.activation import Gelu, LeakyRelu
+from archc.ops.arithmetic import AbsMean
+from archc.ops.op import Op
+from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
+
+Weights = Mapping[str, Tensor]
+Tensors = Sequence[Tensor]
+
+
+class StraightThrough(torch.autograd.Function):
+    """The sign; backward, the gradient where |x| <= 1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.sign(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return torch.where(torch.abs(x) <= 1, gradient, torch.zeros_like(gradient))
+
+
+class Activations:
+    """Elementwise functions, and softmax."""
+
+    def relu(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.relu(xs[0])
+
+    def relu6(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.hardtanh(xs[0], min_val=0.0, max_val=6.0)
+
+    def leaky_relu(self, op: LeakyRelu, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.leaky_relu(xs[0], negative_slope=op.slope)
+
+    def gelu(self, op: Gelu, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.gelu(xs[0], approximate=op.approximate)
+
+    def silu(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.silu(xs[0])
+
+    def sigmoid(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        y: Tensor = torch.special.expit(xs[0])
+        return y
+
+    def hard_sigmoid(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.hardsigmoid(xs[0])
+
+    def hard_swish(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.hardswish(xs[0])
+
+    def tanh(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.tanh(xs[0])
+
+    def softmax(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return functional.softmax(xs[0], dim=1)
+
+    def sign_ste(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        y: Tensor = StraightThrough.apply(xs[0])
+        return y
+
+    def identity(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return xs[0]
+
+    def stop_gradient(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return xs[0].detach()
+
+
+class Arithmetic:
+    """Arithmetic of several tensors. `batched` tells whether the result has a batch axis."""
+
+    batched: bool
+
+    def add(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.add(xs[0], xs[1])
+
+    def sub(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.sub(xs[0], xs[1])
+
+    def mul(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.mul(xs[0], xs[1])
+
+    def sum(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return reduce(torch.add, xs)
+
+    def min(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return reduce(torch.minimum, xs)
+
+    def max(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return reduce(torch.maximum, xs)
+
+    def abs_mean(self, op: AbsMean, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        (x,) = xs
+        return torch.mean(torch.abs(x), dim=list(range(1 + self.batched, x.dim())), keepdim=True)
+
+
+class Rearrangements:
+    """Operators that move values."""
+
+    batched: bool
+
+    def reshape(self, op: Reshape, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        (x,) = xs
+        return x.reshape(*x.shape[: int(self.batched)], *op.shape)
+
+    def pixel_shuffle(self, op: PixelShuffle, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        """Pixel (y, x) of channel c is pixel (y // f, x // f) of one of the f*f channels of c."""
+        (x,) = xs
+        f = op.factor
+        size, channels, height, width = x.shape
+        y = x.new_empty(size, channels // (f * f), height * f, width * f)
+        for i in range(f):
+            for j in range(f):
+                y[:, :, i::f, j::f] = x[:, i * f + j :: f * f]
+        return y
+
+    def space_to_depth(self, op: SpaceToDepth, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        (x,) = xs
+        f = op.factor
+        parts = [x[:, :, i::f, j::f] for i in range(f) for j in range(f)]
+        return torch.stack(parts, dim=2).flatten(1, 2)
+
+    def channel_shuffle(self, op: ChannelShuffle, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        (x,) = xs
+        size = x.shape[1] // op.groups
+        order = [group * size + i for i in range(size) for group in range(op.groups)]
+        return torch.stack([x[:, c] for c in order], dim=1)
