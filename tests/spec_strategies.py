@@ -24,6 +24,10 @@ class Spec:
         return f"Spec({self.shapes})\n{self.text}"
 
 
+FLAT = (None, "relu", "bn", "layer_norm", "sigmoid", "tanh", "dropout", "concat", "add", "sum")
+"""Operators for which the inputs may be vectors."""
+
+
 @st.composite
 def specs(draw: Draw, operator: str | None = None) -> Spec:
     """A valid spec of one net, small enough to run in a moment; `operator` is surely in it."""
@@ -61,7 +65,7 @@ def _inputs(writer: Writer, operator: str | None) -> dict[str, tuple[str, Val]]:
     """The net's tensors: their shapes as text, and their types."""
     ranks = {"pixel_shuffle": (2,), "space_to_depth": (2,), "linear": (2, 0)}
     rank = writer.one_of(ranks.get(operator or "", (2, 2, 2, 2, 1, 1, 3, 3)))
-    rank = 0 if operator in (None, "relu", "bn", "layer_norm") and writer.chance(30) else rank
+    rank = 0 if operator in FLAT and writer.chance(30) else rank
     symbolic = rank > 0 and operator not in ("reshape", "flatten") and writer.chance(40)
     words: list[str] = []
     declared: list[int | Size] = []
