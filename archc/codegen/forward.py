@@ -89,7 +89,8 @@ class ForwardWriter:
     def _item(self, position: int, item: Item) -> None:
         operands = operands_of(item)
         waiting = [each.value for each in self.pending]
-        if any(value not in operands for value in waiting) or self._restarts(item):
+        foreign = any(value not in operands for value in waiting)
+        if foreign or self._restarts(item) or self._comes_late(item):
             self._flush()
         if isinstance(item, Loop):
             self._loop(position, item)
@@ -121,6 +122,11 @@ class ForwardWriter:
         if _is_block(item):
             return _kind(item) in chain.ops or (not chain.blocks and len(chain.ops) > 1)
         return _kind(item) == chain.ops[0] and len(chain.ops) > 1
+
+    def _comes_late(self, item: Item) -> bool:
+        """Whether what waits would be computed after a part of the item: `a + b + waiting`."""
+        folds = isinstance(item, Function) and item.text.folds
+        return folds and any(each.value in operands_of(item)[2:] for each in self.pending)
 
     def _code(self, position: int, item: Item) -> tuple[Code, int]:
         match item:

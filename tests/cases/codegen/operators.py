@@ -2,7 +2,7 @@
 """Operators, compiled by archc 0 from operators.arch.
 
     archc compile operators.arch -O0
-Checksum 67c2b555178bf5aa; passes: none; width=8, classes=10. Edit a copy freely.
+Checksum 4c9d011108b96bc3; passes: none; width=8, classes=10. Edit a copy freely.
 """
 
 import torch
@@ -76,7 +76,8 @@ class Operators(nn.Module):  # operators.arch:20
         up = self.up(self.binary(self.stage1(down)), x)
         squeezed = F.pixel_unshuffle(F.silu(self.grouped(F.channel_shuffle(up, 4))), 2)
         squeezed = torch.tanh(F.pixel_shuffle(squeezed, 2))
-        largest = torch.maximum(torch.maximum(up, x), up - x)
+        largest = up - x
+        largest = torch.maximum(torch.maximum(up, x), largest)
         gate = F.adaptive_max_pool2d(largest + torch.minimum(up, x) + x + up, 1)
         gate = gate.softmax(1)
         seen = F.adaptive_avg_pool2d(squeezed, (2, 1)).reshape(-1, 8, 4)
