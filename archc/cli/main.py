@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from archc import __version__
 from archc.cli.compile import compile_command
+from archc.cli.format import fmt_command
 from archc.cli.inspect import check_command, list_command, summary_command, viz_command
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
@@ -118,6 +119,7 @@ def archc(
 for _name, _command in (
     ("compile", compile_command),
     ("check", check_command),
+    ("fmt", fmt_command),
     ("summary", summary_command),
     ("viz", viz_command),
     ("list", list_command),

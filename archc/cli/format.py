@@ -1,0 +1,113 @@
+"""`archc fmt`: specs in the one style."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archc.cli.console import say, show, write_data
+
+if TYPE_CHECKING:
+    from archc.diagnostics import Source
+
+_STDIN = "-"
+
+
+def fmt_command(
+    specs: Annotated[
+        list[str],
+        typer.Argument(metavar="SPEC...", help="Paths; `-` formats stdin to stdout."),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if a spec would change.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write no spec; print what would change.")
+    ] = False,
+) -> None:
+    """Rewrite specs in the one style; comments and meaning stay.
+
+    For example: [cyan]archc fmt --check specs/*.arch[/cyan]
+    """
+    from archc.diagnostics import ArchError
+
+    failed = False
+    for spec in dict.fromkeys(specs):
+        try:
+            failed |= not _format(spec, check=check, diff=diff)
+        except ArchError as problem:
+            show(problem.diagnostics)
+            failed = True
+    if failed:
+        raise typer.Exit(1)
+
+
+def _format(spec: str, *, check: bool, diff: bool) -> bool:
+    """Format one spec; whether all is well with it."""
+    from archc.syntax.format import format_source
+
+    path = None if spec == _STDIN else _find(spec)
+    before, source = _read_stdin() if path is None else _read(path)
+    after = format_source(source)
+    changes = before != after.encode()
+    if diff and changes:
+        write_data(_difference(source, before, after))
+    elif path is None and not (check or diff):
+        write_data(after)
+    if not changes:
+        return True
+    if check:
+        say("fmt", f"{source.path} would change")
+    if check or diff or path is None:
+        return not check
+    return _rewrite(path, after, named=Path(spec) == path)
+
+
+def _find(spec: str) -> Path:
+    from archc.elaborate.files import find_spec
+
+    return find_spec(spec)
+
+
+def _read(path: Path) -> tuple[bytes, "Source"]:
+    from archc.syntax.source import read_source
+
+    source = read_source(path, display=str(path), name=path.name)
+    return path.read_bytes(), source
+
+
+def _read_stdin() -> tuple[bytes, "Source"]:
+    from archc.syntax.source import MAX_BYTES, source_from_text
+
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    # Bytes that are no UTF-8 become characters that no spec may hold, and are refused as such.
+    return data, source_from_text(data.decode("utf-8", "surrogateescape"), "<stdin>")
+
+
+def _rewrite(path: Path, text: str, *, named: bool) -> bool:
+    """Replace a file, keeping its permissions; a shipped spec only if its path was `named`."""
+    from archc.files import write_atomically
+
+    if not named:
+        say("fmt", f"{path} comes with archc and is left as it is; give its path to rewrite it")
+        return False
+    target = path.resolve()  # a link stays one
+    mode = target.stat().st_mode & 0o777
+    write_atomically(target, text.encode())
+    target.chmod(mode)
+    say("fmt", f"rewrote {path}")
+    return True
+
+
+def _difference(source: "Source", before: bytes, after: str) -> str:
+    import difflib
+
+    old = before.decode("utf-8").splitlines(keepends=True)
+    new = after.splitlines(keepends=True)
+    lines = difflib.unified_diff(old, new, source.path, source.path)
+    return "".join(_ended(line) for line in lines)
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

@@ -1,0 +1,414 @@
+"""The formatter: one style, the same meaning, all comments, and nothing left for a second run.
+
+`cases/format/NAME.arch` has `NAME.out`, the formatted text. Generated texts are shipped specs and
+generated ones whose tokens stand apart otherwise than they did, with comments between them.
+"""
+
+import dataclasses
+import os
+import random
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from lark.utils import TextSlice
+from spec_strategies import Spec, specs
+from test_cases import CASES, compare
+from typer.testing import CliRunner, Result
+
+from archc.cli.main import app
+from archc.diagnostics import ArchError, Source
+from archc.resources import library_root
+from archc.syntax import ast, table
+from archc.syntax.format import format_source
+from archc.syntax.format_layout import WIDTH
+from archc.syntax.parser import parse
+from archc.syntax.source import source_from_text
+
+SHIPPED = sorted(library_root().rglob("*.arch"))
+STYLED = sorted((CASES / "format").glob("*.arch"))
+
+
+def parses(path: Path) -> bool:
+    try:
+        parse(Source(path.name, path.read_text(encoding="utf-8")))
+    except ArchError:
+        return False
+    return True
+
+
+CASE_FILES = [path for path in sorted(CASES.rglob("*.arch")) if parses(path)]
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def formatted(text: str) -> str:
+    return format_source(source_from_text(text))
+
+
+def meaning(text: str) -> Any:
+    """The syntax tree as nested tuples, without spans."""
+    return without_spans(parse(source_from_text(text)))
+
+
+def without_spans(node: Any) -> Any:
+    if isinstance(node, tuple):
+        return tuple(map(without_spans, node))
+    if not isinstance(node, ast.Syntax):
+        return (type(node), node)
+    names = [field.name for field in dataclasses.fields(node) if field.name != "span"]
+    return (type(node), *(without_spans(getattr(node, name)) for name in names))
+
+
+def comments(text: str) -> list[str]:
+    """The comments of a text, found without the formatter: strings are skipped."""
+    pieces = re.findall(r'"(?:[^"\\\n]|\\[^\n])*"|#[^\n]*', text)
+    return [piece.rstrip() for piece in pieces if piece[0] == "#"]
+
+
+def assert_formats_well(text: str) -> str:
+    result = formatted(text)
+    assert meaning(result) == meaning(text)
+    assert comments(result) == comments(text)
+    assert formatted(result) == result
+    assert "\n\n\n" not in result
+    assert "\t" not in re.sub(r"#.*", "", result)
+    assert not re.search(r"[ \t]$", result, re.MULTILINE)
+    assert not result or (result[0] != "\n" and result[-1] == "\n" and result[-2:] != "\n\n")
+    return result
+
+
+# -------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_shipped_specs_are_in_the_style(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert assert_formats_well(text) == text
+
+
+@pytest.mark.parametrize("path", CASE_FILES, ids=name_of)
+def test_a_file_keeps_its_meaning_and_its_comments(path: Path) -> None:
+    assert_formats_well(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", STYLED, ids=lambda path: path.stem)
+def test_a_file_is_formatted_as_its_golden(path: Path, update_golden: bool) -> None:
+    result = formatted(path.read_text(encoding="utf-8"))
+    compare(path.with_suffix(".out"), result, update_golden)
+    assert all(len(line) <= WIDTH for line in result.splitlines())
+
+
+# --------------------------------------------------------------- the rules
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("\n\n", ""),
+        ("# alone", "# alone\n"),
+        ("arch 1", "arch 1\n"),
+        ("const A=1", "const A = 1\n"),
+        ("const A = 1\r\n\r\n\r\n\r\nconst B = 2", "const A = 1\n\nconst B = 2\n"),
+        ("const A = ((1))", "const A = ((1))\n"),
+        ("const A = (1,)", "const A = (1,)\n"),
+        ("const A = (1, 2,)", "const A = (1, 2)\n"),
+        ("const A = [1,\n2,]", "const A = [1, 2]\n"),
+        ("const A = [1,\n2,\n]", "const A = [\n    1, 2,\n]\n"),
+        ("const A = [1,\n2 # c\n]", "const A = [\n    1, 2,  # c\n]\n"),
+        ("const A = [1,\nb,\n]", "const A = [\n    1,\n    b,\n]\n"),
+        (
+            "const A = [1 # a\n,2 # b\n, # c\n]",
+            "const A = [\n    1,  # a\n    2,  # b\n    # c\n]\n",
+        ),
+        ("const A = - x+-y- -z", "const A = -x + -y - -z\n"),
+        ("const A = 1. if not a else 1 .b", "const A = 1.0 if not a else 1 .b\n"),
+        ("const A = x [1] (2) . y", "const A = x[1](2).y\n"),
+        ("const A = x[ a:b+1 ]", "const A = x[a : b + 1]\n"),
+        ("const A = x[ -1 : b : ]", "const A = x[-1:b:]\n"),
+        ('const A = "{ a+b } {{c+d}} \\"#"', 'const A = "{a + b} {{c+d}} \\"#"\n'),
+        ('const A = "{a # b}"', 'const A = "{a # b}"\n'),
+        ("net A=B()\nnet C=D()", "net A = B()\nnet C = D()\n"),
+        ("net A=B()\n\n\nnet C=D()", "net A = B()\n\nnet C = D()\n"),
+        ("const A=1\nnet C=D()", "const A = 1\n\nnet C = D()\n"),
+        ("const A=1\n# c\nnet C=D()", "const A = 1\n\n# c\nnet C = D()\n"),
+        ("const A=1\n# c\n\nnet C=D()", "const A = 1\n# c\n\nnet C = D()\n"),
+        ("@x_a@x_b net A=B()", "@x_a\n@x_b\nnet A = B()\n"),
+        ("block A()(x){\n\nreturn x\n\n}", "block A()(x) {\n    return x\n}\n"),
+        ("block A()(x){return x}", "block A()(x) { return x }\n"),
+        ("block A()(x){ }", "block A()(x) {}\n"),
+    ],
+)
+def test_a_rule_of_the_style(text: str, expected: str) -> None:
+    assert formatted(text) == expected
+    assert_formats_well(text)
+
+
+def test_a_comment_that_documents_nothing_still_does_not() -> None:
+    text = "## far\n\nnet A(a=1, ## behind\n b=2\n ## before a comma\n , c=3) (x: [3]) { return x }"
+    tree = parse(source_from_text(assert_formats_well(text)))
+    net = tree.declarations[0]
+    assert isinstance(net, ast.Block)
+    assert net.doc == ""
+    assert [parameter.doc for parameter in net.parameters] == ["", "", ""]
+
+
+def test_deep_nesting_is_formatted() -> None:
+    assert_formats_well(f"const A = {'[' * 60}{'-' * 100}1{']' * 60}")
+    assert_formats_well(f"block A()(x) {{{'if a {' * 60} y = x {'}' * 60}\n return x }}")
+
+
+def test_a_mistake_is_reported_as_ever() -> None:
+    with pytest.raises(ArchError, match="E0141"):
+        formatted("block A()(x) { x }")
+
+
+# --------------------------------------------------------- generated texts
+
+_NO_SPACE = re.compile(r"\w\w|\d\.|\.\d|[-+=*/<>!][-+=*/<>!]")
+_CONTINUES = frozenset(
+    ["ARROW", "EQUAL", "PLUS_EQUAL", "LBRACE", "PLUS_MINUS", "MUL_DIV", "POWER", "OR", "AND"]
+)
+"""Tokens behind which a line break is white space, anywhere."""
+_COMMENTS = [
+    "#",
+    "# a comment",
+    "## doc?",
+    '# "a string',
+    "# {x} -> }",
+    "#  spaces  ",
+    "####",
+    "# )",
+]
+
+
+@dataclasses.dataclass
+class Scramble:
+    """Writes a text anew with other white space between its tokens.
+
+    `lines` also moves line breaks that mean nothing, and `notes` also puts comments in.
+    """
+
+    random: random.Random
+    lines: bool
+    notes: bool
+
+    def text(self, text: str) -> str:
+        return "".join(self._pieces(text))
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        before, depth = ("", ""), 0
+        for kind, token, gap in tokens(text):
+            if kind in ("_NL", "$END"):
+                yield gap if "#" in gap else self._line_break()
+                before = ("", "")
+                continue
+            depth -= kind in ("RPAR", "RSQB")
+            yield self._between(before, (kind, token), gap, depth > 0 or kind in ("RPAR", "RSQB"))
+            depth += kind in ("LPAR", "LSQB")
+            yield token
+            before = (kind, token)
+
+    def _between(
+        self, before: tuple[str, str], after: tuple[str, str], gap: str, inside: bool
+    ) -> str:
+        if "#" in gap or ("\n" in gap and not self.lines):
+            return gap
+        glued = before[1][-1:] + after[1][:1]
+        spaces = " " * self.random.choice([0, 1, 1, 3]) or (
+            "" if not _NO_SPACE.match(glued) else " "
+        )
+        free = inside or before[0] in _CONTINUES or after[0] in ("ARROW", "RBRACE", "ELSE")
+        if not (self.lines and free) or self.random.random() < 0.8:
+            return spaces + ("\n" if "\n" in gap and free else "")
+        return self._line_break() if self.notes else "\n" * self.random.choice([1, 1, 3]) + spaces
+
+    def _line_break(self) -> str:
+        lines = ["", *[""] * self.random.choice([0, 0, 1, 3])]
+        if self.notes and self.random.random() < 0.3:
+            lines[0] = "  " + self.random.choice(_COMMENTS)
+        if self.notes and self.random.random() < 0.3:
+            lines.append("   " + self.random.choice(_COMMENTS))
+        return "\n".join(lines) + "\n" + " " * self.random.choice([0, 2, 4])
+
+
+def tokens(text: str) -> Iterator[tuple[str, str, str]]:
+    """Kind and text of each token, and the gap before it; of a line break, the whole gap."""
+    parser: Any = table.load().parse_interactive(TextSlice.cast_from(text), start="file")
+    end = depth = 0
+    for token in parser.lexer_thread.lex(parser.parser_state):
+        if token.type == "_NL" and depth:
+            continue
+        depth += (token.type in ("LPAR", "LSQB")) - (token.type in ("RPAR", "RSQB"))
+        parser.feed_token(token)
+        stop = token.end_pos if token.type == "_NL" else token.start_pos
+        yield token.type, str(token), text[end:stop]
+        end = token.end_pos
+    yield "$END", "", text[end:]
+
+
+TEXTS = [path.read_text(encoding="utf-8") for path in [*SHIPPED, *STYLED]]
+SEEDS = st.integers(0, 2**32).map(random.Random)
+
+# The texts of a run are the same everywhere; a failure is shrunk only in the long runs.
+EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "50"))
+_generated = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate, Phase.shrink] if EXAMPLES > 100 else [Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@_generated
+@given(st.sampled_from(TEXTS), SEEDS)
+def test_scrambled_specs_keep_meaning_and_comments(text: str, seed: random.Random) -> None:
+    assert_formats_well(Scramble(seed, lines=True, notes=True).text(text))
+
+
+@_generated
+@given(specs(), SEEDS)
+def test_generated_specs_keep_meaning_and_comments(spec: Spec, seed: random.Random) -> None:
+    assert_formats_well(spec.text)
+    assert_formats_well(Scramble(seed, lines=True, notes=True).text(spec.text))
+
+
+@_generated
+@given(st.sampled_from(TEXTS), SEEDS)
+def test_there_is_one_style(text: str, seed: random.Random) -> None:
+    """However the tokens of a line are spaced, the result is the same."""
+    scrambled = Scramble(seed, lines=False, notes=False).text(text)
+    assert without_blank_lines(formatted(scrambled)) == without_blank_lines(formatted(text))
+
+
+def without_blank_lines(text: str) -> str:
+    return re.sub(r"\n+", "\n", text)
+
+
+# ------------------------------------------------------------- the command
+
+UGLY = "const A=1 # c\n"
+NEAT = "const A = 1  # c\n"
+
+
+@pytest.fixture
+def ugly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = Path("ugly.arch")
+    path.write_text(UGLY)
+    return path
+
+
+def run(*arguments: str, input: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, ["fmt", *arguments], input=input, prog_name="archc")
+
+
+def test_fmt_rewrites_a_file_and_says_so(ugly: Path) -> None:
+    result = run("ugly.arch")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "archc fmt: rewrote ugly.arch\n"
+    assert ugly.read_text() == NEAT
+    assert [path.name for path in Path().iterdir()] == ["ugly.arch"]
+
+
+def test_fmt_leaves_a_file_in_the_style_alone(ugly: Path) -> None:
+    run("ugly.arch")
+    before = ugly.stat()
+    result = run("ugly.arch")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert (ugly.stat().st_ino, ugly.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_fmt_keeps_permissions_and_links(ugly: Path) -> None:
+    ugly.chmod(0o640)
+    Path("link.arch").symlink_to(ugly)
+    assert run("link.arch").exit_code == 0
+    assert Path("link.arch").is_symlink()
+    assert ugly.read_text() == NEAT
+    assert stat.S_IMODE(ugly.stat().st_mode) == 0o640
+
+
+def test_check_names_the_files_that_would_change(ugly: Path) -> None:
+    Path("neat.arch").write_text(NEAT)
+    result = run("--check", "ugly.arch", "neat.arch")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "archc fmt: ugly.arch would change\n"
+    assert ugly.read_text() == UGLY
+    assert run("--check", "neat.arch").exit_code == 0
+
+
+def test_check_sees_what_the_parser_does_not(ugly: Path) -> None:
+    for text in (b"\xef\xbb\xbf" + NEAT.encode(), NEAT.replace("\n", "\r\n").encode()):
+        ugly.write_bytes(text)
+        assert run("--check", "ugly.arch").exit_code == 1
+        run("ugly.arch")
+        assert ugly.read_bytes() == NEAT.encode()
+
+
+def test_diff_prints_what_would_change(ugly: Path) -> None:
+    result = run("--diff", "ugly.arch")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[2:] == ["@@ -1 +1 @@", "-const A=1 # c", "+const A = 1  # c"]
+    assert ugly.read_text() == UGLY
+    assert run("--diff", "--check", "ugly.arch").exit_code == 1
+
+
+def test_stdin_is_formatted_to_stdout() -> None:
+    result = run("-", input=UGLY.encode())
+    assert (result.exit_code, result.stdout, result.stderr) == (0, NEAT, "")
+    assert run("-", input=NEAT.encode()).stdout == NEAT
+    result = run("--check", "-", input=UGLY.encode())
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "archc fmt: <stdin> would change\n"
+
+
+def test_stdin_that_is_no_text_is_refused() -> None:
+    result = run("-", input=b"const A = \xff")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "error[E0105]" in result.stderr
+
+
+def test_a_wrong_file_is_left_as_it_is_and_the_others_are_formatted(ugly: Path) -> None:
+    Path("wrong.arch").write_text("const A = (\n")
+    result = run("wrong.arch", "missing.arch", "ugly.arch")
+    assert result.exit_code == 1
+    assert "wrong.arch:" in result.stderr
+    assert "error[E0501]" in result.stderr
+    assert Path("wrong.arch").read_text() == "const A = (\n"
+    assert ugly.read_text() == NEAT
+
+
+def test_a_file_stays_whole_if_writing_fails(ugly: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(Path, "replace", fail)
+    result = run("ugly.arch")
+    assert result.exit_code == 1
+    assert "error[E0802]" in result.stderr
+    assert [(path.name, path.read_text()) for path in Path().iterdir()] == [("ugly.arch", UGLY)]
+
+
+def test_a_shipped_spec_is_rewritten_by_its_path_only(
+    ugly: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("library").mkdir()
+    shipped = Path("library/tiny.arch").absolute()
+    shipped.write_text(UGLY)
+    monkeypatch.setattr("archc.elaborate.files.library_root", lambda: shipped.parent)
+    result = run("tiny")
+    assert result.exit_code == 1
+    assert "give its path" in result.stderr
+    assert shipped.read_text() == UGLY
+    assert run("tiny", "--check").exit_code == 1
+    assert run(str(shipped)).exit_code == 0
+    assert shipped.read_text() == NEAT
