@@ -119,6 +119,20 @@ class AvgPool(Pool):
 
     count_include_pad: bool = parameter("bool", True)
 
+    def rule(self, *types: TensorType) -> TensorType:
+        (x,) = types
+        out = super().rule(x)
+        kernel = per_axis(self.kernel, x.rank, "kernel")
+        if x.rank == 3 and any(
+            n < k for n, k in zip(x.spatial, kernel, strict=True) if isinstance(n, int)
+        ):
+            raise OpError(
+                f"`avg_pool` over 3 axes needs an input of the size of its kernel, whatever the "
+                f"padding, as in torch; its input is {x}",
+                operand=0,
+            )
+        return out
+
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
 
