@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lark.utils import TextSlice
-from spec_strategies import Spec, specs
 from test_cases import CASES, compare
 from typer.testing import CliRunner, Result
 
@@ -29,6 +28,7 @@ from archc.syntax.format import format_source
 from archc.syntax.format_layout import WIDTH
 from archc.syntax.parser import parse
 from archc.syntax.source import source_from_text
+from archc.testing import Spec, specs
 
 SHIPPED = sorted(library_root().rglob("*.arch"))
 STYLED = sorted((CASES / "format").glob("*.arch"))

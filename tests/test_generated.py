@@ -21,7 +21,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from interpreter import run_graph
-from spec_strategies import Spec, specs
 from torch import Tensor, nn
 
 from archc.compiler import Request, compile_spec
@@ -31,6 +30,7 @@ from archc.ops.registry import OPS
 from archc.ops.size import Size
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT
+from archc.testing import Spec, specs
 
 EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "250"))
 DRAWS = EXAMPLES * 5 // 4  # some draws repeat an earlier text, and are not counted

@@ -39,6 +39,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "cache": ({"files"}, set()),
     "api": (COMPILER | {"compiler", "cache", "analysis", "viz"}, {"torch"}),
     "train": (PUBLIC | {"files", "ir"}, {"torch", "numpy", "sklearn", "rich"}),
+    "testing": (COMPILER | {"compiler"}, {"hypothesis", "torch"}),
     "cli": (
         COMPILER | {"", "analysis", "api", "compiler", "files", "train", "viz"},
         {"typer", "rich"},

@@ -10,120 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
-from spec_stages import (
-    OFTEN,
-    STAGES,
-    Draw,
-    Env,
-    Made,
-    MadeStage,
-    Num,
-    OpStage,
-    Situation,
-    Unfit,
-    Val,
-    const,
-    infer,
-)
 
 from archc.ops.registry import OPS
-
-Step = Callable[[Env], None]
-
-VARIABLES = ["y", "z", "u", "v", "skip", "deep", "wide", "left", "right", "out_", "feat", "h2"]
-AWKWARD = [
-    "self", "F", "torch", "nn", "Tensor", "layer", "child", "super", "print", "list", "tuple",
-    "x2", "y2", "Sequence", "_", "__y", "ValueError", "int", "str", "i", "training", "i2",
-    "drop_path", "getattr", "weight", "forward", "half", "isinstance", "enumerate", "set",
-    "num_classes", "in_chans", "pre_logits", "module", "children",
-]  # fmt: skip
-"""Names that mean something in Python, in torch or in emitted code."""
-LABELS = [
-    "proj", "body", "norm", "tail", "stem", "mixer", "squeeze", "A", "branch", "unit_", "lift",
-    "q", "k", "final", "inner", "outer", "pre", "post",
-]  # fmt: skip
-AWKWARD_LABELS = [
-    "F", "torch", "nn", "x", "weight", "bias", "layer", "0", "1", "7", "00", "Tensor", "super",
-    "self", "print", "out", "width", "channels", "image", "i", "items", "keys", "pop", "modules_",
-    "_", "list", "01a", "growth", "training_", "child",
-]  # fmt: skip
-BLOCKS = ["Cell", "Unit", "Mixer", "Fuse", "Gate", "Stage", "Tower", "Merge", "Block", "Step"]
-AWKWARD_BLOCKS = [
-    "Tensor", "Sequence", "super", "int", "list", "ValueError", "drop_path_", "nn", "F", "torch",
-    "range_", "tuple", "isinstance", "float", "bool", "str", "_Hidden", "Net2", "type", "dict",
-]  # fmt: skip
-HYPERS = ["out", "width", "growth", "planes", "ratio", "bottleneck"]
-AWKWARD_HYPERS = [
-    "self", "nn", "F", "training", "forward", "layer", "channels", "i", "kernel", "super", "module",
-    "__h", "bias", "Tensor", "stride", "half", "children", "rate", "layers", "_modules", "weight",
-]  # fmt: skip
-
-
-@dataclass
-class Block:
-    """A block: its text, and its steps."""
-
-    name: str
-    inputs: tuple[str, ...]
-    keep: bool
-    parameters: list[tuple[str, Num | None]] = field(default_factory=list)
-    """A name and its default, if it has one."""
-    lines: list[str] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    results: tuple[str, ...] = ()
-    exits: bool = False
-
-    def apply(self, arguments: Env, operands: Sequence[Val]) -> list[Val]:
-        env: Env = {}
-        for name, default in self.parameters:
-            env[name] = arguments[name] if name in arguments else _default(default, env)
-        env.update(zip(self.inputs, operands, strict=True))
-        for step in self.steps:
-            step(env)
-        return [env[name] for name in self.results]
-
-    @property
-    def text(self) -> str:
-        words = [f"{n} = {d.text}" if d else n for n, d in self.parameters]
-        head = f"block {self.name}({', '.join(words)})({', '.join(self.inputs)}) {{"
-        return "\n".join([head, *self.lines, "}"])
-
-
-def _default(default: Num | None, env: Env) -> Any:
-    if default is None:
-        raise Unfit("an argument is missing")
-    return default.value(env)
-
-
-@dataclass(frozen=True)
-class BlockStage:
-    """A block with its arguments, `Cell(8, growth=2)`."""
-
-    block: Block
-    args: tuple[tuple[str, Num], ...]
-    keywords: bool
-
-    @property
-    def text(self) -> str:
-        order = [name for name, _ in self.block.parameters]
-        words: list[str] = []
-        for i, (name, value) in enumerate(self.args):
-            plain = not self.keywords and order[i] == name and len(words) == i
-            words.append(value.text if plain else f"{name}={value.text}")
-        return f"{self.block.name}({', '.join(words)})" if self.args else self.block.name
-
-    def run(self, env: Env, operands: Sequence[Val]) -> list[Val]:
-        if len(operands) != len(self.block.inputs):
-            raise Unfit("operands")
-        arguments = {name: value.value(env) for name, value in self.args}
-        return self.block.apply(arguments, operands)
-
-    def made(self, env: Env) -> Made:
-        arguments = {name: value.value(env) for name, value in self.args}
-        return Made(lambda operands: self.block.apply(arguments, operands), None)
-
-
-Stage = OpStage | BlockStage | MadeStage
+from archc.testing.blocks import Block, BlockStage, Stage
+from archc.testing.names import AWKWARD, AWKWARD_LABELS, LABELS, VARIABLES
+from archc.testing.operators import OFTEN, STAGES, Situation
+from archc.testing.stages import Draw, Env, MadeStage, Num, OpStage, Step, Unfit, Val, const, infer
 
 
 @dataclass
@@ -150,6 +42,9 @@ class Writer:
         return name
 
 
+Statement = Callable[[], None]
+
+
 class Body:
     """The statements of one block or net under construction."""
 
@@ -167,6 +62,10 @@ class Body:
         self.exits = False
         self.functional_exit = False
         self.names = set(env)
+
+    def act(self, *, inner: bool = False) -> None:
+        """Write some statement that goes through."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------ drawing
 
@@ -265,7 +164,7 @@ class Body:
         self.names.update(names)
         self.unread = [name for name in self.unread if name not in names] + list(names)
 
-    def attempt(self, action: Callable[[], None]) -> bool:
+    def attempt(self, action: Statement) -> bool:
         """Whether an action went through; if not, nothing of it stays."""
         saved = (list(self.lines), self.steps, list(self.steps), dict(self.env), list(self.unread))
         blocks, indent, regions = len(self.writer.blocks), self.indent, len(self.labels)

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
-from spec_body import AWKWARD, Writer
-from spec_stages import Draw, Env, Val, const
-from spec_statements import Statements
 
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.ops.size import Size
+from archc.testing.body import Writer
+from archc.testing.names import AWKWARD
+from archc.testing.stages import Draw, Env, Val, const
+from archc.testing.statements import Statements
 
 
 @dataclass(frozen=True)
