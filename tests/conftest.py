@@ -1,10 +1,12 @@
 """What all tests share: torchvision beside a CPU build of torch, and the switch for long runs."""
 
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from command_line import BROKEN, TINY
 from hypothesis import settings
 
 # Time limits for one example fail on a busy machine, and say nothing about the code.
@@ -29,6 +31,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("full"):
             item.add_marker(skip)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder of a test, with one right and one wrong spec."""
+    (tmp_path / "tiny.arch").write_text(TINY)
+    (tmp_path / "broken.arch").write_text(BROKEN)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @cache

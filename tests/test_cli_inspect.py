@@ -1,0 +1,87 @@
+"""The commands that look at specs: `archc check`, `summary`, `viz`, `list`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import BROKEN, run
+
+import archc
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def test_check_shows_all_errors_of_all_specs() -> None:
+    Path("other.arch").write_text(BROKEN.replace("imag ", "imagge "))
+    result = run("check", "broken.arch", "tiny.arch", "other.arch")
+    assert result.exit_code == 1
+    assert "broken.arch:2:12" in result.stderr
+    assert "other.arch:2:12" in result.stderr
+    assert "archc check: 2 errors in 3 specs" in result.stderr
+
+
+def test_check_says_an_error_of_a_shared_block_once() -> None:
+    block = "block B()(x) { return x -> conv1: conv(8, 3, groups=5) }\n"
+    net = "net {}()(image: [3, 8, 8]) {{ return image -> b: B }}\n"
+    Path("two.arch").write_text(block + net.format("First") + net.format("Second"))
+    result = run("check", "two.arch")
+    assert result.exit_code == 1
+    assert result.stderr.count("error[") == 1
+
+
+def test_check_accepts_a_file_of_blocks() -> None:
+    Path("blocks.arch").write_text("block B()(x) { return x -> conv1: conv(8, 3) }\n")
+    result = run("check", "blocks.arch")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_check_accepts_every_shipped_spec() -> None:
+    names = [line.split()[0] for line in run("list").stdout.splitlines()]
+    result = run("check", *names)
+    assert result.exit_code == 0, result.stderr
+    assert "warning" not in result.stderr
+
+
+def test_errors_beyond_twenty_are_counted() -> None:
+    lines = "".join(f"    y{i} = missing{i} -> relu\n" for i in range(33))
+    Path("many.arch").write_text(f"net Many()(x: [3, 8, 8]) {{\n{lines}    return x\n}}\n")
+    result = run("check", "many.arch")
+    assert result.stderr.count("error[") == 20
+    assert "... and 13 more errors" in result.stderr
+    assert "33 errors in 1 spec" in result.stderr
+
+
+def test_a_summary_for_people_and_one_for_programs() -> None:
+    assert "classifier" in run("summary", "tiny.arch").stdout
+    summary = json.loads(run("summary", "tiny.arch", "--json").stdout)
+    assert summary["schema"] == 1
+    assert summary["name"] == "Tiny"
+    assert summary["input"] == [3, 8, 8]
+    assert summary["params"] == 3 * 8 * 9 + 8 * 10 + 10
+    assert summary["macs"] == 3 * 8 * 9 * 64 + 8 * 10
+    assert {"exits", "layers"} <= summary.keys()
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".dot"])
+def test_a_picture_is_drawn(suffix: str) -> None:
+    result = run("viz", "tiny.arch", "-o", f"net{suffix}")
+    assert result.exit_code == 0
+    assert "classifier" in Path(f"net{suffix}").read_text()
+    assert result.stdout == ""
+    assert result.stderr.endswith(f"archc viz: wrote net{suffix}\n")
+
+
+def test_shipped_specs_are_listed() -> None:
+    lines = run("list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
+    assert any(line.startswith("densenet ") and "DenseNet121" in line for line in lines)
+    (listed,) = [
+        item["nets"]
+        for item in json.loads(run("list", "--json").stdout)["specs"]
+        if item["name"] == "densenet"
+    ]
+    assert listed[0] == "DenseNet121"
+
+
+def test_the_version() -> None:
+    assert run("--version").stdout == f"archc {archc.__version__}\n"
