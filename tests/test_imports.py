@@ -121,6 +121,7 @@ def test_help_needs_no_compiler() -> None:
         ["compile", "densenet_cifar"],
         ["check", "resnet_cifar"],
         ["summary", "resnet_cifar"],
+        ["expand", "resnet_cifar", "--depth", "1"],
         ["list"],
     ],
     ids=lambda arguments: arguments[0],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from archc.analysis.cost import Cost, costs_of, exit_costs, output_names, total
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Node, Path, Region
+from archc.ir.regions import boundaries
 from archc.ops.op import TensorType
 from archc.ops.size import Dim
 
@@ -148,9 +149,10 @@ def summarize(graph: Graph) -> Summary:
         first = nodes[0]
         layer = LayerSummary(path, str(first.op), first.type, weights + macs, len(nodes))
         tree.child(path[:-1]).add(path[-1], first.layer.order, layer)
-    results = _results(graph)
+    given = boundaries(graph)
     for region in graph.regions.values():
-        tree.child(region.path).describe(region, results.get(region.id, ()))
+        types = tuple(graph.node(id).type for id in given[region.id].gives)
+        tree.child(region.path).describe(region, types)
     exits = zip(output_names(graph.outputs), graph.outputs, exit_costs(graph, costs), strict=True)
     return Summary(
         graph.name,
@@ -183,29 +185,6 @@ def _applications(graph: Graph, macs: dict[int, int | None]) -> dict[Path, list[
         if path is not None:
             found.setdefault(path, []).append(node)
     return found
-
-
-def _results(graph: Graph) -> dict[int, tuple[TensorType, ...]]:
-    """For each region, the types of the values that are read outside of it."""
-    around = {region.id: _around(graph, region) for region in graph.regions.values()}
-    given = {output.node for output in graph.outputs}
-    found: dict[int, list[TensorType]] = {}
-    for node in graph.nodes():
-        inside: set[int] = set() if node.id in given else set(around[node.region])
-        for user, _ in graph.users(node.id):
-            inside &= around[graph.node(user).region]
-        for region in around[node.region] - inside:
-            found.setdefault(region, []).append(node.type)
-    return {region: tuple(types) for region, types in found.items()}
-
-
-def _around(graph: Graph, region: Region) -> frozenset[int]:
-    """The region and all regions around it."""
-    chain = {region.id}
-    while region.parent is not None:
-        region = graph.regions[region.parent]
-        chain.add(region.id)
-    return frozenset(chain)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Commands that look at specs: `check`, `summary`, `viz`, `list`."""
+"""Commands that look at specs: `check`, `summary`, `expand`, `viz`, `list`."""
 
 import json
 from pathlib import Path
@@ -62,6 +62,32 @@ def summary_command(
     show(compilation.warnings)
     summary = summarize(compilation.graph)
     write_data(_json_text(summary.to_json()) if as_json else f"{summary}\n")
+
+
+def expand_command(
+    spec: Spec,
+    depth: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Open regions inside N others; all by default."),
+    ] = None,
+    path: Annotated[
+        str, typer.Option(metavar="REGION", help="Show one region, as `features.block1`.")
+    ] = "",
+    net: Net = None,
+    set_: Set = None,
+    passes: Passes = "",
+    limit: Limit = None,
+) -> None:
+    """Print a net's graph as text: regions, operators, shapes.
+
+    For example: [cyan]archc expand densenet --path features.denseblock1 --depth 1[/cyan]
+    """
+    from archc.compiler import compile_spec
+    from archc.ir.dump import dump
+
+    compilation = compile_spec(make_request(spec, net, set_, limit, passes))
+    show(compilation.warnings)
+    write_data(dump(compilation.graph, depth=depth, path=path))
 
 
 def viz_command(

@@ -14,7 +14,13 @@ from typer.core import TyperGroup
 from archc import __version__
 from archc.cli.compile import compile_command
 from archc.cli.format import fmt_command
-from archc.cli.inspect import check_command, list_command, summary_command, viz_command
+from archc.cli.inspect import (
+    check_command,
+    expand_command,
+    list_command,
+    summary_command,
+    viz_command,
+)
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
 
@@ -121,6 +127,7 @@ for _name, _command in (
     ("check", check_command),
     ("fmt", fmt_command),
     ("summary", summary_command),
+    ("expand", expand_command),
     ("viz", viz_command),
     ("list", list_command),
     ("train", train_command),

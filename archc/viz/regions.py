@@ -6,8 +6,8 @@ All other regions are collapsed into one box each.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from archc.diagnostics import did_you_mean, error
 from archc.ir.graph import Graph, Node, Region
+from archc.ir.regions import find_region
 
 _SMALL = 60
 """Scopes are opened by default as long as the picture has no more boxes than this."""
@@ -73,7 +73,7 @@ def choose_view(graph: Graph, asked: Sequence[str]) -> View:
             content[region.parent].regions.append(region)
     for node in graph.nodes():
         content[node.region].operators += 1
-    named = {id for name in asked for id in _find(graph, name)}
+    named = {id for name in asked for id in find_region(graph, name)}
     opened = {region.id for id in named for region in around[id]}
     opened |= {region.id for region in graph.regions.values() if region.parent is None}
     _open_scopes(content, opened)
@@ -94,28 +94,3 @@ def _open_scopes(content: dict[int, _Content], opened: set[int]) -> None:
                 size += inner.size - 1
                 opened.add(region.id)
                 queue.append(region.id)
-
-
-def _find(graph: Graph, name: str) -> list[int]:
-    """The applications of the module at a path, as `features.denseblock1`."""
-    found = [region.id for region in graph.regions.values() if ".".join(region.path) == name]
-    if found and name:
-        return found
-    paths = {".".join(region.path) for region in graph.regions.values() if region.path}
-    layers = {".".join(node.layer.path) for node in graph.nodes() if node.layer.path}
-    if name in layers:
-        raise error("E0811", f"`{name}` is one operator: there is nothing in it to open")
-    raise error(
-        "E0811",
-        f"`{graph.name}` has no region `{name}`",
-        help=did_you_mean(name, paths) or _examples(paths),
-    )
-
-
-def _examples(paths: set[str]) -> str:
-    if not paths:
-        return "it has no blocks and no scopes: every operator is drawn"
-    first = sorted(paths, key=lambda path: (path.count("."), path))[:5]
-    return f"its regions are {', '.join(f'`{path}`' for path in first)}" + (
-        ", and those in them" if len(paths) > len(first) else ""
-    )

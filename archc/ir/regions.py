@@ -1,0 +1,69 @@
+"""The tree of regions: what is around a region, what it reads and gives, and where a path leads."""
+
+from dataclasses import dataclass, field
+
+from archc.diagnostics import did_you_mean, error
+from archc.ir.graph import Graph
+
+
+def chains(graph: Graph) -> dict[int, tuple[int, ...]]:
+    """For each region, the ids from the net's own region down to it."""
+    found: dict[int, tuple[int, ...]] = {}
+    for region in graph.regions.values():  # a region stands behind the one around it
+        above = () if region.parent is None else found[region.parent]
+        found[region.id] = (*above, region.id)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """The nodes whose values enter a region and leave it, each once, oldest first.
+
+    What an output of the net gives leaves all regions around it.
+    """
+
+    reads: dict[int, None] = field(default_factory=dict)
+    gives: dict[int, None] = field(default_factory=dict)
+
+
+def boundaries(graph: Graph) -> dict[int, Boundary]:
+    """The boundary of every region."""
+    around = {id: frozenset(chain) for id, chain in chains(graph).items()}
+    found = {id: Boundary() for id in graph.regions}
+    given = {output.node for output in graph.outputs}
+    for node in graph.nodes():
+        here = around[node.region]
+        readers = [around[graph.node(user).region] for user, _ in graph.users(node.id)]
+        inside = frozenset() if node.id in given else here
+        for there in readers:
+            inside &= there
+            for region in there - here:
+                found[region].reads[node.id] = None
+        for region in here - inside:
+            found[region].gives[node.id] = None
+    return found
+
+
+def find_region(graph: Graph, name: str) -> list[int]:
+    """The applications of the module at a path, as `features.denseblock1`. Raises ArchError."""
+    found = [region.id for region in graph.regions.values() if ".".join(region.path) == name]
+    if found and name:
+        return found
+    paths = {".".join(region.path) for region in graph.regions.values() if region.path}
+    layers = {".".join(node.layer.path) for node in graph.nodes() if node.layer.path}
+    if name in layers:
+        raise error("E0811", f"`{name}` is one operator: there is nothing in it to open")
+    raise error(
+        "E0811",
+        f"`{graph.name}` has no region `{name}`",
+        help=did_you_mean(name, paths) or _examples(paths),
+    )
+
+
+def _examples(paths: set[str]) -> str:
+    if not paths:
+        return "it has no blocks and no scopes: every operator is shown"
+    first = sorted(paths, key=lambda path: (path.count("."), path))[:5]
+    return f"its regions are {', '.join(f'`{path}`' for path in first)}" + (
+        ", and those in them" if len(paths) > len(first) else ""
+    )
