@@ -1,14 +1,14 @@
 """The canonical text of a graph: equal graphs give equal text, on every machine.
 
-A line is a value, `%5 y: [64, 56, 56] = conv(64)(%4) @ layer1.0.conv1`: its number, the variable that
-it was bound to, its shape, the operator and its operands, and the path of the layer if it is an
-attribute of a module. Lines stand below the heading of their region, which has the values that it
-reads and gives: `layer1.0: Bottleneck(planes=64)(%4: [64, 56, 56]) -> %16: [256, 56, 56]`.
+A line is a value, `%5 y: [64, 56, 56] = conv(64)(%4) @ layer1.0.conv1`: its number, the variable
+that it was bound to, its shape, the operator and its operands, and the path of the layer if it is
+an attribute of a module. Lines stand below the heading of their region, which has the values that
+it reads and gives: `layer1.0: Bottleneck(planes=64)(%4: [64, 56, 56]) -> %16: [256, 56, 56]`.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from os.path import commonprefix
+from itertools import takewhile
 
 from archc.ir.graph import Graph, Hyper, Node, Output, Reference
 from archc.ir.regions import boundaries, chains, find_region
@@ -72,7 +72,8 @@ class _Lines:
             if chain is None:
                 continue
             opened = chain[: self.levels]
-            known = len(commonprefix([above, opened]))
+            pairs = zip(above, opened, strict=False)
+            known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
             for level, region in enumerate(opened[known:], start=known + 1):
                 yield f"{'  ' * level}{self._heading(region)}"
             above = opened
