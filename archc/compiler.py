@@ -6,6 +6,7 @@ The command line and the Python interface both go this way.
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from archc import __version__
 from archc.codegen.emit import Header, emit
@@ -99,13 +100,13 @@ def compile_spec(
     return Compilation(request, program, elaboration, graph)
 
 
-def check_spec(spec: str, limits: Limits) -> tuple[Diagnostic, ...]:
+def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:
     """All that is to be said of a spec, each thing once: every net in it is compiled.
 
     A file of blocks, without a net, is parsed and its names are resolved.
     """
     try:
-        program = load_program(find_spec(spec))
+        program = load_program(path)
         check_names(program)
     except ArchError as problem:
         return problem.diagnostics

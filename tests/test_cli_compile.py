@@ -15,7 +15,29 @@ def test_without_a_file_the_module_goes_to_stdout() -> None:
     assert result.exit_code == 0
     compile(result.stdout, "model.py", "exec")
     assert "class Tiny" in result.stdout
-    assert "note: compiling `Tiny`, the first net" in result.stderr
+    assert result.stderr == ""
+
+
+FAMILIES = [
+    ("net A()(x: [3]) { return x }", None),
+    ("net A()(x: [3]) { return x }\nnet B = A()\nnet C = B()", None),
+    ("net C = B()\nnet B = A()\nnet A()(x: [3]) { return x }", None),
+    ('import "resnet"\nnet A = ResNet18(classes=2)\nnet B = ResNet18(classes=3)', None),
+    ("net A()(x: [3]) { return x }\nnet B()(x: [3]) { return x }", "B"),
+    ("net A()(x: [3]) { return x }\nnet B = A()\nnet C()(x: [3]) { return x }", "B, C"),
+    ('import "resnet"\nnet A = ResNet18()\nnet B = ResNet34()', "B"),
+]
+
+
+@pytest.mark.parametrize(("text", "others"), FAMILIES, ids=range(len(FAMILIES)))
+def test_a_note_names_nets_that_are_no_variants_of_the_first(text: str, others: str | None) -> None:
+    Path("nets.arch").write_text(text + "\n")
+    result = run("compile", "nets.arch")
+    assert result.exit_code == 0
+    first = text[text.index("net ") + 4]
+    note = f"note: compiling `{first}`, the first net; `--net` chooses among {others}\n\n"
+    assert result.stderr.removesuffix(note) == ""
+    assert bool(result.stderr) == (others is not None)
     assert "note" not in result.stdout
 
 

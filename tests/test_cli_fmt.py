@@ -124,3 +124,26 @@ def test_a_shipped_spec_is_rewritten_by_its_path_only(
     assert run("tiny", "--check").exit_code == 1
     assert run(str(shipped)).exit_code == 0
     assert shipped.read_text() == NEAT
+
+
+def test_a_folder_stands_for_the_specs_in_it(ugly: Path) -> None:
+    for name in ("a/one.arch", "a/b/two.arch", ".hidden/three.arch", "env/four.arch", "a/note.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(UGLY)
+    Path("env/pyvenv.cfg").touch()
+    result = run(".", "a", "ugly.arch")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == [
+        f"archc fmt: rewrote {path}" for path in ("ugly.arch", "a/one.arch", "a/b/two.arch")
+    ]
+    assert Path(".hidden/three.arch").read_text() == UGLY
+    assert Path("env/four.arch").read_text() == UGLY
+    assert run("--check", ".").exit_code == 0
+
+
+def test_a_folder_without_specs_is_refused(ugly: Path) -> None:
+    Path("empty").mkdir()
+    result = run("empty", "ugly.arch")
+    assert result.exit_code == 1
+    assert "error[E0501]: there is no spec in the folder `empty`" in result.stderr
+    assert ugly.read_text() == NEAT

@@ -29,6 +29,17 @@ def test_check_says_an_error_of_a_shared_block_once() -> None:
     assert result.stderr.count("error[") == 1
 
 
+def test_check_takes_folders_and_names_each_spec_once() -> None:
+    Path("more").mkdir()
+    Path("more/other.arch").write_text(Path("broken.arch").read_text())
+    result = run("check", ".", "more", "broken.arch", "resnet_cifar", "nowhere")
+    assert result.exit_code == 1
+    assert result.stderr.count("broken.arch:2:12") == 1
+    assert result.stderr.count("more/other.arch:2:12") == 1
+    assert "there is no file `nowhere`" in result.stderr
+    assert "archc check: 3 errors in 4 specs" in result.stderr
+
+
 def test_check_accepts_a_file_of_blocks() -> None:
     Path("blocks.arch").write_text("block B()(x) { return x -> conv1: conv(8, 3) }\n")
     result = run("check", "blocks.arch")

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lark.utils import TextSlice
 from test_cases import CASES, compare
+from test_docs import Block, blocks, completed
 
 from archc.diagnostics import ArchError, Source
 from archc.resources import library_root
@@ -40,6 +41,9 @@ def parses(path: Path) -> bool:
 
 
 CASE_FILES = [path for path in sorted(CASES.rglob("*.arch")) if parses(path)]
+
+EXAMPLES_OF_DOCS = [block for block in blocks("arch") if "E01" not in block.info]
+"""Those that parse."""
 
 
 def name_of(path: Path) -> str:
@@ -91,6 +95,12 @@ def test_shipped_specs_are_in_the_style(path: Path) -> None:
     assert assert_formats_well(text) == text
 
 
+@pytest.mark.parametrize("example", EXAMPLES_OF_DOCS, ids=str)
+def test_the_examples_of_the_documents_are_in_the_style(example: Block) -> None:
+    text = completed(example.text)
+    assert formatted(text) == text
+
+
 @pytest.mark.parametrize("path", CASE_FILES, ids=name_of)
 def test_a_file_keeps_its_meaning_and_its_comments(path: Path) -> None:
     assert_formats_well(path.read_text(encoding="utf-8"))
@@ -133,6 +143,15 @@ def test_a_file_is_formatted_as_its_golden(path: Path, update_golden: bool) -> N
         ("const A = x[ -1 : b : ]", "const A = x[-1:b:]\n"),
         ('const A = "{ a+b } {{c+d}} \\"#"', 'const A = "{a + b} {{c+d}} \\"#"\n'),
         ('const A = "{a # b}"', 'const A = "{a # b}"\n'),
+        ("net N()(x: [3, 32 *h+1, - 2* H]){}", "net N()(x: [3, 32*h + 1, -2*H]) {}\n"),
+        (
+            "net N()(x: [a*(b), a*b*c, a//b*c]){}",
+            "net N()(x: [a * (b), a * b * c, a // b * c]) {}\n",
+        ),
+        (
+            'extern layer E(k=2*3): [2*C, *S]->[C,*S] from "a:b"',
+            'extern layer E(k=2 * 3): [2*C, *S] -> [C, *S] from "a:b"\n',
+        ),
         ("net A=B()\nnet C=D()", "net A = B()\nnet C = D()\n"),
         ("net A=B()\n\n\nnet C=D()", "net A = B()\n\nnet C = D()\n"),
         ("const A=1\nnet C=D()", "const A = 1\n\nnet C = D()\n"),

@@ -17,7 +17,7 @@ _STDIN = "-"
 def fmt_command(
     specs: Annotated[
         list[str],
-        typer.Argument(metavar="SPEC...", help="Paths; `-` formats stdin to stdout."),
+        typer.Argument(metavar="SPEC...", help="Files and folders; `-` formats stdin."),
     ],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a spec would change.")
@@ -28,14 +28,21 @@ def fmt_command(
 ) -> None:
     """Rewrite specs in the one style; comments and meaning stay.
 
-    For example: [cyan]archc fmt --check specs/*.arch[/cyan]
+    For example: [cyan]archc fmt --check .[/cyan]
     """
     from archc.diagnostics import ArchError
 
+    targets: dict[Path | None, bool] = {}
     failed = False
-    for spec in dict.fromkeys(specs):
+    for spec in specs:
         try:
-            failed |= not _format(spec, check=check, diff=diff)
+            targets |= _find(spec)
+        except ArchError as problem:
+            show(problem.diagnostics)
+            failed = True
+    for path, named in targets.items():
+        try:
+            failed |= not _format(path, named=named, check=check, diff=diff)
         except ArchError as problem:
             show(problem.diagnostics)
             failed = True
@@ -43,11 +50,19 @@ def fmt_command(
         raise typer.Exit(1)
 
 
-def _format(spec: str, *, check: bool, diff: bool) -> bool:
+def _find(spec: str) -> dict[Path | None, bool]:
+    """The files that an argument means, None for stdin; and whether it is their path or folder."""
+    from archc.elaborate.files import find_specs
+
+    if spec == _STDIN:
+        return {None: True}
+    return dict.fromkeys(find_specs(spec), Path(spec).exists())
+
+
+def _format(path: Path | None, *, named: bool, check: bool, diff: bool) -> bool:
     """Format one spec; whether all is well with it."""
     from archc.syntax.format import format_source
 
-    path = None if spec == _STDIN else _find(spec)
     before, source = _read_stdin() if path is None else _read(path)
     after = format_source(source)
     changes = before != after.encode()
@@ -61,13 +76,7 @@ def _format(spec: str, *, check: bool, diff: bool) -> bool:
         say("fmt", f"{source.path} would change")
     if check or diff or path is None:
         return not check
-    return _rewrite(path, after, named=Path(spec) == path)
-
-
-def _find(spec: str) -> Path:
-    from archc.elaborate.files import find_spec
-
-    return find_spec(spec)
+    return _rewrite(path, after, named=named)
 
 
 def _read(path: Path) -> tuple[bytes, "Source"]:

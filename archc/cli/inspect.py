@@ -17,8 +17,10 @@ from archc.cli.options import (
     make_limits,
     make_request,
 )
+from archc.diagnostics import ArchError
 
 if TYPE_CHECKING:
+    from archc.diagnostics import Diagnostic
     from archc.elaborate.files import FileScope
 
 _PICTURES = (".svg", ".png", ".pdf", ".dot")
@@ -28,17 +30,30 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def check_command(
     specs: Annotated[
-        list[str], typer.Argument(metavar="SPEC...", help="Paths, or names of shipped specs.")
+        list[str],
+        typer.Argument(metavar="SPEC...", help="Files, folders, or names of shipped specs."),
     ],
     limit: Limit = None,
 ) -> None:
-    """Check every net of every spec, and show all that is wrong."""
+    """Check every net of every spec, and show all that is wrong.
+
+    For example: [cyan]archc check .[/cyan]
+    """
     from archc.compiler import check_spec, without_repeats
+    from archc.elaborate.files import find_specs
 
     limits = make_limits(limit)
-    found = without_repeats([item for spec in specs for item in check_spec(spec, limits)])
-    errors = show(found)
-    files = f"{len(specs)} spec{'' if len(specs) == 1 else 's'}"
+    paths: dict[Path, None] = {}
+    found: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            paths |= dict.fromkeys(find_specs(spec))
+        except ArchError as problem:
+            found += problem.diagnostics
+    for path in paths:
+        found += check_spec(path, limits)
+    errors = show(without_repeats(found))
+    files = f"{len(paths)} spec{'' if len(paths) == 1 else 's'}"
     if errors:
         say("check", f"{errors} error{'' if errors == 1 else 's'} in {files}")
         raise typer.Exit(1)

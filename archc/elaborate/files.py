@@ -5,6 +5,7 @@ project root (the nearest folder upward with `archc.toml` or `.git`, else the sp
 library. Imports are not transitive: a file sees what its direct imports declare.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,27 @@ def find_spec(spec: str) -> Path:
     known = shipped_specs()
     help = did_you_mean(spec, known) or f"shipped specs: {', '.join(known)}"
     raise error("E0501", f"there is no file `{spec}`, and no shipped spec of that name", help=help)
+
+
+def find_specs(argument: str) -> list[Path]:
+    """The specs that an argument names: one as `find_spec` does, or all in a folder and below it.
+
+    Hidden folders and virtual environments are left out. Raises ArchError if there is none.
+    """
+    if not Path(argument).is_dir():
+        return [find_spec(argument)]
+    found = list(_walk(argument))
+    if not found:
+        help = "the names of specs end in `.arch`"
+        raise error("E0501", f"there is no spec in the folder `{argument}`", help=help)
+    return found
+
+
+def _walk(folder: str) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        inside = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in inside if not Path(parent, name, "pyvenv.cfg").exists()]
+        yield from (Path(parent, name) for name in sorted(files) if name.endswith(".arch"))
 
 
 def shipped_specs() -> list[str]:

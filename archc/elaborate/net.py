@@ -1,6 +1,6 @@
 """From a parsed program to the graph of one of its nets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archc.diagnostics import ArchError, Diagnostic, Label, Source, did_you_mean, error
@@ -40,7 +40,7 @@ class Elaboration:
 
 
 def choose_net(program: FileScope, name: str | None) -> tuple[Net, tuple[Diagnostic, ...]]:
-    """The named net, the only one, or the first with a note that names the others."""
+    """The named net, or the first; with a note of the others, unless all are one net's variants."""
     nets = program.nets
     if not nets:
         raise error(
@@ -49,9 +49,9 @@ def choose_net(program: FileScope, name: str | None) -> tuple[Net, tuple[Diagnos
             help="a net is written `net Name(classes=10)(image: [3, 32, 32]) { ... }`",
         )
     if name is None:
-        others = ", ".join(net.name.name for net in nets[1:])
-        if not others:
+        if _one_family(nets):
             return nets[0], ()
+        others = ", ".join(net.name.name for net in nets[1:])
         message = f"compiling `{nets[0].name.name}`, the first net; `--net` chooses among {others}"
         return nets[0], (Diagnostic("", message, severity="note"),)
     for net in nets:
@@ -60,6 +60,14 @@ def choose_net(program: FileScope, name: str | None) -> tuple[Net, tuple[Diagnos
     known = [net.name.name for net in nets]
     help = did_you_mean(name, known) or f"its nets are {', '.join(known)}"
     raise error("E0310", f"`{program.source.path}` has no net `{name}`", help=help)
+
+
+def _one_family(nets: Sequence[Net]) -> bool:
+    """Whether all are variants of one net, which is among them or imported; or there is but one."""
+    names = {net.name.name for net in nets}
+    bases = {(net.base if isinstance(net, ast.Variant) else net.name).name for net in nets}
+    written = {net.name.name for net in nets if isinstance(net, ast.Block)}
+    return len(bases - names | written) <= 1
 
 
 def elaborate(

@@ -3,7 +3,7 @@
 Lines break inside brackets, after operators and before `->`, where the language lets them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archc.diagnostics import Source
 from archc.syntax.format_comments import comment_lines, separated
@@ -21,6 +21,7 @@ from archc.syntax.format_layout import (
     render,
     row,
 )
+from archc.syntax.format_shapes import with_shapes
 from archc.syntax.format_tokens import (
     NOTHING,
     Bracket,
@@ -30,6 +31,7 @@ from archc.syntax.format_tokens import (
     first_token,
     kind_of,
     read,
+    spelling,
 )
 from archc.syntax.literals import Hole, pieces
 from archc.syntax.messages import DECLARATIONS
@@ -46,7 +48,6 @@ _OPERATORS = (
     frozenset(["STAR", "MUL_DIV"]),
 )
 _SIGNS = frozenset(["PLUS_MINUS", "STAR"])
-_LONGEST_NUMBER = 30
 
 
 # ------------------------------------------------------------------ clauses
@@ -54,12 +55,15 @@ _LONGEST_NUMBER = 30
 
 def header(parts: Statement) -> Layout:
     """What stands before a body. Of a block's two lists the first is the one to break."""
-    line = clause(parts)
-    if kind_of(parts[0]) not in ("BLOCK", "NET") or forced(line):
-        return line
+    if kind_of(parts[0]) not in ("BLOCK", "NET"):
+        return clause(parts)
     parameters, inputs = parts[-2:]
     assert isinstance(parameters, Bracket)
     assert isinstance(inputs, Bracket)
+    inputs = replace(inputs, parts=with_shapes(inputs.parts))
+    line = clause((*parts[:-1], inputs))
+    if forced(line):
+        return line
     if not parameters.parts or flat_width(line) + len(" {") <= WIDTH:
         return line
     name = _spaced(parts[:-2])
@@ -68,6 +72,8 @@ def header(parts: Statement) -> Layout:
 
 def clause(parts: Statement) -> Layout:
     """A statement without its bodies."""
+    if kind_of(parts[0]) == "EXTERN":
+        parts = with_shapes(parts)
     place = _find(parts, "EQUAL", "PLUS_EQUAL")
     if place is None:
         return _values(parts, 0)
@@ -312,18 +318,7 @@ def _signed(parts: Statement) -> bool:
 
 
 def _text(token: Token) -> str:
-    if token.kind == "STRING":
-        return _string(token.text)
-    return _number(token.text) if token.kind == "NUMBER" else token.text
-
-
-def _number(text: str) -> str:
-    """A number with digits on both sides of its point and a small `e`."""
-    mantissa, e, exponent = text.lower().partition("e")
-    if len(text) > _LONGEST_NUMBER or "." not in mantissa:
-        return mantissa + e + exponent
-    whole, _, fraction = mantissa.partition(".")
-    return f"{whole or 0}.{fraction or 0}{e}{exponent}"
+    return _string(token.text) if token.kind == "STRING" else spelling(token)
 
 
 def _string(text: str) -> str:

@@ -18,6 +18,7 @@ _GAP = re.compile(r"#[^\n]*|\n")
 _STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"|#[^\n]*')
 _CLOSING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _OPERAND = frozenset(["NAME", "NUMBER", "STRING", "TRUE", "FALSE"])
+_LONGEST_NUMBER = 30
 END = "$END"
 
 
@@ -81,6 +82,17 @@ def kind_of(part: Part) -> str:
 def ends_operand(part: Part | None) -> bool:
     """Whether an operator after this part has two operands, and a bracket belongs to it."""
     return isinstance(part, Bracket) or (isinstance(part, Token) and part.kind in _OPERAND)
+
+
+def spelling(token: Token) -> str:
+    """A number with digits on both sides of its point and a small `e`; all else as it is."""
+    if token.kind != "NUMBER":
+        return token.text
+    mantissa, e, exponent = token.text.lower().partition("e")
+    if len(token.text) > _LONGEST_NUMBER or "." not in mantissa:
+        return mantissa + e + exponent
+    whole, _, fraction = mantissa.partition(".")
+    return f"{whole or 0}.{fraction or 0}{e}{exponent}"
 
 
 def read(source: Source, rule: str = "file") -> tuple[tuple[Statement, ...], Token]:
