@@ -13,13 +13,14 @@ from archc.codegen.emit import Header, emit
 from archc.diagnostics import ArchError, Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program
 from archc.elaborate.limits import Limits
-from archc.elaborate.net import Elaboration, elaborate, variations
+from archc.elaborate.net import Elaboration, Variation, elaborate, variations
 from archc.elaborate.resolve import check_names
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT, run_pipeline
 from archc.resources import library_root
+from archc.timing import Phases
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Compilation:
-    """A spec compiled up to the last pass; `source` goes on to the text."""
+    """A spec compiled up to the last pass; `source` goes on to the text.
+
+    `phases` has the times of what was done, and gets those of what `source` does.
+    """
 
     request: Request
     program: FileScope
     elaboration: Elaboration
     graph: Graph
+    phases: Phases = field(compare=False)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -53,14 +58,19 @@ class Compilation:
 
     def source(self) -> str:
         """The text of `model.py`. Raises ArchError."""
+        with self.phases.measure("variations"):
+            varied = self._variations()
+        with self.phases.measure("codegen"):
+            return emit(self.graph, varied, self.header())
+
+    def _variations(self) -> tuple[Variation, ...]:
         request = self.request
-        varied = tuple(
+        return tuple(
             replace(variation, graph=run_pipeline(variation.graph, request.passes, check=False))
             for variation in variations(
                 self.program, request.net, request.arguments, self.elaboration
             )
         )
-        return emit(self.graph, varied, self.header())
 
     def header(self) -> Header:
         """What the emitted file says of its origin: the same wherever it is compiled."""
@@ -91,13 +101,19 @@ class Compilation:
 
 
 def compile_spec(
-    request: Request, *, dump_after: Callable[[str, Graph], None] | None = None
+    request: Request,
+    *,
+    dump_after: Callable[[str, Graph], None] | None = None,
+    phases: Phases | None = None,
 ) -> Compilation:
     """Elaborate one net of a spec and run the passes. Raises ArchError."""
-    program = load_program(find_spec(request.spec))
-    elaboration = elaborate(program, request.net, request.arguments, request.limits)
-    graph = run_pipeline(elaboration.graph, request.passes, dump_after=dump_after)
-    return Compilation(request, program, elaboration, graph)
+    phases = phases or Phases()
+    with phases.measure("parse"):
+        program = load_program(find_spec(request.spec))
+    with phases.measure("elaborate"):
+        elaboration = elaborate(program, request.net, request.arguments, request.limits)
+    graph = run_pipeline(elaboration.graph, request.passes, dump_after=dump_after, phases=phases)
+    return Compilation(request, program, elaboration, graph, phases)
 
 
 def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:

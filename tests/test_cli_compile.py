@@ -6,6 +6,7 @@ import pytest
 from command_line import run
 
 from archc.codegen.emit import is_untouched
+from archc.timing import Phases
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -129,6 +130,38 @@ def test_passes_are_chosen_and_stated(options: tuple[str, ...], passes: str) -> 
     result = run("compile", "tiny.arch", *options)
     assert result.exit_code == 0
     assert f"passes: {passes}" in result.stdout
+
+
+def test_times_of_phases_are_printed_on_stderr() -> None:
+    result = run("compile", "tiny.arch", "--time-passes")
+    assert result.exit_code == 0
+    compile(result.stdout, "model.py", "exec")
+    heading, *rows = (line.split() for line in result.stderr.splitlines())
+    assert heading == ["phase", "seconds", "share"]
+    assert [row[0] for row in rows] == [
+        "import", "parse", "elaborate", "verify", "simplify", "variations", "codegen", "write",
+        "total",
+    ]  # fmt: skip
+    assert abs(sum(float(row[1]) for row in rows[:-1]) - float(rows[-1][1])) < 0.01
+    plain = run("compile", "tiny.arch", "--time-passes", "-O0", "--check", "-o", "model.py")
+    assert plain.exit_code == 1
+    assert "simplify" not in plain.stderr
+    assert "total" in plain.stderr
+
+
+def test_a_phase_is_the_sum_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 1.0, 2.0, 4.0, 5.0, 9.5])
+    monkeypatch.setattr("archc.timing.perf_counter", lambda: next(times))
+    phases = Phases()
+    for name in ("verify", "simplify", "verify"):
+        with phases.measure(name):
+            pass
+    assert str(phases).splitlines() == [
+        "phase     seconds  share",
+        "verify      5.500    73%",
+        "simplify    2.000    27%",
+        "total       7.500   100%",
+    ]
 
 
 def test_graphs_are_dumped_on_stderr() -> None:

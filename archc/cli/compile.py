@@ -8,6 +8,7 @@ import typer
 
 from archc.cli.console import say, show, write_data
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+from archc.timing import Phases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,28 +37,39 @@ def compile_command(
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite FILE even if it was edited by hand.")
     ] = False,
+    time_passes: Annotated[
+        bool, typer.Option("--time-passes", help="Print the time of each phase, on stderr.")
+    ] = False,
     limit: Limit = None,
 ) -> None:
     """Compile a spec to PyTorch code.
 
     For example: [cyan]archc compile densenet_cifar --set depth=40 -o model.py[/cyan]
     """
-    from archc.compiler import compile_spec
+    phases = Phases()
+    with phases.measure("import"):
+        from archc.compiler import compile_spec
 
     if output == Path("-"):
         output = None
     if check and output is None:
         raise typer.BadParameter("--check needs the FILE to compare with: -o FILE")
     request = make_request(spec, net, set_, limit, passes, plain)
-    compilation = compile_spec(request, dump_after=_dumper(dump_after, request))
+    compilation = compile_spec(request, dump_after=_dumper(dump_after, request), phases=phases)
     show(compilation.warnings)
     source = compilation.source()
-    if output is None:
-        write_data(source)
-    elif check:
-        _compare(compilation, source, output)
-    else:
-        _write(source, output, force)
+    up_to_date = True
+    with phases.measure("write"):
+        if output is None:
+            write_data(source)
+        elif check:
+            up_to_date = _compare(compilation, source, output)
+        else:
+            _write(source, output, force)
+    if time_passes:
+        print(phases, file=sys.stderr)
+    if not up_to_date:
+        raise typer.Exit(1)
 
 
 def _dumper(wanted: str | None, request: "Request") -> "Callable[[str, Graph], None] | None":
@@ -80,14 +92,15 @@ def _dumper(wanted: str | None, request: "Request") -> "Callable[[str, Graph], N
     return print_graph
 
 
-def _compare(compilation: "Compilation", source: str, output: Path) -> None:
+def _compare(compilation: "Compilation", source: str, output: Path) -> bool:
+    """Whether the file is what the spec compiles to; says so."""
     spec = compilation.request.spec
     if _text_of(output) == source:
         say("compile", f"{output} is what {spec} compiles to")
-        return
+        return True
     state = f"is not what {spec} compiles to" if output.exists() else "does not exist"
     say("compile", f"{output} {state}")
-    raise typer.Exit(1)
+    return False
 
 
 def _write(source: str, output: Path, force: bool) -> None:

@@ -1,5 +1,6 @@
 """What the command line says: messages and diagnostics on stderr, data on stdout."""
 
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -20,6 +21,11 @@ def say(command: str, message: str) -> None:
 def write_data(text: str) -> None:
     """Data, such as an emitted module, for whatever reads standard output."""
     sys.stdout.write(text)
+
+
+def write_json(value: object) -> None:
+    """Data as JSON, for programs."""
+    write_data(json.dumps(value, indent=2) + "\n")
 
 
 def show(diagnostics: Iterable[Diagnostic]) -> int:

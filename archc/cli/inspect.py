@@ -1,12 +1,11 @@
 """Commands that look at specs: `check`, `summary`, `expand`, `viz`, `list`."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_data
+from archc.cli.console import say, show, write_data, write_json
 from archc.cli.options import (
     Limit,
     Net,
@@ -76,7 +75,10 @@ def summary_command(
     compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
     show(compilation.warnings)
     summary = summarize(compilation.graph)
-    write_data(_json_text(summary.to_json()) if as_json else f"{summary}\n")
+    if as_json:
+        write_json(summary.to_json())
+    else:
+        write_data(f"{summary}\n")
 
 
 def expand_command(
@@ -146,7 +148,7 @@ def list_command(as_json: Json = False) -> None:
     listed = [(name, load_program(find_spec(name))) for name in shipped_specs()]
     if as_json:
         specs = [{"name": name, "nets": _net_names(program)} for name, program in listed]
-        write_data(_json_text({"schema": 1, "specs": specs}))
+        write_json({"schema": 1, "specs": specs})
         return
     width = max((len(name) for name, _ in listed), default=0)
     for name, program in listed:
@@ -155,7 +157,3 @@ def list_command(as_json: Json = False) -> None:
 
 def _net_names(program: "FileScope") -> list[str]:
     return [net.name.name for net in program.nets]
-
-
-def _json_text(value: Any) -> str:
-    return json.dumps(value, indent=2) + "\n"

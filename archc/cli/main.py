@@ -21,6 +21,7 @@ from archc.cli.inspect import (
     summary_command,
     viz_command,
 )
+from archc.cli.passes import passes_command
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
 
@@ -130,6 +131,7 @@ for _name, _command in (
     ("expand", expand_command),
     ("viz", viz_command),
     ("list", list_command),
+    ("passes", passes_command),
     ("train", train_command),
 ):
     app.command(_name)(_command)

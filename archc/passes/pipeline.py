@@ -13,6 +13,7 @@ from archc.ir.graph import Graph
 from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
 from archc.passes.simplify import Simplify
+from archc.timing import Phases
 
 PASSES: tuple[type[Pass], ...] = (Simplify,)
 """All passes, in the only order in which they may run."""
@@ -29,20 +30,26 @@ def run_pipeline(
     passes: Sequence[Pass],
     *,
     dump_after: Callable[[str, Graph], None] | None = None,
+    phases: Phases | None = None,
     check: bool = True,
 ) -> Graph:
     """The graph after all passes; `dump_after` is shown the graph before and after each of them.
 
-    Raises VerifyError, which names the pass that broke the graph.
+    Each pass is a phase of `phases`, by its name. Raises VerifyError, which names the pass that
+    broke the graph.
     """
+    phases = phases or Phases()
     if check:
-        verify(graph)
+        with phases.measure("verify"):
+            verify(graph)
     if dump_after is not None:
         dump_after(BEFORE, graph)
     for step in passes:
-        graph = step.run(graph)
+        with phases.measure(step.name):
+            graph = step.run(graph)
         if check:
-            _verify_after(step, graph)
+            with phases.measure("verify"):
+                _verify_after(step, graph)
         if dump_after is not None:
             dump_after(step.name, graph)
     return graph
