@@ -85,12 +85,27 @@ class Label:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A text to put in the place of a span."""
+
+    span: Span
+    text: str
+
+
+Fix = tuple[Edit, ...]
+"""Edits of one source that belong together; none overlaps another."""
+
 Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing to say: a stable code, one sentence, the places, the circumstances, the mend."""
+    """One thing to say: a stable code, one sentence, the places, the circumstances, the mend.
+
+    `fix` is what `help` says as edits of the text, where it can be said so: made together, they
+    mend the mistake.
+    """
 
     code: str
     message: str
@@ -98,6 +113,7 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     help: str | None = None
     severity: Severity = "error"
+    fix: Fix = ()
 
     def with_note(self, note: str) -> "Diagnostic":
         return replace(self, notes=(*self.notes, note))
@@ -119,17 +135,31 @@ def error(
     *labels: Label | Span,
     help: str | None = None,
     notes: Iterable[str] = (),
+    fix: Iterable[Edit] = (),
 ) -> ArchError:
     """An `ArchError` of one diagnostic."""
     places = tuple(Label(label) if isinstance(label, Span) else label for label in labels)
-    return ArchError((Diagnostic(code, message, places, tuple(notes), help),))
+    return ArchError((Diagnostic(code, message, places, tuple(notes), help, fix=tuple(fix)),))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The nearest of the known words, if one is near."""
+    folded = {name.lower(): name for name in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(word.lower(), sorted(folded), n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """`did you mean ...?` for the nearest of the known words, if one is near."""
-    folded = {name.lower(): name for name in sorted(known, reverse=True)}
-    near = difflib.get_close_matches(word.lower(), sorted(folded), n=1, cutoff=0.6)
-    return f"did you mean `{folded[near[0]]}`?" if near else None
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else None
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """A text with edits made, none of which overlaps another."""
+    for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
+        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    return text
 
 
 def printable(text: str) -> str:
@@ -157,7 +187,29 @@ def render(diagnostic: Diagnostic) -> str:
         first, *rest = diagnostic.help.split("\n")
         lines.append(f"{'':{gutter}} = help: {printable(first)}")
         lines += [f"{'':{gutter}}         {printable(line)}" for line in rest]
+    lines += _fixed_lines(diagnostic.fix, gutter)
     return "\n".join(lines)
+
+
+_MAX_FIXED_LINES = 4
+
+
+def _fixed_lines(fix: Fix, gutter: int) -> Iterator[str]:
+    """`7 + ...`: the lines that the fix changes or adds, as they then read."""
+    if not fix:
+        return
+    after = Source("", edited(fix[0].span.source.text, fix))
+    changed: dict[int, None] = {}
+    shift = 0
+    for edit in sorted(fix, key=lambda edit: edit.span.start):
+        start = edit.span.start + shift
+        shift += len(edit.text) - (edit.span.end - edit.span.start)
+        if edit.text or not edit.span.text.endswith("\n"):  # else a line has gone
+            last = after.position(start + len(edit.text))[0]
+            changed |= dict.fromkeys(range(after.position(start)[0], last + 1))
+    for number in list(changed)[:_MAX_FIXED_LINES]:
+        text = printable(after.line(number).replace("\t", " "))
+        yield f"{number:>{gutter}} + {_clip(text)}".rstrip()
 
 
 def _notes(notes: tuple[str, ...]) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Case files: a spec, and beside it what archc says or makes of it.
 
-`mistakes/NAME.arch` has `NAME.out`, the rendered diagnostics; `#~ E0204` at the end of a line says
-that an error of that code has its caret on the line, so that a wrong span cannot be blessed unseen.
+`mistakes/NAME.arch` has `NAME.out`, the rendered diagnostics; `#~ E0204@12-33` at the end of a line
+says that an error of that code has its caret there, from column 12 to before column 33, so that a
+wrong span cannot be blessed unseen (`12-4:5`: to before column 5 of line 4). So has
+`pytorch_habits/NAME.arch`, of which each holds one mistake, and `NAME.meant` what was meant.
 `elaborate/NAME.arch` has `NAME.out`, the canonical dump; `codegen/NAME.arch` has `NAME.py`, the
 file emitted at -O0. `pytest --update-golden` writes them anew; a missing one fails.
 """
@@ -29,6 +31,9 @@ def cases(kind: str) -> list[Path]:
     return found
 
 
+MISTAKES = [*cases("mistakes"), *cases("pytorch_habits")]
+
+
 def compare(golden: Path, text: str, update: bool) -> None:
     if update:
         golden.write_text(text, encoding="utf-8")
@@ -44,33 +49,40 @@ def said(path: Path) -> tuple[Diagnostic, ...]:
         return problem.diagnostics
 
 
-def marks(path: Path) -> Iterator[tuple[int, str]]:
+def marks(path: Path) -> Iterator[str]:
+    """`E0204@5:12-5:33`: what the marks of a file say."""
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         match = _MARK.search(line)
-        for code in match[1].split() if match else ():
-            yield number, code
+        for mark in match[1].split() if match else ():
+            code, start, end = re.fullmatch(r"(\w+)@(\d+)-([\d:]+)", mark).groups()  # type: ignore[union-attr]
+            yield f"{code}@{number}:{start}-{end if ':' in end else f'{number}:{end}'}"
+
+
+def mark(diagnostic: Diagnostic) -> str:
+    """The same of a diagnostic."""
+    span = diagnostic.labels[0].span
+    end_line, end = span.source.position(span.end)
+    return f"{diagnostic.code}@{span.line}:{span.column}-{end_line}:{end}"
 
 
 def relative(text: str) -> str:
     return text.replace(f"{CASES}/", "")
 
 
-@pytest.mark.parametrize("path", cases("mistakes"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MISTAKES, ids=lambda path: path.stem)
 def test_a_mistake_is_explained(path: Path, update_golden: bool) -> None:
     diagnostics = said(path)
-    placed = [d for d in diagnostics if d.labels]
-    shown = sorted((d.labels[0].span.line, d.code) for d in placed)
-    assert shown == sorted(marks(path))
+    assert sorted(mark(d) for d in diagnostics if d.labels) == sorted(marks(path))
     text = "\n\n".join(relative(render(diagnostic)) for diagnostic in diagnostics) + "\n"
     compare(path.with_suffix(".out"), text, update_golden)
 
 
 def test_the_mistakes_are_of_many_kinds() -> None:
-    codes = {code for path in cases("mistakes") for _, code in marks(path)}
+    codes = {found.partition("@")[0] for path in MISTAKES for found in marks(path)}
     assert len(codes) >= 40
 
 
-@pytest.mark.parametrize("path", cases("mistakes"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MISTAKES, ids=lambda path: path.stem)
 def test_every_diagnostic_of_a_mistake_has_a_code_and_points_into_the_text(path: Path) -> None:
     for diagnostic in said(path):
         assert re.fullmatch(r"[EW]\d{4}", diagnostic.code) or diagnostic.severity == "note"

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archc.diagnostics import did_you_mean, error
+from archc.diagnostics import Span, error, nearest
 from archc.elaborate.arguments import Given, Slot, bind
 from archc.elaborate.frame import Frame
 from archc.elaborate.values import Value, is_number
 from archc.ir.graph import Annotation, Hyper
 from archc.syntax import ast
+from archc.syntax.edits import replaced, value_of
 
 if TYPE_CHECKING:
     from archc.elaborate.calls import Evaluator
@@ -52,18 +53,28 @@ def _evaluate(annotation: ast.Annotation, evaluator: "Evaluator", frame: Frame) 
         own = tuple((item.name, _hyper(item)) for item in given)
         return Annotation(name, own, annotation.span)
     if name not in CHOICES:
-        help = did_you_mean(name, CHOICES) or "annotations of your own begin with `@x_`"
-        raise error("E0604", f"unknown annotation `@{name}`", annotation.span, help=help)
+        near, start = nearest(name, CHOICES), annotation.span.start + 1
+        raise error(
+            "E0604",
+            f"unknown annotation `@{name}`",
+            annotation.span,
+            help=f"did you mean `{near}`?" if near else "annotations of your own begin with `@x_`",
+            fix=replaced(Span(annotation.span.source, start, start + len(name)), near)
+            if near
+            else (),
+        )
     known = CHOICES[name]
     bound = bind(f"@{name}", [Slot(word, False) for word in known], given, annotation.span)
     for parameter, item in bound.items():
         words = known[parameter]
         if not _admits(words, item.value):
+            near = nearest(str(item.value), words)
             raise error(
                 "E0605",
                 f"`{parameter}` of `@{name}` is {' or '.join(words)}",
                 item.span,
-                help=did_you_mean(str(item.value), words),
+                help=f"did you mean `{near}`?" if near else None,
+                fix=replaced(value_of(item.span), f'"{near}"') if near else (),
             )
     arguments = tuple((word, _hyper(item)) for word, item in bound.items())
     return Annotation(name, arguments, annotation.span)

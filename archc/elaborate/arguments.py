@@ -3,19 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from archc.diagnostics import Label, Span, did_you_mean, error
+from archc.diagnostics import Fix, Label, Span, error, nearest
+from archc.elaborate.foreign import PARAMETERS
 from archc.elaborate.values import Value, describe
-
-_FROM_TORCH = {
-    "out_channels": "out", "out_features": "out", "filters": "out", "channels": "out",
-    "kernel_size": "kernel", "ksize": "kernel", "strides": "stride", "pad": "padding",
-    "scale_factor": "scale", "p": "rate", "drop": "rate", "dim": None, "inplace": None,
-    "in_channels": None, "num_features": None, "in_features": None, "num_channels": None,
-    "normalized_shape": None, "num_groups": "groups", "elementwise_affine": "affine",
-    "negative_slope": "slope", "upscale_factor": "factor", "downscale_factor": "factor",
-    "block_size": "factor", "output_size": "size", "group_width": "group_size",
-    "init_value": "init", "init_values": "init",
-}  # fmt: skip
+from archc.syntax.edits import (
+    appended,
+    is_stage,
+    renamed_argument,
+    replaced,
+    value_of,
+    without_arguments,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +44,24 @@ def bind(
         extra = positional[len(names)]
         takes = f"at most {len(names)} arguments" if names else "no arguments"
         raise error(
-            "E0311", f"`{callee}` takes {takes}", extra.span, help=_signature(callee, slots)
+            "E0311",
+            f"`{callee}` takes {takes}",
+            extra.span,
+            help=_signature(callee, slots),
+            fix=without_arguments(extra.span, positional[-1].span),
         )
     bound.update(zip(names, positional, strict=False))
     for argument in arguments:
         if argument.name is None:
             continue
         if argument.name not in names:
+            help, fix = _of_unknown(callee, argument, slots, span)
             raise error(
                 "E0312",
                 f"`{callee}` has no parameter `{argument.name}`",
                 argument.span,
-                help=_parameter_help(callee, argument.name, slots),
+                help=help,
+                fix=fix,
             )
         if argument.name in bound:
             raise error(
@@ -65,6 +69,8 @@ def bind(
                 f"`{callee}` gets `{argument.name}` twice",
                 Label(argument.span, "here"),
                 Label(bound[argument.name].span, "and here"),
+                help="leave one of them out",
+                fix=without_arguments(argument.span),
             )
         bound[argument.name] = argument
     for slot in slots:
@@ -80,15 +86,25 @@ def _signature(callee: str, slots: Sequence[Slot]) -> str:
     return f"it is written `{callee}({', '.join(words)})`"
 
 
-def _parameter_help(callee: str, name: str, slots: Sequence[Slot]) -> str:
+def _of_unknown(callee: str, argument: Given, slots: Sequence[Slot], call: Span) -> tuple[str, Fix]:
+    """What to do about an argument whose name is no parameter's."""
+    name, place = argument.name or "", argument.span
     names = [slot.name for slot in slots]
-    if name in _FROM_TORCH:
-        ours = _FROM_TORCH[name]
+    if name in PARAMETERS:
+        ours = PARAMETERS[name]
         if ours in names:
-            return f"archc calls it `{ours}`"
+            return f"archc calls it `{ours}`", renamed_argument(place, ours)
         if ours is None:
-            return f"leave it out: archc infers or needs no `{name}`"
-    return did_you_mean(name, names) or _signature(callee, slots)
+            help = f"leave it out: archc infers or needs no `{name}`"
+            return help, without_arguments(place)
+    if name == "activation" and isinstance(argument.value, str):
+        then = f" -> {argument.value}"
+        fix = (*without_arguments(place), *appended(call, then)) if is_stage(call) else ()
+        return f"apply it after the layer: `{callee}(...){then}`", fix
+    near = nearest(name, names)
+    if near is None:
+        return _signature(callee, slots), ()
+    return f"did you mean `{near}`?", renamed_argument(place, near)
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -107,10 +123,12 @@ def check_kind(name: str, kind: str | None, value: Value, span: Span) -> Value:
     accepted = isinstance(value, _KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))
     if not accepted:
         whole = kind == "int" and isinstance(value, float) and value.is_integer()
+        written = value_of(span)
         raise error(
             "E0315",
             f"`{name}` is declared `{kind}`, not {describe(value)}",
             span,
             help="`//` divides to a whole number, `int()` makes one" if whole else None,
+            fix=replaced(written, f"int({written.text})") if whole else (),
         )
     return float(value) if kind == "float" else value

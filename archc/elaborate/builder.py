@@ -7,11 +7,13 @@ from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
 from archc.elaborate.arguments import Given
 from archc.elaborate.frame import Frame
 from archc.elaborate.limits import Budget
+from archc.elaborate.mends import mend_layer, mend_value
 from archc.elaborate.naming import Register
 from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tag, Tensor, Value
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.op import Op, OpError, TensorType, TorchModule
 from archc.ops.registry import check
+from archc.syntax.edits import without_label
 
 
 @dataclass
@@ -43,8 +45,11 @@ class Builder:
             try:
                 values[name] = check(constructor.cls, name, argument.value)
             except OpError as refusal:
-                raise error("E0211", refusal.message, argument.span, help=refusal.help) from None
-        return self._make(constructor.cls(**values), {}, frame, span)
+                help, fix = mend_value(given, name, refusal)
+                raise error("E0211", refusal.message, argument.span, help=help, fix=fix) from None
+        made = self._make(constructor.cls(**values), {}, frame, span)
+        made.given = given
+        return made
 
     def make_block(
         self, constructor: BlockConstructor, hyper: dict[str, Value], frame: Frame, span: Span
@@ -74,7 +79,7 @@ class Builder:
         assert isinstance(op, Op)
         types = tuple(operand.type for operand in operands)
         self.budget.spend_node(span)
-        type_ = self._infer(op, operands, span)
+        type_ = self._infer(made, op, operands, span)
         layer = self._layer(made, op, types, label, span)
         node = Node(
             self.graph.new_id(),
@@ -88,7 +93,7 @@ class Builder:
         self.graph.add_node(node, tuple(operand.node for operand in operands))
         return Tensor(node.id, type_)
 
-    def _infer(self, op: Op, operands: Sequence[Tensor], span: Span) -> TensorType:
+    def _infer(self, made: MadeLayer, op: Op, operands: Sequence[Tensor], span: Span) -> TensorType:
         if (op.arity is not None and len(operands) != op.arity) or (
             not operands and op.arity is None
         ):
@@ -98,7 +103,10 @@ class Builder:
             return op.infer(*(operand.type for operand in operands))
         except OpError as refusal:
             labels = self._operand_labels(operands, span)
-            raise error("E0204", refusal.message, Label(span), *labels, help=refusal.help) from None
+            help, fix = mend_layer(made, [operand.type for operand in operands], span, refusal)
+            raise error(
+                "E0204", refusal.message, Label(span), *labels, help=help, fix=fix
+            ) from None
 
     def _operand_labels(self, operands: Sequence[Tensor], span: Span) -> list[Label]:
         """Where the operands come from, and what they are."""
@@ -132,6 +140,7 @@ class Builder:
                 f"`{op.name}` has no module form in torch, so it cannot be labelled",
                 label.span if label else span,
                 help="leave the label out",
+                fix=without_label(label.span) if label else (),
             )
         path = made.path = self.register.name_layer(made, label, span)
         self._refuse_listed_parameter(made, op.module(*types), label, span)
@@ -196,7 +205,8 @@ def check_relabel(made: MadeLayer, label: Tag | None) -> None:
             f"this layer is called `{made.path[-1]}` already",
             Label(label.span, f"labelled `{label.text}` here"),
             Label(made.span, "made here"),
-            help="a layer applied several times keeps the name of its first application",
+            help="leave the label out: a layer keeps the name of its first application",
+            fix=without_label(label.span),
         )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from archc.diagnostics import Span, error
+from archc.diagnostics import ArchError, Fix, Span, error
 from archc.elaborate.arguments import Given, Slot, bind, check_kind
 from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BuiltinError
 from archc.elaborate.evaluate import Expressions
+from archc.elaborate.foreign import method
 from archc.elaborate.frame import Frame
 from archc.elaborate.values import (
     BlockConstructor,
@@ -21,6 +22,7 @@ from archc.elaborate.values import (
 )
 from archc.ops.registry import OPS, parameters
 from archc.syntax import ast
+from archc.syntax.edits import replaced
 
 
 class ApplyBlock(Protocol):
@@ -50,6 +52,8 @@ class Evaluator(Expressions):
         return [Given(a.name, self.evaluate(a.value, frame), a.span) for a in arguments]
 
     def _call(self, node: ast.Call, frame: Frame) -> Value:
+        if isinstance(node.callee, ast.Attribute):
+            raise self._method(node, node.callee, frame)
         callee = self.evaluate(node.callee, frame)
         given = self.given(node.arguments, frame)
         match callee:
@@ -66,6 +70,21 @@ class Evaluator(Expressions):
                 value = operands[0] if len(operands) == 1 else tuple(operands)
                 return self.apply(callee, value, None, frame, node.span)
         raise error("E0213", f"{describe(callee)} cannot be called", node.callee.span)
+
+    def _method(self, node: ast.Call, callee: ast.Attribute, frame: Frame) -> ArchError:
+        """The error of `x.view(-1)`: nothing of the language has methods."""
+        value = self.evaluate(callee.value, frame)
+        ours = method(node, callee, value.type.rank) if isinstance(value, Tensor) else None
+        help = "operators are applied by `->`, or called: `relu(x)`"
+        if ours is not None:
+            help = f"write `{ours}`"
+        return error(
+            "E0212",
+            f"{describe(value)} has no method `{callee.name}`",
+            callee.span,
+            help=help,
+            fix=replaced(node.span, ours) if ours is not None else (),
+        )
 
     def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
         named = {argument.name: argument.value for argument in given if argument.name}
@@ -130,6 +149,7 @@ class Evaluator(Expressions):
                 f"`{constructor.name}(...)` makes a layer; it takes no tensors",
                 span,
                 help=f"apply the layer: `x -> {constructor.name}(...)`",
+                fix=_applied(constructor.name, given, span),
             )
         hyper = self.bind_block(constructor, given, frame, span)
         return self.builder.make_block(constructor, hyper, frame, span)
@@ -182,6 +202,8 @@ class Evaluator(Expressions):
         for stage in node.stages:
             label = self._tag(stage, frame)
             layer = self.evaluate(stage.layer, frame)
+            if isinstance(layer, list | tuple):
+                raise _list_applied(stage.layer)
             value = self.apply(layer, value, label, frame, stage.span)
         return value
 
@@ -226,6 +248,25 @@ class Evaluator(Expressions):
                 help = "`concat(x, y)` and `x + y` join tensors; `->` applies a layer"
                 raise error("E0217", "a tensor cannot be applied to a tensor", span, help=help)
         raise error("E0217", f"`->` needs a layer on its right, not {describe(value)}", span)
+
+
+def _list_applied(layer: ast.Expr) -> ArchError:
+    """`x -> [conv(8, 3), relu]`, or a variable of such layers."""
+    message = "`->` needs a layer on its right, not a list"
+    if isinstance(layer, ast.List):
+        pipe = " -> ".join(item.span.text for item in layer.items)
+        help, fix = "layers are applied in turn by `->`", replaced(layer.span, pipe)
+    else:
+        help, fix = f"loop over it: `for layer in {layer.span.text} {{ x = x -> layer }}`", ()
+    return error("E0217", message, layer.span, help=help, fix=fix)
+
+
+def _applied(name: str, given: Sequence[Given], span: Span) -> Fix:
+    """`Fuse(8)(x, y)` for `Fuse(x, y, 8)`."""
+    operands = [item for item in given if item.name is None and _is_operand(item.value)]
+    hyper = ", ".join(item.span.text for item in given if item not in operands)
+    tensors = ", ".join(item.span.text for item in operands)
+    return replaced(span, f"{name}({hyper})({tensors})")
 
 
 def _is_operand(value: Value) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from archc.diagnostics import Span, error
+from archc.diagnostics import Fix, Span, error, nearest
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
 from archc.elaborate.builder import Builder
 from archc.elaborate.frame import Frame, Names
@@ -13,8 +13,10 @@ from archc.elaborate.values import (
     describe,
     is_number,
 )
+from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.syntax import ast
+from archc.syntax.edits import appended, replaced
 
 
 class Expressions:
@@ -50,11 +52,19 @@ class Expressions:
         """A value that must be true or false."""
         value = self.evaluate(expr, frame)
         if not isinstance(value, bool):
+            help: str | None = None
+            fix: Fix = ()
+            if is_number(value):
+                help, fix = "compare it, as in `n > 0`", appended(expr.span, " > 0")
+            elif isinstance(value, list | tuple | str):
+                text = f"len({expr.span.text}) > 0"
+                help, fix = f"write `{text}`", replaced(expr.span, text)
             raise error(
                 "E0206",
                 f"a condition must be true or false, not {describe(value)}",
                 expr.span,
-                help="compare it, as in `n > 0`" if is_number(value) else None,
+                help=help,
+                fix=fix,
             )
         return value
 
@@ -62,8 +72,14 @@ class Expressions:
         """The elements to loop over."""
         value = self.evaluate(expr, frame)
         if not isinstance(value, list | tuple):
-            help = f"`range({value})` counts to it" if isinstance(value, int) else None
-            raise error("E0207", f"`in` needs a list, not {describe(value)}", expr.span, help=help)
+            help: str | None = None
+            fix: Fix = ()
+            if isinstance(value, int):
+                help = f"`range({value})` counts to it"
+                fix = replaced(expr.span, f"range({expr.span.text})")
+            raise error(
+                "E0207", f"`in` needs a list, not {describe(value)}", expr.span, help=help, fix=fix
+            )
         self.builder.budget.spend_iterations(len(value), expr.span)
         return list(value)
 
@@ -204,10 +220,17 @@ class Expressions:
         value = self._sequence(node.value, frame)
         index = self._whole(node.index, frame)
         if not -len(value) <= index < len(value):
+            help: str | None = None
+            fix: Fix = ()
+            if isinstance(node.value, ast.Attribute) and index == len(value):
+                help = f"a shape has no batch axis: write `{index - 1}`"
+                fix = replaced(node.index.span, str(index - 1))
             raise error(
                 "E0210",
                 f"index {index} is out of range: there are {len(value)} elements",
                 node.index.span,
+                help=help,
+                fix=fix,
             )
         return value[index]
 
@@ -242,17 +265,22 @@ class Expressions:
         value = self.evaluate(node.value, frame)
         if not isinstance(value, Tensor):
             raise error("E0212", f"{describe(value)} has no attributes", node.span)
-        type_ = value.type
-        axes = {"height": (2, -2), "width": (1, -1), "depth": (3, -3)}
-        if node.name == "channels":
-            return type_.channels
-        if node.name == "shape":
-            return list(type_.shape)
-        if node.name in axes and type_.rank >= axes[node.name][0]:
-            return type_.shape[axes[node.name][1]]
+        known = attributes(value.type)
+        if node.name in known:
+            return known[node.name]
+        near = nearest(node.name, known)
+        *names, last = (f"`{name}`" for name in known)
         raise error(
             "E0212",
-            f"a tensor {type_} has no `{node.name}`",
+            f"a tensor {value.type} has no `{node.name}`",
             node.span,
-            help="tensors have `channels`, `height`, `width` and `shape`",
+            help=f"did you mean `{near}`?" if near else f"it has {', '.join(names)} and {last}",
+            fix=replaced(node.span, f"{node.value.span.text}.{near}") if near else (),
         )
+
+
+def attributes(type_: TensorType) -> dict[str, Value]:
+    """The attributes of a tensor: what it has depends on its axes."""
+    spatial = ("depth", "height", "width")[3 - type_.rank :] if type_.rank <= 3 else ()
+    sizes = zip(spatial, type_.shape[1:], strict=True) if spatial else ()
+    return {"channels": type_.channels, **dict(sizes), "shape": list(type_.shape)}

@@ -10,9 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archc.diagnostics import ArchError, Diagnostic, Label, Source, Span, did_you_mean, error
+from archc.diagnostics import (
+    ArchError,
+    Diagnostic,
+    Label,
+    Source,
+    Span,
+    did_you_mean,
+    error,
+    nearest,
+)
 from archc.resources import library_root
 from archc.syntax import ast
+from archc.syntax.edits import replaced
 from archc.syntax.parser import parse
 from archc.syntax.source import read_source
 
@@ -189,12 +199,14 @@ class _Loader:
             if path.is_file():
                 self._contain(path.resolve(), item)
                 return path, display
+        near = nearest(written, self._importable(scope))
         raise error(
             "E0505",
             f'there is no file "{relative.as_posix()}" beside `{scope.source.path}`, '
             "nor in the shipped library",
             item.span,
-            help=did_you_mean(written, self._importable(scope)),
+            help=f"did you mean `{near}`?" if near else None,
+            fix=replaced(item.span, f'import "{near}"') if near else (),
         )
 
     def _contain(self, real: Path, item: ast.Import) -> None:

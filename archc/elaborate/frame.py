@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
-from archc.diagnostics import ArchError, Span, did_you_mean, error
+from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import Declared, FileScope
+from archc.elaborate.foreign import Use, translation
 from archc.elaborate.values import (
     BlockConstructor,
     MadeLayer,
@@ -76,7 +77,7 @@ class Names:
             return BUILTINS[word]
         if word in OPS:
             return OpConstructor(OPS[word])
-        raise unknown_name(name, self.known(frame))
+        raise unknown_name(Use(name, name), self.known(frame))
 
     def _variable(self, name: ast.Name, value: Value) -> Value:
         if isinstance(value, Poison):
@@ -113,7 +114,9 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
     variants = [(variant, home)]
     while True:
         if variant.base.name not in home.names:
-            raise unknown_name(variant.base, {net.name.name for net in home.nets})
+            raise unknown_name(
+                Use(variant.base, variant.base), {net.name.name for net in home.nets}
+            )
         base, base_home = home.names[variant.base.name]
         if isinstance(base, ast.Block) and base.is_net:
             return BlockConstructor(base, base_home, tuple(variants))
@@ -128,39 +131,10 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
         variants.append((variant, home))
 
 
-_FROM_TORCH = {
-    "Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "conv2d": "conv", "Linear": "linear",
-    "dense": "linear", "fc": "linear", "BatchNorm2d": "bn", "BatchNorm1d": "bn",
-    "batch_norm": "bn", "batchnorm": "bn", "ReLU": "relu", "MaxPool2d": "max_pool",
-    "maxpool": "max_pool", "AvgPool2d": "avg_pool", "avgpool": "avg_pool", "Dropout": "dropout",
-    "AdaptiveAvgPool2d": "adaptive_avg_pool", "gap": "global_avg_pool", "cat": "concat",
-    "AdaptiveMaxPool2d": "global_max_pool",
-    "Flatten": "flatten", "Identity": "identity", "Sigmoid": "sigmoid", "Upsample": "upsample",
-    "interpolate": "upsample", "Parameter": "param", "detach": "stop_gradient",
-    "ConvTranspose1d": "conv_transpose", "ConvTranspose2d": "conv_transpose",
-    "ConvTranspose3d": "conv_transpose", "deconv": "conv_transpose", "conv1d": "conv",
-    "conv3d": "conv", "LayerNorm": "layer_norm", "LayerNorm2d": "layer_norm",
-    "GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm", "ReLU6": "relu6",
-    "LeakyReLU": "leaky_relu", "GELU": "gelu", "SiLU": "silu", "swish": "silu", "Swish": "silu",
-    "Hardsigmoid": "hard_sigmoid", "hardsigmoid": "hard_sigmoid", "Hardswish": "hard_swish",
-    "hardswish": "hard_swish", "Tanh": "tanh", "Softmax": "softmax",
-    "PixelShuffle": "pixel_shuffle", "PixelUnshuffle": "space_to_depth",
-    "pixel_unshuffle": "space_to_depth", "ChannelShuffle": "channel_shuffle", "view": "reshape",
-    "Unflatten": "reshape", "unflatten": "reshape", "LayerScale": "scale", "sign": "sign_ste",
-    "minimum": "min", "maximum": "max", "amax": "global_max_pool", "mean": "global_avg_pool",
-}  # fmt: skip
-
-
-def unknown_name(name: ast.Name, known: set[str]) -> ArchError:
-    """The error of a name that nothing binds, with the nearest known one."""
-    word = name.name
-    if word in _FROM_TORCH:
-        help = f"archc calls it `{_FROM_TORCH[word]}`"
-    elif word in ("nn", "torch", "F", "self"):
-        help = "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`"
-    else:
-        help = did_you_mean(word, known) or "names are bound by `=`, parameters, `for` and `import`"
-    return error("E0301", f"unknown name `{word}`", name.span, help=help)
+def unknown_name(use: Use, known: set[str]) -> ArchError:
+    """The error of a name that nothing binds, with what was meant."""
+    help, fix = translation(use, known)
+    return error("E0301", f"unknown name `{use.place.text}`", use.place, help=help, fix=fix)
 
 
 def trace(made: MadeLayer, path: Path, frame: Frame, span: Span) -> str:

@@ -3,14 +3,17 @@
 Keys are API: nothing is mangled, and what cannot be an attribute of a module is refused.
 """
 
+import itertools
 import keyword
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from archc.diagnostics import Label, Span, error
+from archc.diagnostics import Fix, Label, Span, error
 from archc.elaborate.values import MadeLayer, Tag
 from archc.ir.graph import Path, Region
 from archc.ir.names import RESERVED
+from archc.syntax.edits import replaced
 
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -56,6 +59,7 @@ class Register:
                 help=f'label them apart, as in `-> "{name}{{i}}": ...`, or make a list of layers'
                 if bound
                 else "give one of them another label",
+                fix=() if same else _relabelled(span, name, _free(name, taken)),
             )
         taken[name] = span
         return owner.path + path
@@ -69,6 +73,7 @@ class Register:
                 Label(span, "here"),
                 Label(self.taken[owner.id][label], "and here"),
                 help="put all its layers into one `scope { }`, or rename one of the two",
+                fix=_relabelled(span, label, _free(label, self.taken[owner.id])),
             )
         self.scopes.add((owner.id, label))
         return self.take(owner, (label,), span)
@@ -98,22 +103,27 @@ class Register:
         taken[element] = span
 
 
+def _free(name: str, taken: Mapping[str, Span]) -> str:
+    """`norm2`, or the next number that is free."""
+    return next(f"{name}{i}" for i in itertools.count(2) if f"{name}{i}" not in taken)
+
+
 def check_label(label: str, span: Span) -> None:
     """Refuse what cannot be an attribute of an nn.Module."""
     if not _LABEL.fullmatch(label):
-        raise error(
-            "E0401",
-            f"`{label}` cannot be a label",
-            span,
-            help="labels are 1 to 64 letters, digits and underscores; "
-            "for a dot, open a `scope` of that name",
-        )
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", label)
+        help = "labels are 1 to 64 letters, digits and underscores"
+        if "." in label:
+            help += "; for a dot, open a `scope` of that name"
+        fix = _relabelled(span, label, plain) if 1 <= len(label) <= 64 else ()
+        raise error("E0401", f"`{label}` cannot be a label", span, help=help, fix=fix)
     if label in RESERVED:
         raise error(
             "E0403",
             f"`{label}` is an attribute of every module, so it cannot be a label",
             span,
             help=f"choose another name, say `{label}_`",
+            fix=_relabelled(span, label, f"{label}_"),
         )
     if keyword.iskeyword(label) or (label.startswith("__")):
         raise error(
@@ -121,4 +131,12 @@ def check_label(label: str, span: Span) -> None:
             f"`{label}` cannot be an attribute in Python",
             span,
             help=f"choose another name, say `{label.strip('_')}_`",
+            fix=_relabelled(span, label, f"{label.strip('_')}_"),
         )
+
+
+def _relabelled(span: Span, label: str, name: str) -> Fix:
+    """Another label in the place of one that is written as it is, without holes."""
+    if span.text.strip('"') != label:
+        return ()
+    return replaced(span, span.text.replace(label, name))

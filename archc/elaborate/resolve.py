@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from archc.diagnostics import ArchError, Diagnostic, Label, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
+from archc.elaborate.foreign import Use
 from archc.elaborate.frame import unknown_name
 from archc.elaborate.walk import bound_names
 from archc.ops.registry import OPS
@@ -19,9 +20,9 @@ def check_names(program: FileScope) -> None:
         if isinstance(declaration, ast.Block):
             diagnostics += _twice(declaration)
             inner = known | _bound(declaration)
-            for name in _used(declaration):
-                if name.name not in inner:
-                    diagnostics += unknown_name(name, inner).diagnostics
+            for use in _used(declaration):
+                if use.name.name not in inner:
+                    diagnostics += unknown_name(use, inner).diagnostics
     if diagnostics:
         raise ArchError(tuple(diagnostics))
 
@@ -57,11 +58,22 @@ def _comprehended(part: ast.Syntax) -> Iterator[str]:
         yield from (name.name for name in part.names)
 
 
-def _used(block: ast.Block) -> Iterator[ast.Name]:
-    """Names in expressions; targets and labels are names of another kind."""
-    for parameter in block.parameters:
-        yield from _names(parameter.default)
-    yield from _names(block.body)
+def _used(block: ast.Block) -> Iterator[Use]:
+    """Names in expressions, with the attributes and the call that they begin; targets and labels
+    are names of another kind."""
+    parts = [*_parts(tuple(item.default for item in block.parameters)), *_parts(block.body)]
+    uses: dict[int, Use] = {}
+    for part in parts:  # what is around a name comes before it
+        call = part if isinstance(part, ast.Call) else None
+        whole = call.callee if call else part
+        name = whole
+        while isinstance(name, ast.Attribute):
+            name = name.value
+        if isinstance(name, ast.Name) and isinstance(whole, ast.Name | ast.Attribute):
+            uses.setdefault(id(name), Use(name, whole, call))
+    for part in parts:
+        if isinstance(part, ast.Name):
+            yield uses[id(part)]
 
 
 def _names(tree: object) -> Iterator[ast.Name]:

@@ -10,6 +10,7 @@ from archc.elaborate.walk import names_in
 from archc.ops.op import TensorType
 from archc.ops.size import Dim, Size
 from archc.syntax import ast
+from archc.syntax.edits import without_arguments
 
 LARGEST = 65_536
 
@@ -31,7 +32,15 @@ def _type(item: ast.Input, evaluator: Evaluator, frame: Frame) -> TensorType:
         raise error("E0222", "a shape has channels and up to three spatial sizes", item.shape.span)
     dims = tuple(_dim(dim, evaluator, frame) for dim in item.shape.dims)
     if not isinstance(dims[0], int):
-        raise error("E0222", "the number of channels cannot be symbolic", item.shape.dims[0].span)
+        first = item.shape.dims[0].span
+        batch = len(dims) > 1 and isinstance(dims[1], int)
+        raise error(
+            "E0222",
+            "the number of channels cannot be symbolic",
+            first,
+            help="leave the batch axis out: shapes are of one sample" if batch else None,
+            fix=without_arguments(first) if batch else (),
+        )
     return TensorType(dims)
 
 

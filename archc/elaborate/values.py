@@ -4,8 +4,8 @@ int, float, bool and str are themselves; a list is a Python list that nobody mut
 tuple. Tensors are references to nodes; layers and constructors are defined here.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Span
@@ -15,6 +15,7 @@ from archc.ops.size import Size
 from archc.syntax import ast
 
 if TYPE_CHECKING:
+    from archc.elaborate.arguments import Given
     from archc.elaborate.files import FileScope
 
 Value = Any
@@ -74,6 +75,8 @@ class MadeLayer:
     path: Path | None = None
     applied: bool = False
     layer: Layer | None = None
+    given: "Mapping[str, Given]" = field(default_factory=dict)
+    """The arguments of an operator, where they stand."""
 
     @property
     def name(self) -> str:

@@ -33,6 +33,7 @@ class Linear(Op):
                 f"`linear` needs a vector, but its input is {x}",
                 operand=0,
                 help="put `global_avg_pool` or `flatten` before it",
+                before="global_avg_pool",
             )
         return TensorType((self.out,))
 

@@ -5,7 +5,7 @@ of positional arguments; its methods say what it does to types, weights, costs, 
 and how it is written in torch. Nothing else in archc knows an operator by name.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -57,6 +57,8 @@ class OpError(Exception):
     """An operator refuses its hyperparameters or operands; the elaborator adds the place.
 
     `operand` is the position of the operand at fault, `parameter` the name of the hyperparameter.
+    What mends it, if that is known: `arguments`, texts of hyperparameters by name (`{}` in one is
+    what is written now), or `before`, a layer to apply first.
     """
 
     def __init__(
@@ -66,9 +68,13 @@ class OpError(Exception):
         operand: int | None = None,
         parameter: str | None = None,
         help: str | None = None,
+        arguments: Mapping[str, str] | None = None,
+        before: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.arguments = arguments or {}
+        self.before = before
         self.operand = operand
         self.parameter = parameter
         self.help = help

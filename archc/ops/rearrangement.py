@@ -97,6 +97,7 @@ class PixelShuffle(Op):
                 f"but its input is {x}",
                 operand=0,
                 help=f"`-> conv({fits}, 3)` before it gives {fits} channels",
+                before=f"conv({fits}, 3)",
             )
         return TensorType((x.channels // area, *(size * self.factor for size in x.spatial)))
 

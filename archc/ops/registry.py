@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields
 
-from archc.diagnostics import did_you_mean
+from archc.diagnostics import did_you_mean, nearest
 from archc.ops.activation import (
     Gelu,
     HardSigmoid,
@@ -143,9 +143,16 @@ def _list_of(known: dict[str, Parameter]) -> str:
     return f"it has {', '.join(f'`{name}`' for name in known)}" if known else "it has none"
 
 
-def _refuse(parameter: Parameter, wanted: str, value: object, help: str | None = None) -> OpError:
+def _refuse(
+    parameter: Parameter,
+    wanted: str,
+    value: object,
+    help: str | None = None,
+    instead: str | None = None,
+) -> OpError:
     message = f"`{parameter.name}` must be {wanted}, not {_describe(value)}"
-    return OpError(message, parameter=parameter.name, help=help)
+    arguments = {} if instead is None else {parameter.name: instead}
+    return OpError(message, parameter=parameter.name, help=help, arguments=arguments)
 
 
 def _describe(value: object) -> str:
@@ -169,8 +176,10 @@ def _require_range(parameter: Parameter, value: float) -> None:
 
 def _int(parameter: Parameter, value: object, wanted: str = "a whole number") -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        help = "`/` gives a float: use `//` or `int()`" if isinstance(value, float) else None
-        raise _refuse(parameter, wanted, value, help)
+        if isinstance(value, float):
+            help = "`/` gives a float: use `//` or `int()`"
+            raise _refuse(parameter, wanted, value, help, "int({})")
+        raise _refuse(parameter, wanted, value)
     _require_range(parameter, value)
     return value
 
@@ -185,6 +194,9 @@ def _float(parameter: Parameter, value: object) -> float:
 def _bool(parameter: Parameter, value: object) -> bool:
     if isinstance(value, bool):
         return value
+    if value in (0, 1):
+        instead = "true" if value else "false"
+        raise _refuse(parameter, "true or false", value, f"write `{instead}`", instead)
     raise _refuse(parameter, "true or false", value)
 
 
@@ -192,8 +204,10 @@ def _string(parameter: Parameter, value: object) -> str:
     if isinstance(value, str) and (not parameter.choices or value in parameter.choices):
         return value
     wanted = " or ".join(map(word, parameter.choices)) or "a string"
-    near = did_you_mean(value, parameter.choices) if isinstance(value, str) else None
-    raise _refuse(parameter, wanted, value, near)
+    near = nearest(value, parameter.choices) if isinstance(value, str) else None
+    if near is not None:
+        raise _refuse(parameter, wanted, value, f"did you mean `{near}`?", word(near))
+    raise _refuse(parameter, wanted, value)
 
 
 def _shape(parameter: Parameter, value: object) -> tuple[int, ...]:
@@ -215,7 +229,11 @@ def _sizes(
 def _padding(parameter: Parameter, value: object) -> int | tuple[int, ...] | str:
     if value == "same":
         return "same"
-    return _sizes(parameter, value, '"same", a whole number, or one for each axis')
+    wanted = '"same", a whole number, or one for each axis'
+    if isinstance(value, str) and value.lower() in ("valid", "same"):
+        instead = "0" if value.lower() == "valid" else '"same"'
+        raise _refuse(parameter, wanted, value, f"write `padding={instead}`", instead)
+    return _sizes(parameter, value, wanted)
 
 
 _CHECKS: dict[Kind, Callable[[Parameter, object], Value]] = {

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from lark import Token, Tree
 
-from archc.diagnostics import Diagnostic, Label, Source, Span, did_you_mean
+from archc.diagnostics import Diagnostic, Label, Source, Span, nearest
 from archc.syntax import ast, checks
 from archc.syntax.doc import doc_comment
+from archc.syntax.edits import replaced
 from archc.syntax.literals import Hole, number, pieces
 
 MAX_DEPTH = 200
@@ -129,8 +130,12 @@ class Builder:
             self.source, getattr(place, "start_pos", 0) or 0, getattr(place, "end_pos", 0) or 0
         )
 
-    def _error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
-        self.errors.append(Diagnostic(code, message, (Label(span),), help=help))
+    def _error(
+        self, code: str, message: str, span: Span, help: str | None = None, mend: str | None = None
+    ) -> None:
+        """Note an error; `mend` is what to write instead of the span."""
+        fix = () if mend is None else replaced(span, mend)
+        self.errors.append(Diagnostic(code, message, (Label(span),), help=help, fix=fix))
 
     def _sound(self, result: T | Diagnostic, otherwise: U) -> T | U:
         if not isinstance(result, Diagnostic):
@@ -154,7 +159,9 @@ class Builder:
     def _version(self, span: Span, token: Token) -> int:
         if token != str(VERSION):
             message = f"this archc knows version {VERSION} of the language"
-            self._error("E0146", message, self._span(token), f"write `arch {VERSION}`")
+            self._error(
+                "E0146", message, self._span(token), f"write `arch {VERSION}`", str(VERSION)
+            )
         return VERSION
 
     def _import(self, span: Span, path: Token) -> ast.Import:
@@ -198,8 +205,9 @@ class Builder:
         self, span: Span, name: Token, kind: Token | None, default: Part
     ) -> ast.Parameter:
         if kind is not None and kind not in KINDS:
-            help = did_you_mean(kind, KINDS) or f"the kinds are {', '.join(KINDS)}"
-            self._error("E0145", f"there is no kind `{kind}`", self._span(kind), help)
+            near = nearest(kind, KINDS)
+            help = f"did you mean `{near}`?" if near else f"the kinds are {', '.join(KINDS)}"
+            self._error("E0145", f"there is no kind `{kind}`", self._span(kind), help, near)
         kind_name = None if kind is None else str(kind)
         return ast.Parameter(span, self._identifier(name), kind_name, default, self._doc(span))
 
@@ -220,10 +228,7 @@ class Builder:
     # ---------------------------------------------------------- statements
 
     def _bare(self, span: Span, value: ast.Expr) -> ast.Assign:
-        help = "bind it to a name, return it, or remove it"
-        if isinstance(value, ast.Compare) and value.rest[0][0] == "==":
-            help = "`==` compares; to bind a name write `=`"
-        self._error("E0141", "the result is not used", value.span, help)
+        self.errors.append(checks.lost_result(value))
         return ast.Assign(span, (), value, ())
 
     def _assign(self, span: Span, target: ast.Expr, value: ast.Expr) -> ast.Statement:

@@ -1,7 +1,8 @@
 """What the grammar takes and the language does not, so that the refusal can say what to write."""
 
-from archc.diagnostics import Diagnostic, Label, Span
+from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.syntax import ast
+from archc.syntax.edits import inserted, replaced, without_line
 
 _OPERATOR = (ast.Unary, ast.Arithmetic, ast.Compare, ast.Logical)
 _MAX_HELP = 100
@@ -66,6 +67,42 @@ def _last(operator: ast.Expr) -> ast.Expr:
     return operator.operands[-1] if isinstance(operator, ast.Logical) else operator
 
 
+# ------------------------------------------------- statements of no effect
+
+
+def lost_result(value: ast.Expr) -> Diagnostic:
+    """An expression alone: what it computes is lost, so something else was meant."""
+    help, fix = _use_of(value)
+    return Diagnostic("E0141", "the result is not used", (Label(value.span),), help=help, fix=fix)
+
+
+def _use_of(value: ast.Expr) -> tuple[str, Fix]:
+    if isinstance(value, ast.Compare) and value.rest[0][0] == "==":
+        help = "`==` compares; to bind a name write `=`"
+        between = Span(value.span.source, value.first.span.end, value.rest[0][1].span.start)
+        return help, replaced(between, " = ") if len(value.rest) == 1 else ()
+    if isinstance(value, ast.Pipe) and isinstance(value.head, ast.Name):
+        name = value.head.name
+        return f"bind it: `{name} = {name} -> ...`", inserted(value.span, f"{name} = ")
+    if isinstance(value, ast.Call):
+        return _use_of_call(value)
+    return _LOST, ()
+
+
+_LOST = "bind it to a name, return it, or remove it"
+
+
+def _use_of_call(call: ast.Call) -> tuple[str, Fix]:
+    """`xs.append(x)`, which changes a list in Python, and `print(x)`."""
+    callee = call.callee
+    if isinstance(callee, ast.Name) and callee.name == "print":
+        return "remove it: `archc summary` prints shapes", without_line(call.span)
+    if isinstance(callee, ast.Attribute) and callee.name == "append" and len(call.arguments) == 1:
+        ours = f"{callee.value.span.text} += [{call.arguments[0].span.text}]"
+        return f"write `{ours}`", replaced(call.span, ours)
+    return _LOST, ()
+
+
 # ----------------------------------------------------------------- targets
 
 
@@ -112,14 +149,18 @@ def _nested_element(target: ast.Index, outer: ast.Index) -> Diagnostic:
 
 def _no_target(target: ast.Expr) -> Diagnostic:
     help = "assign to a name, to several names, or to an element of a list: `xs[i] = v`"
+    fix: Fix = ()
     if isinstance(target, ast.Attribute):
         help = "values are immutable; bind a name"
+        if target.value.span.text == "self":
+            help = f"there is no `self`: bind `{target.name}`"
+            fix = replaced(target.span, target.name)
     if isinstance(target, ast.Slice):
         help = "assign element by element, or join the parts: `xs[:i] + ys + xs[j:]`"
     if isinstance(target, ast.Compare):
         help = "`==` compares; `=` binds"
     message = f"{_kind(target)} is not something to assign to"
-    return Diagnostic("E0142", message, (Label(target.span),), help=help)
+    return Diagnostic("E0142", message, (Label(target.span),), help=help, fix=fix)
 
 
 def _kind(expr: ast.Expr) -> str:
@@ -134,9 +175,13 @@ def update(span: Span, target: ast.Expr, value: ast.Expr) -> ast.Update | Diagno
     if isinstance(target, ast.Name):
         return ast.Update(span, target, value)
     help = "bind a name first"
+    fix: Fix = ()
     if isinstance(target, ast.Index):
-        help = f"write `{target.span.text} = {target.span.text} + ...`"
-    return Diagnostic("E0144", "`+=` updates names only", (Label(target.span),), help=help)
+        text = target.span.text
+        help = f"write `{text} = {text} + ...`"
+        operator = Span(span.source, target.span.end, value.span.start)
+        fix = replaced(operator, f" = {text} + ")
+    return Diagnostic("E0144", "`+=` updates names only", (Label(target.span),), help=help, fix=fix)
 
 
 def positional_after_named(arguments: tuple[ast.Argument, ...]) -> Diagnostic | None:

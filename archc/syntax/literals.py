@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archc.diagnostics import Diagnostic, Label, Source, Span
+from archc.syntax.edits import inserted, replaced
 
 MAX_DIGITS = 12
 MAX_FLOAT = 32
@@ -79,6 +80,7 @@ def _hole(source: Source, start: int, end: int) -> Hole | Diagnostic:
             "this hole is empty",
             (Label(Span(source, start - 1, end + 1)),),
             help="put an expression into it, or write `{{}}` for braces",
+            fix=replaced(Span(source, start - 1, end + 1), "{{}}"),
         )
     form = _FORMAT.search(text)
     if form and form[0]:
@@ -87,6 +89,7 @@ def _hole(source: Source, start: int, end: int) -> Hole | Diagnostic:
             "a hole takes no format",
             (Label(Span(source, start + form.start(), end)),),
             help="write the expression alone",
+            fix=replaced(Span(source, start + form.start(), end), ""),
         )
     return Hole(start, end)
 
@@ -99,7 +102,8 @@ def _escape(source: Source, start: int, escape: str) -> str | Diagnostic:
         "E0160",
         f"unknown escape `{escape}`",
         (Label(Span(source, start, start + 2)),),
-        help="the escapes are `\\n`, `\\t`, `\\r`, `\\\\`, `\\\"` and `\\'`",
+        help="the escapes are `\\n`, `\\t`, `\\r`, `\\\\`, `\\\"` and `\\'`; a backslash is `\\\\`",
+        fix=inserted(Span(source, start, start + 2), "\\"),
     )
 
 
@@ -109,6 +113,7 @@ def _stray(source: Source, start: int) -> Diagnostic:
         "this `}` closes no hole",
         (Label(Span(source, start, start + 1)),),
         help="write `}}` for a brace",
+        fix=inserted(Span(source, start, start + 1), "}"),
     )
 
 
@@ -131,6 +136,11 @@ def _integer(digits: str, span: Span) -> int | Diagnostic:
         message = f"an integer has at most {MAX_DIGITS} digits"
         return Diagnostic("E0150", message, (Label(span),))
     if digits[0] == "0" and int(digits) != 0:
-        help = f"write `{int(digits)}`"
-        return Diagnostic("E0125", "an integer has no leading zeros", (Label(span),), help=help)
+        return Diagnostic(
+            "E0125",
+            "an integer has no leading zeros",
+            (Label(span),),
+            help=f"write `{int(digits)}`",
+            fix=replaced(span, str(int(digits))),
+        )
     return int(digits)

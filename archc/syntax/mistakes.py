@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from lark import Token
 
-from archc.diagnostics import Diagnostic, Label, Span, did_you_mean
+from archc.diagnostics import Diagnostic, Label, Span, nearest
+from archc.syntax.edits import indentation, inserted, replaced
+from archc.syntax.foreign import FOREIGN_RULES, HEADERS, colon_before_body, say
 from archc.syntax.literals import QUOTE_HELP
-from archc.syntax.messages import CLOSING, DECLARATIONS, FOREIGN, OPERATORS, WORDS
+from archc.syntax.messages import CLOSING, DECLARATIONS, OPERATORS, WORDS
 from archc.syntax.situation import Situation, begins_statement
 
 Rule = Callable[[Situation], Diagnostic | None]
@@ -25,52 +27,35 @@ def explain(situation: Situation) -> Diagnostic:
     return _expected(situation)
 
 
-def _say(code: str, message: str, span: Span, help: str | None = None) -> Diagnostic:
-    return Diagnostic(code, message, (Label(span),), help=help)
-
-
-# ------------------------------------------- text that another language has
-
-_FOREIGN_TEXT: tuple[tuple[str, str, str, str | None], ...] = (
-    (r";", "E0120", "there are no semicolons", "put each statement on a line of its own"),
-    (r"'(?:[^'\\\n]|\\.)*'?", "E0127", "strings stand in double quotes", 'write `"..."`'),
-    (r"0[xXoObB]\w*", "E0125", "numbers are decimal", None),
-    (r"&&", "E0126", "there is no `&&`", "write `and`"),
-    (r"\|\|", "E0126", "there is no `||`", "write `or`"),
-    (r"!(?!=)", "E0126", "there is no `!`", "write `not`"),
-    (r"\|>", "E0132", "there is no `|>`", "write `->`"),
-    (r"[&|^~]", "E0134", "there are no bitwise operators", "`**` is the power"),
-    (r'"[^\n]*', "E0114", "this string is not closed", 'close it with `"` on the same line'),
-)
-_FOREIGN_PATTERN = [(re.compile(row[0]), row[1], row[2], row[3]) for row in _FOREIGN_TEXT]
-
+_STRING = re.compile(r'"[^\n]*')
+_RADIX = re.compile(r"0[xXoObB]\w*")
 _NUMBER_START = re.compile(r"[0-9][\w.]*")
 _WORD = re.compile(r"\w+")
 
 
-def _foreign_text(s: Situation) -> Diagnostic | None:
-    if s.type == "STRING":
+def _open_string(s: Situation) -> Diagnostic | None:
+    found = _STRING.match(s.source.text, s.start)
+    if s.type == "STRING" or found is None:
         return None
-    for pattern, code, message, help in _FOREIGN_PATTERN:
-        found = pattern.match(s.source.text, s.start)
-        if found:
-            span = Span(s.source, s.start, found.end())
-            return _say(code, message, span, help or _decimal(found[0]))
-    return None
+    span = Span(s.source, s.start, found.end())
+    return say("E0114", "this string is not closed", span, 'close it with `"` on the same line')
+
+
+def _radix(s: Situation) -> Diagnostic | None:
+    """`0x10`."""
+    found = _RADIX.match(s.source.text, s.start)
+    if found is None:
+        return None
+    span, decimal = Span(s.source, s.start, found.end()), _decimal(found[0])
+    help, fix = (f"write `{decimal}`", replaced(span, decimal)) if decimal else (None, ())
+    return say("E0125", "numbers are decimal", span, help, fix)
 
 
 def _decimal(text: str) -> str | None:
     try:
-        return f"write `{int(text, 0)}`" if len(text) <= 12 else None
+        return str(int(text, 0)) if len(text) <= 12 else None
     except ValueError:
         return None
-
-
-def _foreign_word(s: Situation) -> Diagnostic | None:
-    if s.type != "NAME" or s.token not in FOREIGN:
-        return None
-    code, message, help = FOREIGN[str(s.token)]
-    return _say(code, message, s.span, help)
 
 
 def _unreadable(s: Situation) -> Diagnostic | None:
@@ -79,15 +64,15 @@ def _unreadable(s: Situation) -> Diagnostic | None:
     text = s.source.text
     number = _NUMBER_START.match(text, s.start)
     if number:
-        return _say("E0154", "this is not a number", Span(s.source, s.start, number.end()))
+        return say("E0154", "this is not a number", Span(s.source, s.start, number.end()))
     start = s.start
     if s.previous is not None and s.previous.type == "NAME" and s.previous.end_pos == start:
         start = s.previous.start_pos or 0
     word = _WORD.match(text, start)
     if word and not word[0].isascii():
         span = Span(s.source, start, word.end())
-        return _say("E0153", "names are of ASCII letters, digits and `_`", span)
-    return _say("E0111", f"the character `{text[s.start]}` means nothing here", s.span)
+        return say("E0153", "names are of ASCII letters, digits and `_`", span)
+    return say("E0111", f"the character `{text[s.start]}` means nothing here", s.span)
 
 
 # ------------------------------------------------------- brackets and braces
@@ -102,14 +87,14 @@ def _closes_nothing(s: Situation) -> Diagnostic | None:
         return _not_closed(s, s.bracket)
     if s.type == "RBRACE" and s.open:
         return None
-    return _say("E0113", f"this {WORDS[s.type]} closes nothing", s.span)
+    return say("E0113", f"this {WORDS[s.type]} closes nothing", s.span)
 
 
 def _never_closed(s: Situation) -> Diagnostic | None:
     bracket = s.bracket
     if bracket is None or s.type in CLOSING.values():
         return None
-    follows = s.type == "LBRACE" and s.opener is not None and s.opener.type in _HEADERS
+    follows = s.type == "LBRACE" and s.opener is not None and s.opener.type in HEADERS
     if CLOSING[bracket.type] not in s.accepts:
         return None
     if follows or s.type == "$END":
@@ -117,9 +102,6 @@ def _never_closed(s: Situation) -> Diagnostic | None:
     if not s.first_on_line or not begins_statement(s.source.text, s.start):
         return None
     return _not_closed(s, bracket)
-
-
-_HEADERS = {"FOR", "IF", "BLOCK", "NET", "SCOPE"}
 
 
 def _not_closed(s: Situation, bracket: Token) -> Diagnostic:
@@ -132,6 +114,7 @@ def _not_closed(s: Situation, bracket: Token) -> Diagnostic:
         f"expected {closing} to close the `{bracket}` at {where}, found {s.found}",
         (Label(place, f"{closing} is missing"), Label(opened, "opened here")),
         help=f"put {closing} here",
+        fix=inserted(place, closing.strip("`")),
     )
 
 
@@ -147,17 +130,11 @@ def _declaration_in_body(s: Situation) -> Diagnostic | None:
 # ----------------------------------------------------------- in their context
 
 
-def _colon_before_body(s: Situation) -> Diagnostic | None:
-    bodied = _HEADERS | {"ELSE"}
-    if s.type != "COLON" or s.bracket is not None or s.keyword not in bodied:
-        return None
-    return _say("E0129", "a body stands in braces, not after a colon", s.span, "write `{ ... }`")
-
-
 def _equal_in_condition(s: Situation) -> Diagnostic | None:
     if s.type != "EQUAL" or s.keyword not in ("IF", "ASSERT") or not s.accepts & {"COMPARE"}:
         return None
-    return _say("E0130", "`=` binds a name; it does not compare", s.span, "write `==`")
+    message = "`=` binds a name; it does not compare"
+    return say("E0130", message, s.span, "write `==`", replaced(s.span, "=="))
 
 
 def _dict(s: Situation) -> Diagnostic | None:
@@ -166,7 +143,7 @@ def _dict(s: Situation) -> Diagnostic | None:
     if s.previous is not None and s.previous.type in ("IF", "IN"):
         return None
     help = "write a list, or parameters with names"
-    return _say("E0121", "there are no dicts", s.span, help)
+    return say("E0121", "there are no dicts", s.span, help)
 
 
 def _missing_inputs(s: Situation) -> Diagnostic | None:
@@ -182,7 +159,9 @@ def _missing_inputs(s: Situation) -> Diagnostic | None:
         return None
     what = s.keyword.lower()
     span = s.span if only_inputs else s.after_previous
-    return _say("E0117", f"the {what}'s inputs are missing", span, _INPUTS[s.keyword])
+    fix = inserted(Span(s.source, s.bracket.start_pos or 0, s.start), "()") if s.bracket else ()
+    fix = fix if only_inputs else ()
+    return say("E0117", f"the {what}'s inputs are missing", span, _INPUTS[s.keyword], fix)
 
 
 _INPUTS = {
@@ -198,7 +177,7 @@ def _missing_value(s: Situation) -> Diagnostic | None:
         return None
     help = f"write `{s.previous} x`, on one line"
     span = Span(s.source, s.previous.start_pos or 0, s.previous.end_pos or 0)
-    return _say("E0116", f"`{s.previous}` needs a value", span, help)
+    return say("E0116", f"`{s.previous}` needs a value", span, help)
 
 
 def _quote_in_hole(s: Situation) -> Diagnostic | None:
@@ -209,16 +188,18 @@ def _quote_in_hole(s: Situation) -> Diagnostic | None:
     if before.count("{") <= before.count("}"):
         return None
     span = Span(s.source, s.start - 1, s.start)
-    return _say("E0161", "a hole cannot hold a quote or an escape", span, QUOTE_HELP)
+    return say("E0161", "a hole cannot hold a quote or an escape", span, QUOTE_HELP)
 
 
 def _second_statement(s: Situation) -> Diagnostic | None:
     ended = s.accepts & {"_NL", "RBRACE"}
-    starts = s.type in {"NAME", "AT", *_HEADERS, "RETURN", "EXIT", "ASSERT", "IMPORT", "CONST"}
+    starts = s.type in {"NAME", "AT", *HEADERS, "RETURN", "EXIT", "ASSERT", "IMPORT", "CONST"}
     if not ended or not starts or s.bracket is not None or not _reads_as_statement(s):
         return None
     help = "put each statement on a line of its own"
-    return _say("E0115", "a second statement on this line", s.span, help)
+    gap = Span(s.source, s.after_previous.start, s.start)
+    fix = replaced(gap, "\n" + indentation(s.span))
+    return say("E0115", "a second statement on this line", s.span, help, fix)
 
 
 _STATEMENT = re.compile(r"@\w|[A-Za-z_]\w*(?:\[[^\]\n]*\])?\s*(?:\+?=(?!=)|,)")
@@ -233,7 +214,7 @@ def _annotation_place(s: Situation) -> Diagnostic | None:
         return None
     message = "an annotation stands before a net, a block or an assignment"
     what = WORDS["$END"] if s.type == "$END" else f"`{s.token}`"
-    return _say("E0119", f"{message}, not before {what}", s.span)
+    return say("E0119", f"{message}, not before {what}", s.span)
 
 
 def _operator_of_update(s: Situation) -> Diagnostic | None:
@@ -245,21 +226,31 @@ def _operator_of_update(s: Situation) -> Diagnostic | None:
         return None
     span = Span(s.source, before.start_pos or 0, s.end)
     name = s.opener if s.opener is not None and s.opener.type == "NAME" else "a"
+    rest = _REST.match(s.source.text, s.end)
+    assert rest is not None
+    value = rest[1] if _ATOM.fullmatch(rest[1]) else f"({rest[1]})"
     help = f"write `{name} = {name} {before} ...`"
-    return _say("E0110", "of the updates there is only `+=`", span, help)
+    whole = Span(s.source, span.start, rest.end())
+    fix = replaced(whole, f"= {name} {before} {value}") if rest[1] and s.bracket is None else ()
+    return say("E0110", "of the updates there is only `+=`", span, help, fix)
+
+
+_REST = re.compile(r"[ \t]*([^#\n{}]*[^#\n{} \t])?")
+_ATOM = re.compile(r"[\w.]+(?:\([^()]*\))?")
 
 
 RULES: tuple[Rule, ...] = (
-    _foreign_word,
     _operator_of_update,
     _quote_in_hole,
-    _foreign_text,
+    *FOREIGN_RULES,
+    _radix,
+    _open_string,
     _unreadable,
     _missing_value,
     _closes_nothing,
     _declaration_in_body,
     _never_closed,
-    _colon_before_body,
+    colon_before_body,
     _equal_in_condition,
     _dict,
     _missing_inputs,
@@ -273,14 +264,16 @@ RULES: tuple[Rule, ...] = (
 
 def _expected(s: Situation) -> Diagnostic:
     place = s.after_previous if s.line_ended else s.span
-    return _say("E0110", f"expected {_wanted(s)}, found {s.found}", place, _help(s))
+    message = f"expected {_wanted(s)}, found {s.found}"
+    word = nearest(s.span.text, DECLARATIONS) if "IMPORT" in s.accepts else None
+    if word is not None and s.type == "NAME":
+        return say("E0110", message, place, f"did you mean `{word}`?", replaced(s.span, word))
+    return say("E0110", message, place, _help(s))
 
 
 def _help(s: Situation) -> str | None:
     if s.type == "ELSE" and s.accepts & {"_NL", "RBRACE", "FOR"}:
         return "an `else` follows the `}` of an `if`"
-    if "IMPORT" in s.accepts and s.type == "NAME":
-        return did_you_mean(s.span.text, [*DECLARATIONS, "extern layer"])
     if s.type == "COLON" and "_NL" in s.accepts:
         return "a label stands after `->` or `exit`: `x -> name: layer`"
     return None

@@ -1,0 +1,199 @@
+"""What PyTorch, timm and Keras call things, and how a spec of archc says the same.
+
+The names are facts about those libraries; what is made of them is a help and a literal fix.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from archc.diagnostics import Fix, Span, nearest
+from archc.elaborate.builtins import BUILTINS
+from archc.ops.registry import OPS
+from archc.syntax import ast
+from archc.syntax.edits import is_stage, replaced
+
+OPERATORS: Mapping[str, str] = {
+    "Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "conv2d": "conv", "Linear": "linear",
+    "dense": "linear", "fc": "linear", "BatchNorm2d": "bn", "BatchNorm1d": "bn",
+    "batch_norm": "bn", "batchnorm": "bn", "ReLU": "relu", "MaxPool2d": "max_pool",
+    "maxpool": "max_pool", "AvgPool2d": "avg_pool", "avgpool": "avg_pool", "Dropout": "dropout",
+    "AdaptiveAvgPool2d": "adaptive_avg_pool", "gap": "global_avg_pool", "cat": "concat",
+    "AdaptiveMaxPool2d": "global_max_pool",
+    "Flatten": "flatten", "Identity": "identity", "Sigmoid": "sigmoid", "Upsample": "upsample",
+    "interpolate": "upsample", "Parameter": "param", "detach": "stop_gradient",
+    "ConvTranspose1d": "conv_transpose", "ConvTranspose2d": "conv_transpose",
+    "ConvTranspose3d": "conv_transpose", "deconv": "conv_transpose", "conv1d": "conv",
+    "conv3d": "conv", "LayerNorm": "layer_norm", "LayerNorm2d": "layer_norm",
+    "GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm", "ReLU6": "relu6",
+    "LeakyReLU": "leaky_relu", "GELU": "gelu", "SiLU": "silu", "swish": "silu", "Swish": "silu",
+    "Hardsigmoid": "hard_sigmoid", "hardsigmoid": "hard_sigmoid", "Hardswish": "hard_swish",
+    "hardswish": "hard_swish", "Tanh": "tanh", "Softmax": "softmax",
+    "PixelShuffle": "pixel_shuffle", "PixelUnshuffle": "space_to_depth",
+    "pixel_unshuffle": "space_to_depth", "ChannelShuffle": "channel_shuffle", "view": "reshape",
+    "Unflatten": "reshape", "unflatten": "reshape", "LayerScale": "scale", "sign": "sign_ste",
+    "minimum": "min", "maximum": "max", "amax": "global_max_pool", "mean": "global_avg_pool",
+    "Dense": "linear", "Conv2D": "conv", "Conv1D": "conv", "Conv3D": "conv",
+    "Conv2DTranspose": "conv_transpose", "BatchNormalization": "bn", "BatchNorm3d": "bn",
+    "LayerNormalization": "layer_norm", "MaxPooling2D": "max_pool", "AveragePooling2D": "avg_pool",
+    "GlobalAveragePooling2D": "global_avg_pool", "GlobalMaxPooling2D": "global_max_pool",
+    "MaxPool1d": "max_pool", "MaxPool3d": "max_pool", "AvgPool1d": "avg_pool",
+    "AvgPool3d": "avg_pool", "Dropout2d": "dropout", "DropPath": "drop_path",
+    "StochasticDepth": "drop_path", "Concatenate": "concat", "concatenate": "concat",
+    "UpSampling2D": "upsample", "ZeroPad2d": "pad", "linear_layer": "linear",
+    "max_pool2d": "max_pool", "avg_pool2d": "avg_pool", "adaptive_avg_pool2d": "adaptive_avg_pool",
+    "batch_norm2d": "bn", "norm": "bn", "BatchNorm": "bn",
+}  # fmt: skip
+"""Their modules, layers and functions -> the operator here."""
+
+PARAMETERS: Mapping[str, str | None] = {
+    "out_channels": "out", "out_features": "out", "filters": "out", "channels": "out",
+    "kernel_size": "kernel", "ksize": "kernel", "strides": "stride", "pad": "padding",
+    "scale_factor": "scale", "p": "rate", "drop": "rate", "dim": None, "inplace": None,
+    "in_channels": None, "num_features": None, "in_features": None, "num_channels": None,
+    "normalized_shape": None, "num_groups": "groups", "elementwise_affine": "affine",
+    "negative_slope": "slope", "upscale_factor": "factor", "downscale_factor": "factor",
+    "block_size": "factor", "output_size": "size", "group_width": "group_size",
+    "init_value": "init", "init_values": "init",
+    "units": "out", "num_filters": "out", "pool_size": "kernel", "dilation_rate": "dilation",
+    "use_bias": "bias", "epsilon": "eps", "alpha": "slope", "drop_rate": "rate", "axis": None,
+    "data_format": None, "in_chans": None, "padding_mode": None, "track_running_stats": None,
+    "device": None, "dtype": None, "start_dim": None, "align_corners": None,
+}  # fmt: skip
+"""Their parameters -> the parameter here, or None for what archc infers or does not need."""
+
+_PREFIXES = {"nn", "torch", "F", "self", "tf", "keras", "layers", "timm", "functional", "np"}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An unknown name where it stands: `nn` in `nn.Conv2d`, in `nn.Conv2d(3, 16, 3)`."""
+
+    name: ast.Name
+    whole: ast.Expr
+    """The name, or the attributes that begin with it."""
+    call: ast.Call | None = None
+    """The call of which that is the callee."""
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether it begins with a module of Python's, as `nn.Conv2d` does."""
+        return self.name.name in _PREFIXES and isinstance(self.whole, ast.Attribute)
+
+    @property
+    def place(self) -> Span:
+        return self.whole.span if self.prefixed else self.name.span
+
+
+Mend = tuple[str, Fix]
+"""A help, and the same as edits where it can be said so."""
+
+
+def translation(use: Use, known: set[str]) -> Mend:
+    """What an unknown name stands for here."""
+    word = use.place.text.rpartition(".")[2].strip()
+    if word == "Sequential" and use.call is not None:
+        return _sequence(use.call)
+    if use.name.name == "self" and use.prefixed:
+        return f"there is no `self`: write `{word}`", replaced(use.whole.span, word)
+    if word in OPERATORS:
+        return f"archc calls it `{OPERATORS[word]}`", _translated(use, word, OPERATORS[word])
+    if use.prefixed and (word in OPS or word in BUILTINS):
+        return f"write `{word}`: operators have no prefix", _translated(use, word, word)
+    if use.name.name in _PREFIXES:
+        return "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`", ()
+    near = nearest(word, known)
+    if near is None:
+        return "names are bound by `=`, parameters, `for` and `import`", ()
+    return f"did you mean `{near}`?", replaced(use.name.span, near)
+
+
+def _sequence(call: ast.Call) -> Mend:
+    layers = [argument.span.text for argument in call.arguments if argument.name is None]
+    if not layers or len(layers) < len(call.arguments) or not is_stage(call.span):
+        return "a pipe applies layers in turn: `x -> conv(64, 3) -> bn -> relu`", ()
+    pipe = " -> ".join(layers)
+    return "layers are applied in turn by `->`", replaced(call.span, pipe)
+
+
+def _translated(use: Use, word: str, ours: str) -> Fix:
+    """The operator's name here, and the arguments of the call as the operator takes them."""
+    if use.call is None or not isinstance(use.whole, ast.Name | ast.Attribute):
+        return replaced(use.whole.span, ours)
+    kept = list(_arguments(use.call.arguments, word, ours))
+    if kept == [argument.span.text for argument in use.call.arguments]:
+        return replaced(use.whole.span, ours)
+    return replaced(use.call.span, f"{ours}({', '.join(kept)})")
+
+
+def _arguments(arguments: Sequence[ast.Argument], word: str, ours: str) -> list[str]:
+    positional = [argument for argument in arguments if argument.name is None]
+    named = {argument.name for argument in arguments}
+    inferred = _inferred(word, ours, len(positional), named)
+    if ours == "concat" and not isinstance(arguments[0].value, ast.List | ast.Tuple):
+        inferred = None
+    texts = []
+    for index, argument in enumerate(arguments):
+        name = argument.name
+        if name is None:
+            if index != inferred:
+                texts.append(argument.span.text)
+        elif name not in PARAMETERS:
+            texts.append(argument.span.text)
+        elif PARAMETERS[name] is not None:
+            texts.append(f"{PARAMETERS[name]}={argument.value.span.text}")
+    return texts
+
+
+def _inferred(word: str, ours: str, count: int, named: set[str | None]) -> int | None:
+    """The position of the argument that archc infers: a module's input channels, or an axis."""
+    if not word[0].isupper() or word.endswith("D"):
+        return 1 if ours in ("concat", "softmax", "flatten") and count == 2 else None
+    if ours in ("conv", "conv_transpose"):
+        return 0 if count >= 3 or (count == 2 and "kernel_size" in named) else None
+    if ours == "linear":
+        return 0 if count >= 2 or (count == 1 and "out_features" in named) else None
+    if ours in ("bn", "instance_norm", "layer_norm"):
+        return 0 if count else None
+    return 1 if ours == "group_norm" and count >= 2 else None
+
+
+# ----------------------------------------------------------- methods of tensors
+
+_SAME = {"detach": "stop_gradient", "relu": "relu", "relu_": "relu", "sigmoid": "sigmoid",
+         "tanh": "tanh", "softmax": "softmax"}  # fmt: skip
+_JOINS = {"add", "sub", "mul"}
+_NO_NEED = {"contiguous", "clone", "cuda", "cpu", "float", "to"}
+_AXES = {1: "width", 2: "height", 3: "depth"}
+
+
+def method(call: ast.Call, callee: ast.Attribute, rank: int) -> str | None:
+    """What `x.view(-1, 512)` is here, for a tensor of `rank` spatial axes; None if unknown."""
+    receiver, name = callee.value.span.text, callee.name
+    values = [argument.value.span.text for argument in call.arguments]
+    if name in _SAME:
+        return f"{_SAME[name]}({receiver})"
+    if name in _JOINS and len(values) == 1:
+        return f"{name}({receiver}, {values[0]})"
+    if name in _NO_NEED:
+        return receiver
+    if name in ("view", "reshape", "flatten") and (len(values) <= 2 or name == "flatten"):
+        return f"flatten({receiver})"
+    if name in ("view", "reshape"):
+        return f"reshape({receiver}, [{', '.join(values[1:])}])"
+    if name == "mean" and rank:
+        kept = (
+            ", keep=true" if any(argument.name == "keepdim" for argument in call.arguments) else ""
+        )
+        return f"global_avg_pool({receiver}{kept})"
+    return _size(receiver, values, rank) if name == "size" else None
+
+
+def _size(receiver: str, values: Sequence[str], rank: int) -> str | None:
+    """`x.size(2)`: sizes are counted with the batch axis there."""
+    if not values:
+        return f"{receiver}.shape"
+    axis = {str(i): i for i in range(-rank - 1, rank + 2)}.get(values[0], 0)
+    axis = axis - rank - 2 if axis > 0 else axis
+    if axis == -rank - 1:
+        return f"{receiver}.channels"
+    return f"{receiver}.{_AXES[-axis]}" if -axis in _AXES and -axis <= rank else None
