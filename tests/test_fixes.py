@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from test_cases import CASES, cases, said
 
 from archc.codegen.emit import Header, emit
 from archc.diagnostics import ArchError, Diagnostic, Edit, Source, Span, edited, error, render
@@ -10,7 +11,6 @@ from archc.elaborate.files import load_program
 from archc.elaborate.net import Elaboration, elaborate
 from archc.elaborate.resolve import check_names
 from archc.ir.dump import dump
-from test_cases import CASES, cases, said
 
 MISTAKES = [*cases("mistakes"), *cases("pytorch_habits")]
 

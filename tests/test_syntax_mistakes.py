@@ -74,7 +74,7 @@ IN_BODY = [
     ("a = x -> ⟪-f⟫", "E0140", "write `x -> (-f)`"),
     ("a = f(⟪x < y⟫ -> g)", "E0140", "`(x < y) -> g` or `x < (y -> g)`"),
     # targets
-    ("⟪x -> relu⟫", "E0141", "return it"),
+    ("⟪x -> relu⟫", "E0141", "bind it: `x = x -> ...`"),
     ("⟪x == 3⟫", "E0141", "`=`"),
     ("⟪f(x)⟫ = 3", "E0142", "xs[i] = v"),
     ("⟪x.channels⟫ = 3", "E0142", "immutable"),

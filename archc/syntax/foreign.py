@@ -309,7 +309,7 @@ def slice_by_axes(s: Situation) -> Diagnostic | None:
         return None
     line = s.source.text[: bracket.start_pos]
     name = re.search(r"[A-Za-z_]\w*$", line)
-    if name is None:
+    if name is None or not _match(s, r"\[[^\[\]\n]*:", bracket.start_pos):
         return None
     message = "tensors are not sliced by axes"
     found = _BY_AXES.match(s.source.text, name.start())
