@@ -21,10 +21,22 @@ from archc.passes.pipeline import DEFAULT
 torch.set_num_threads(1)  # the nets here are small; CI has two cores for all of the suite
 
 SHIPPED = {
+    "all_cnn": ("AllCNN",),
     "densenet": ("DenseNet121", "DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
     "densenet_cifar": ("DenseNetBC", "DenseNet", "DenseNetB", "DenseNetC"),
+    "nin": ("NIN",),
+    "preact_resnet": ("PreActResNet200", "PreActResNet152"),
+    "preact_resnet_cifar": ("PreActResNet164", "PreActResNet1001", "SlimmingResNet164"),
     "resnet": ("ResNet50", "ResNet18", "ResNet34", "ResNet101", "ResNet152"),
+    "resnet3d": ("ResNet3D18", "ResNet3D34", "ResNet3D50", "ResNet3D101", "ResNet3D152"),
     "resnet_cifar": ("ResNet", "WideResNet32"),
+    "resnext": ("ResNeXt50", "ResNeXt101", "ResNeXt101x64"),
+    "resnext_cifar": ("ResNeXt29", "ResNeXt29x16"),
+    "se_resnet": ("SEResNet50", "SEResNet101", "SEResNet152", "SEResNeXt50", "CaffeSEResNet50"),
+    "vgg": ("VGG16", "VGG11", "VGG13", "VGG19"),
+    "vgg_cifar": ("VGG19", "VGG11", "VGG13", "VGG16"),
+    "wide_resnet": ("WideResNet50", "WideResNet101"),
+    "wide_resnet_cifar": ("WideResNet28x10", "WideResNet16x8", "WideResNet40x4"),
 }
 """The nets of the shipped specs."""
 

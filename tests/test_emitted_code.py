@@ -24,10 +24,15 @@ SMALL: list[tuple[str, str, dict[str, Any]]] = [
     ("densenet", "DenseNet121", {"blocks": [2, 3, 2, 2], "growth": 4, "stem": 8}),
     ("densenet_cifar", "DenseNetBC", {"depth": 16, "growth": 4}),
     ("densenet_cifar", "DenseNet", {"depth": 13, "growth": 4, "dropout_rate": 0.2}),
+    ("preact_resnet", "PreActResNet200", {"blocks": [1, 2, 1]}),
+    ("preact_resnet_cifar", "PreActResNet164", {"depth": 20}),
+    ("preact_resnet_cifar", "SlimmingResNet164", {"depth": 20}),
     ("resnet", "ResNet18", {}),
     ("resnet", "ResNet50", {"blocks": [1, 2, 1, 1]}),
     ("resnet_cifar", "ResNet", {"depth": 14}),
     ("resnet_cifar", "ResNet", {"depth": 14, "projection": True, "bias": True}),
+    ("se_resnet", "CaffeSEResNet50", {"blocks": [1, 2, 1]}),
+    ("wide_resnet_cifar", "WideResNet28x10", {"depth": 16, "widen": 2, "dropout_rate": 0.3}),
 ]
 ODD: list[tuple[str, str, dict[str, Any]]] = [
     ("densenet", "DenseNet121", {"blocks": [1, 1]}),
@@ -53,13 +58,15 @@ LINT = {
 }
 """Every other rule of ruff holds."""
 
-each_net = pytest.mark.parametrize(("spec", "net"), NETS, ids=[net for _, net in NETS])
+each_net = pytest.mark.parametrize(
+    ("spec", "net"), NETS, ids=[f"{spec}-{net}" for spec, net in NETS]
+)
 each_small = pytest.mark.parametrize(("spec", "net", "settings"), SMALL)
 
 
 def _bodies() -> dict[str, Emitted]:
     """All shipped nets, as they come, and with other settings, at -O0 too."""
-    found = {net: emitted.emit(spec, net) for spec, net in NETS}
+    found = {f"{spec}_{net}": emitted.emit(spec, net) for spec, net in NETS}
     for number, (spec, net, settings) in enumerate(SMALL + ODD):
         found[f"{net}_{number}"] = emitted.emit(spec, net, **settings)
         found[f"{net}_{number}_O0"] = emitted.emit(spec, net, emitted.O0, **settings)
@@ -266,6 +273,18 @@ def test_feature_info_is_true(spec: str, net: str, settings: dict[str, Any]) -> 
     reductions = [info["reduction"] for info in model.feature_info]
     assert reductions == sorted(set(reductions))
     assert model.feature_info[-1]["num_chs"] == model.num_features
+
+
+def test_channels_that_follow_an_argument_are_written_as_it() -> None:
+    case = Path(__file__).parent / "cases" / "codegen" / "arguments.arch"
+    net: Any = emitted.emit(case).build(in_chans=1, num_classes=7)
+    images = torch.randn(2, 1, 32, 32)
+    assert net.num_features == net.forward_features(images).shape[1] == 6
+    assert [info["num_chs"] for info in net.feature_info] == [6, 6]
+    net.reset_classifier(4)
+    assert net(images).shape == (2, 4)
+    net.reset_classifier(0)
+    assert net(images).shape == (2, 6)
 
 
 @pytest.mark.parametrize("size", [9, 10, 28, 33])

@@ -2,7 +2,7 @@
 
 `reference_facts.json` holds what was measured on the code of the papers' authors (`source`), or on
 the best known port of it. Multiply-accumulates are those of convolutions and linear layers, for one
-image; where they are a text, only the rounded figure is known.
+image; where they are a text, only the rounded figure is known, where they are null, none.
 """
 
 import json
@@ -24,12 +24,17 @@ each_fact = pytest.mark.parametrize("fact", FACTS, ids=[fact["name"] for fact in
 each_family = pytest.mark.parametrize(
     ("spec", "net", "settings"),
     [
+        ("all_cnn", "AllCNN", {}),
         ("densenet", "DenseNet121", {"blocks": [2, 2, 2, 2]}),
         ("densenet_cifar", "DenseNetBC", {"depth": 16, "growth": 4}),
+        ("nin", "NIN", {}),
+        ("preact_resnet_cifar", "PreActResNet164", {"depth": 20}),
         ("resnet", "ResNet18", {}),
         ("resnet", "ResNet50", {"blocks": [1, 1, 1, 1]}),
         ("resnet_cifar", "ResNet", {"depth": 8}),
         ("resnet_cifar", "ResNet", {"depth": 8, "projection": True, "bias": True}),
+        ("vgg_cifar", "VGG11", {}),
+        ("wide_resnet_cifar", "WideResNet28x10", {"depth": 10, "widen": 2, "dropout_rate": 0.3}),
     ],
 )
 
@@ -60,13 +65,15 @@ def test_counts_equal_those_of_the_original(fact: dict[str, Any]) -> None:
     net = _compile(fact)
     macs = fact["macs"]
     assert _parameters(net) == fact["params"]
-    assert (_rounded(_macs(net), macs) if isinstance(macs, str) else _macs(net)) == macs
+    if macs is not None:
+        assert (_rounded(_macs(net), macs) if isinstance(macs, str) else _macs(net)) == macs
 
 
 @each_fact
 def test_the_file_says_its_counts(fact: dict[str, Any]) -> None:
     net = _compile(fact)
-    assert f"{_parameters(net):,} parameters, {_macs(net):,} multiply-accumulates" in net.source
+    said = f"{_parameters(net):,} parameters, {_macs(net):,} multiply-accumulates"
+    assert said in " ".join(net.source.split())
 
 
 @pytest.mark.parametrize(

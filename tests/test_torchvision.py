@@ -33,7 +33,20 @@ NAMES = {
     "resnet50": ("resnet", "ResNet50"),
     "resnet101": ("resnet", "ResNet101"),
     "resnet152": ("resnet", "ResNet152"),
+    "resnext50_32x4d": ("resnext", "ResNeXt50"),
+    "vgg16_bn": ("vgg", "VGG16"),
+    "wide_resnet50_2": ("wide_resnet", "WideResNet50"),
 }
+
+LARGER = {
+    "resnext101_32x8d": ("resnext", "ResNeXt101"),
+    "resnext101_64x4d": ("resnext", "ResNeXt101x64"),
+    "vgg11_bn": ("vgg", "VGG11"),
+    "vgg13_bn": ("vgg", "VGG13"),
+    "vgg19_bn": ("vgg", "VGG19"),
+    "wide_resnet101_2": ("wide_resnet", "WideResNet101"),
+}
+"""Built of the same blocks as those above: only their keys and shapes are compared."""
 
 
 @pytest.fixture(scope="module", params=list(NAMES))
@@ -60,6 +73,7 @@ def _same(ours: dict[str, Tensor], reference: dict[str, Tensor]) -> bool:
 def _run(net: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """The output, all gradients, and the state that the step leaves behind."""
     net.zero_grad()
+    torch.manual_seed(9)  # of dropout
     images = images.clone().requires_grad_()
     output = net(images)
     (output * torch.linspace(-1, 1, output.shape[1])).sum().backward()
@@ -115,3 +129,13 @@ def test_other_numbers_of_classes_give_the_same_weights_too(torchvision: Any) ->
     reference = torchvision.models.densenet121(num_classes=7)
     ours = emitted.emit("densenet", "DenseNet121", emitted.O0).build(seed=4, num_classes=7)
     assert _same(ours.state_dict(), reference.state_dict())
+
+
+@pytest.mark.parametrize("name", LARGER)
+def test_keys_and_shapes_are_equal(name: str, torchvision: Any) -> None:
+    spec, net = LARGER[name]
+    with torch.device("meta"):
+        reference = getattr(torchvision.models, name)()
+        ours = emitted.emit(spec, net, emitted.O0).build()
+    shapes = [(key, tensor.shape) for key, tensor in ours.state_dict().items()]
+    assert shapes == [(key, tensor.shape) for key, tensor in reference.state_dict().items()]

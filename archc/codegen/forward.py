@@ -115,13 +115,13 @@ class ForwardWriter:
             self._flush()
 
     def _restarts(self, item: Item) -> bool:
-        """Whether a line ends before this item: its kind begins the line, or blocks follow ops."""
+        """Whether a line ends before this item: its kind is in the line, or blocks follow ops."""
         if not self.pending or isinstance(item, Function):
             return False
         chain = self.pending[-1]
         if _is_block(item):
             return _kind(item) in chain.ops or (not chain.blocks and len(chain.ops) > 1)
-        return _kind(item) == chain.ops[0] and len(chain.ops) > 1
+        return _kind(item) in chain.ops and len(chain.ops) > 1
 
     def _comes_late(self, item: Item) -> bool:
         """Whether what waits would be computed after a part of the item: `a + b + waiting`."""

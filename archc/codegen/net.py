@@ -4,11 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from archc.codegen.classes import ClassView, ClassWriter
+from archc.codegen.initialise import initialisation
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
+from archc.codegen.symbols import CHANNELS
 from archc.codegen.text import (
     WIDTH,
     Bracketed,
     Code,
+    Symbol,
+    Value,
     call,
     comment,
     docstring,
@@ -77,7 +81,7 @@ class NetWriter(ClassWriter):
         """After the attributes: what describes the features, then the weights."""
         out: list[str] = []
         if self._classifier() is not None:
-            out.append(f"        self.num_features = {self._num_features()}")
+            out.append(f"        self.num_features = {py(self._num_features())}")
         info = list(self._feature_info())
         if info:
             out += lines(8, "self.feature_info = ", Bracketed("[", tuple(info), "]"))
@@ -89,35 +93,12 @@ class NetWriter(ClassWriter):
             return lines(8, f"self.{item.label[0]}: nn.Module = ", self.construct(item))
         return super()._attribute(item)
 
-    def _initialise(self) -> Iterator[str]:
+    def _initialise(self) -> list[str]:
         """The spec's `@init`."""
         found = [each for each in self.graph.info.annotations if each.name == "init"]
-        if not found:
-            return
-        words = dict(found[0].arguments)
-        classes = {self.modules.torch_module(path).cls for path in self.modules.makers}
-        convolutions = sorted(cls for cls in classes if cls.startswith("nn.Conv"))
-        if words.get("scheme", "he_normal") == "torch":
-            convolutions = []
-        kinds = convolutions[0] if len(convolutions) == 1 else f"({', '.join(convolutions)})"
-        mode = "" if words.get("fan", "in") == "in" else ', mode="fan_out", nonlinearity="relu"'
-        zero = words.get("linear_bias") == "zero" and "nn.Linear" in classes
-        if not convolutions and not zero:
-            return
-        yield "        for module in self.modules():"
-        if convolutions:
-            yield f"            if isinstance(module, {kinds}):"
-            yield f"                nn.init.kaiming_normal_(module.weight{mode})"
-        if zero:
-            word = "elif" if convolutions else "if"
-            biased = "" if self._all_linear_biased() else " and module.bias is not None"
-            yield f"            {word} isinstance(module, nn.Linear){biased}:"
-            yield "                nn.init.zeros_(module.bias)"
-
-    def _all_linear_biased(self) -> bool:
-        modules = [self.modules.torch_module(path) for path in self.modules.makers]
-        linear = [module for module in modules if module.cls == "nn.Linear"]
-        return all(arg.value for module in linear for arg in module.args if arg.name == "bias")
+        words = {word: value for each in found for word, value in each.arguments if word}
+        made = [self.modules.torch_module(path) for path in self.modules.makers]
+        return initialisation(words, made) if found else []
 
     # ------------------------------------------------------------ methods
 
@@ -206,17 +187,13 @@ class NetWriter(ClassWriter):
         assert classifier.module is not None
         biased = all(arg.value for arg in classifier.module.args if arg.name == "bias")
         bias = "" if biased else ", bias=False"
-        made = f"nn.Linear({self._num_features()}, num_classes{bias})"
-        choice = f"        {target} = {made} if num_classes else nn.Identity()"
-        first = []
-        if len(choice) > WIDTH:
-            first = [f"        linear = {made}"]
-            choice = f"        {target} = linear if num_classes else nn.Identity()"
-        yield [
-            "    def reset_classifier(self, num_classes: int) -> None:",
-            *first,
-            choice,
-        ]
+        features = self._num_features()
+        number = "self.num_features" if isinstance(features, Symbol) else py(features)
+        choice = f"nn.Linear({number}, num_classes{bias}) if num_classes else nn.Identity()"
+        statement = [f"        {target} = {choice}"]
+        if len(statement[0]) > WIDTH:
+            statement = [f"        {target} = (", f"            {choice}", "        )"]
+        yield ["    def reset_classifier(self, num_classes: int) -> None:", *statement]
 
     # ---------------------------------------------------- finding the head
 
@@ -231,31 +208,33 @@ class NetWriter(ClassWriter):
         plain = plain and not last.external and last.results == self.body.outputs
         return last if plain and self._cut() is not None else None
 
-    def _num_features(self) -> int:
+    def _num_features(self) -> Value:
         classifier = self._classifier()
         assert classifier is not None
         assert classifier.module is not None
-        value = classifier.module.args[0].value
-        assert isinstance(value, int)
-        return value
+        features = classifier.module.args[0]
+        return self.outliner.symbols.get((classifier.label, features.name), features.value)
 
     def _cut(self) -> tuple[int, int] | None:
         """Where the head begins: the last global pooling, with one value flowing into it.
 
-        Gives the position of its first item and the number of that value.
+        A `flatten` counts as one, together with the poolings before it. Gives the position of its
+        first item and the number of that value.
         """
         single = len(self.graph.outputs) == 1 and self.graph.outputs[0].name is None
         if not single or len(self.graph.inputs()) != 1:
             return None
         items = self.body.items
-        for position in range(len(items) - 1, 0, -1):
-            item = items[position]
-            if isinstance(item, Function | Attribute) and item.op in _HEADS:
-                (value,) = item.operands
-                reads = {v for later in items[position:] for v in operands_of(later)}
-                made = {v for later in items[position:] for v in results_of(later)}
-                return (position, value) if reads - made == {value} else None
-        return None
+        starts = [position for position, item in enumerate(items) if _pools(item, _HEADS)]
+        if not starts or starts[-1] == 0:
+            return None
+        position = starts[-1]
+        while position > 1 and _pools(items[position - 1], _HEADS | {"adaptive_avg_pool"}):
+            position -= 1
+        (value,) = operands_of(items[position])
+        reads = {v for later in items[position:] for v in operands_of(later)}
+        made = {v for later in items[position:] for v in results_of(later)}
+        return (position, value) if reads - made == {value} else None
 
     # ------------------------------------------------------- feature_info
 
@@ -264,17 +243,18 @@ class NetWriter(ClassWriter):
         inputs = self.graph.inputs()
         if len(inputs) != 1 or self._cut() is None or inputs[0].type.rank != 2:
             return
-        found: dict[int, tuple[int, Path]] = {}
+        found: dict[int, tuple[Value, Path]] = {}
         reductions = self._reductions()
         for node in self._bottlenecks():
             path = self._stage(node)
             if path is not None and node.id in reductions:
-                found[reductions[node.id]] = (node.type.channels, path)
+                symbol = self.outliner.symbols.get((node.id, CHANNELS))
+                found[reductions[node.id]] = (symbol or node.type.channels, path)
         if len(found) < 2:
             return
         for reduction, (channels, path) in found.items():
             module = ".".join(path)
-            yield f'{{"num_chs": {channels}, "reduction": {reduction}, "module": {py(module)}}}'
+            yield f'{{"num_chs": {py(channels)}, "reduction": {reduction}, "module": {py(module)}}}'
 
     def _reductions(self) -> dict[int, int]:
         """What the strides before a node divide the sides of the image by.
@@ -323,3 +303,7 @@ class NetWriter(ClassWriter):
 
 _VAST = 2**20
 _HEADS = frozenset({"global_avg_pool", "global_max_pool", "flatten"})
+
+
+def _pools(item: Item, names: frozenset[str]) -> bool:
+    return isinstance(item, Function | Attribute) and item.op in names

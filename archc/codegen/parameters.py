@@ -141,7 +141,8 @@ class Chooser:
     def _write(self, slot: Slot) -> None:
         if slot.place in self.table.written:
             return
-        found = self._existing(slot) or self._derived(slot, self._chosen())
+        found = self._half_kernel(slot) or self._existing(slot)
+        found = found or self._derived(slot, self._chosen())
         if found is None and slot.values not in self.hyper.values():
             found = self._derived(slot, self.hyper)
             if found is not None:
@@ -158,6 +159,19 @@ class Chooser:
         for parameter in self.table.parameters:
             if parameter.values == slot.values and parameter.many == slot.many:
                 return Written(parameter.name, parameter.name)
+        return None
+
+    def _half_kernel(self, slot: Slot) -> Written | None:
+        """`kernel // 2`: the padding that keeps the size, where a parameter gives the kernel."""
+        label, role = slot.place[0], slot.role
+        for other in self.slots if role == "padding" else []:
+            kernel = self.table.written.get(other.place)
+            if (other.place[0], other.role) != (label, "kernel_size") or slot.many != other.many:
+                continue
+            pairs = zip(other.values, slot.values, strict=True)
+            halves = all(type(k) is int and k % 2 == 1 and p == k // 2 for k, p in pairs)
+            if isinstance(kernel, Written) and halves and not slot.many:
+                return Written(f"{kernel.text} // 2", kernel.parameter)
         return None
 
     def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:

@@ -11,7 +11,6 @@ from typing import Protocol
 from archc.codegen.modules import Modules
 from archc.codegen.text import Symbol
 from archc.ir.graph import Graph, Node, Path
-from archc.ops.op import TorchArg
 
 
 class Variation(Protocol):
@@ -28,7 +27,12 @@ class Variation(Protocol):
 
 
 Key = tuple[Path | int, str]
-"""An attribute: a layer's path, or a function's node, and the name of the torch argument."""
+"""An attribute: a layer's path, or a function's node, and the name of the torch argument.
+
+A node and `CHANNELS` are the channels of its value.
+"""
+
+CHANNELS = "num_chs"
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,14 @@ def _compare(modules: Modules, variation: Variation) -> dict[Key, tuple[int, int
             return None
         if mine.op == theirs.op and _same_types(base, mine, other, theirs):
             continue
-        for (key, one), (_, two) in zip(_args(base, mine), _args(other, theirs), strict=True):
-            if one.value == two.value:
+        for (key, one), (_, two) in zip(_numbers(base, mine), _numbers(other, theirs), strict=True):
+            if one == two:
                 continue
             factor = _factor(one, two, variation.value - variation.base)
             if factor is None:
                 return None
-            assert isinstance(one.value, int)
-            changed[key] = (one.value, factor)
+            assert isinstance(one, int)
+            changed[key] = (one, factor)
     return changed
 
 
@@ -94,20 +98,21 @@ def _same_types(base: Graph, mine: Node, other: Graph, theirs: Node) -> bool:
     return base.operand_types(mine.id) == other.operand_types(theirs.id)
 
 
-def _factor(one: TorchArg, two: TorchArg, change: int) -> int | None:
-    if type(one.value) is not int or type(two.value) is not int:
+def _factor(one: object, two: object, change: int) -> int | None:
+    if type(one) is not int or type(two) is not int:
         return None
-    factor, rest = divmod(two.value - one.value, change)
+    factor, rest = divmod(two - one, change)
     return None if rest or factor < 1 else factor
 
 
-def _args(graph: Graph, node: Node) -> Iterator[tuple[Key, TorchArg]]:
-    """The torch arguments of a node."""
+def _numbers(graph: Graph, node: Node) -> Iterator[tuple[Key, object]]:
+    """The torch arguments of a node, and the channels of its value."""
     types = graph.operand_types(node.id)
     if node.layer.path is not None:
         module = node.op.module(*types)
         for arg in module.args if module else ():
-            yield (node.layer.path, arg.name), arg
+            yield (node.layer.path, arg.name), arg.value
     elif (function := node.op.function(*types)) is not None:
         for arg in function.args:
-            yield (node.id, arg.name), arg
+            yield (node.id, arg.name), arg.value
+    yield (node.id, CHANNELS), node.type.channels

@@ -1,6 +1,7 @@
 """`@name(arguments)`: known names, checked arguments, evaluated to data for passes and codegen."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from archc.diagnostics import Span, error, nearest
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from archc.elaborate.calls import Evaluator
 
 SURVIVAL = "a number over 0, up to 1"
+POSITIVE = "a number over 0"
 
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "stochastic_depth": {"final_survival": (SURVIVAL,), "schedule": ("linear", "uniform")},
     "init": {
         "scheme": ("he_normal", "torch"),
         "fan": ("in", "out"),
+        "conv_bias": ("zero", "torch"),
+        "linear_std": (POSITIVE,),
         "linear_bias": ("zero", "torch"),
+        "bn_weight": (POSITIVE,),
     },
 }
 """The annotations that archc knows: their parameters, and the words each one admits."""
@@ -81,8 +86,8 @@ def _evaluate(annotation: ast.Annotation, evaluator: "Evaluator", frame: Frame) 
 
 
 def _admits(words: tuple[str, ...], value: Value) -> bool:
-    if words == (SURVIVAL,):
-        return is_number(value) and 0 < value <= 1
+    if words in ((SURVIVAL,), (POSITIVE,)):
+        return is_number(value) and 0 < value <= (1 if words == (SURVIVAL,) else inf)
     return value in words
 
 
