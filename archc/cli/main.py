@@ -21,6 +21,7 @@ from archc.cli.inspect import (
     summary_command,
     viz_command,
 )
+from archc.cli.new import new_command
 from archc.cli.passes import passes_command
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
@@ -124,6 +125,7 @@ def archc(
 
 
 for _name, _command in (
+    ("new", new_command),
     ("compile", compile_command),
     ("check", check_command),
     ("fmt", fmt_command),
