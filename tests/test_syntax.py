@@ -184,7 +184,7 @@ def test_a_file_of_everything() -> None:
         extern layer CBAM(r: int = 16): [C, *S], [C] -> [2 * C, *S] from "pkg.mod:CBAM"
 
         @init("torchvision")
-        block B(a, b=1, c: list = [])(x, y: [C, H, W]) { return x }
+        block B(a, b=1, c: list = [])(x, y: [C, H, W], *zs) { return x }
         @x_one @x_two net N()(image: [3, 32*h, 32*w]) { return image }
         net M = N(a=1)
     """)
@@ -198,12 +198,13 @@ def test_a_file_of_everything() -> None:
         ),
         (
             "(Block B [(Parameter a None None ) (Parameter b None 1 ) "
-            "(Parameter c list (List []) )] [(Input x None) (Input y (Shape [C H W]))] "
+            "(Parameter c list (List []) )] [(Input x None False) "
+            "(Input y (Shape [C H W]) False) (Input zs None True)] "
             "[(Return x)] [(Annotation init [(Argument None (String [torchvision]))])]  False)"
         ),
         (
             "(Block N [] [(Input image (Shape [3 (Arithmetic 32 [[* h]]) "
-            "(Arithmetic 32 [[* w]])]))] [(Return image)] "
+            "(Arithmetic 32 [[* w]])]) False)] [(Return image)] "
             "[(Annotation x_one []) (Annotation x_two [])]  True)"
         ),
         "(Variant M N [(Argument a 1)] [] )",

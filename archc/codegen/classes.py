@@ -55,15 +55,24 @@ class ClassWriter(ConstructorWriter):
         """Its place in the spec; and, where nothing else says what it does, its shapes."""
         span = self.module.region.definition
         place = f"{comment(span.source.name)}:{span.line}"
-        shapes = "" if self.module.region.doc else self._shapes()
+        documented = self.module.region.doc and not self._is_another()
+        shapes = "" if documented else self._shapes()
         line = f"class {self.names[self.form.id]}(nn.Module):  # {place}, {shapes}"
         return f"{place}, {shapes}" if shapes and len(line) <= WIDTH else place
 
     # ---------------------------------------------------------------- doc
 
     def doc(self) -> Iterator[str]:
-        """The spec's `##` text."""
-        yield from docstring(self.module.region.doc.split("\n"), 4)
+        """The spec's `##` text, in the first of the classes that a block becomes."""
+        if not self._is_another():
+            yield from docstring(self.module.region.doc.split("\n"), 4)
+
+    def _is_another(self) -> bool:
+        """Whether a class before this one is of the same block."""
+        before = self.outliner.forms[: self.form.id]
+        return any(
+            form.module.region.definition == self.module.region.definition for form in before
+        )
 
     def _shapes(self) -> str:
         """`[N, 3, 32, 32] -> [N, 342, 8, 8]`, if every instance has these."""

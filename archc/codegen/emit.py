@@ -158,7 +158,8 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
     """A class name for each form: the block's, or the scope's label in camel case.
 
     Of several forms of one block the smallest has the plain name; the others add the labels that
-    they have beyond it (`BottleneckDownsample`), or a number.
+    they have beyond it (`BottleneckDownsample`), or a number. Forms that differ in the number of
+    tensors say it: `Layer3` takes and gives three, `Layer3To2` gives two.
     """
     taken = {*_TAKEN, *(parameter.name for form in forms for parameter in form.parameters)}
     name = _free(net, net, taken)
@@ -171,9 +172,10 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
     for base, group in groups.items():
         ordered = sorted(group, key=lambda form: (len(form.body.items), form.id))
         plain = _labels(ordered[0])
+        counted = len({len(form.module.first.inputs) for form in ordered}) > 1
         for form in ordered:
             extra = [label for label in _labels(form) if label not in plain]
-            wanted = base + "".join(map(camel, extra)) if form is not ordered[0] else base
+            wanted = base + (_tensors(form) if counted else "".join(map(camel, extra)))
             names[form.id] = _free(wanted, base, taken)
             taken.add(names[form.id])
     return names
@@ -187,6 +189,12 @@ def _base(form: Form) -> str:
 def _labels(form: Form) -> list[str]:
     items = [item for item in form.body.items if isinstance(item, Attribute | Chain)]
     return list(dict.fromkeys(item.label[-1] for item in items))
+
+
+def _tensors(form: Form) -> str:
+    """How many tensors a form takes, and gives if these are other ones."""
+    taken, given = len(form.module.first.inputs), len(form.module.first.outputs)
+    return f"{taken}" if taken == given else f"{taken}To{given}"
 
 
 def _free(wanted: str, base: str, taken: set[str]) -> str:

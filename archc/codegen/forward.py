@@ -57,12 +57,17 @@ class ForwardWriter:
     loop_children: Callable[[int, Loop], str]
     passed: frozenset[str] = frozenset()
     """Arguments of the `forward` that are layers."""
+    collects: bool = False
+    """Whether each result joins the list `exits` as soon as it is there."""
     indent: int = 8
     out: list[str] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     pending: list[_Pending] = field(default_factory=list)
     left: dict[int, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    live: Sequence[int] = ()
+    """The values that the `return` gives, in its order."""
+    collected: int = 0
     hints: dict[int, str] = field(default_factory=dict)
     """Names that come before the spec's variables: those of exits."""
 
@@ -71,26 +76,24 @@ class ForwardWriter:
 
         `known` are the names of the values that exist before.
         """
+        self.live = live
+        items = self.body.items[start:stop]
+        for value in (*live, *(value for item in items for value in operands_of(item))):
+            self.left[value] = self.left.get(value, 0) + 1
+        if self.collects:
+            self.out.append(f"{' ' * self.indent}exits: list[Tensor] = []")
         for value, name in known.items():
             self._hold(value, name)
-        items = self.body.items[start:stop]
-        for item in items:
-            for operand in operands_of(item):
-                self.left[operand] = self.left.get(operand, 0) + 1
-        for value in live:
-            self.left[value] = self.left.get(value, 0) + 1
         for position, item in enumerate(items, start=start):
             self._item(position, item)
-        self._return(live)
+        self._return()
         return self.out
 
     # ------------------------------------------------------------- items
 
     def _item(self, position: int, item: Item) -> None:
         operands = operands_of(item)
-        waiting = [each.value for each in self.pending]
-        foreign = any(value not in operands for value in waiting)
-        if foreign or self._restarts(item) or self._comes_late(item):
+        if self._is_overtaken(item) or self._restarts(item) or self._comes_late(item):
             self._flush()
         if isinstance(item, Loop):
             self._loop(position, item)
@@ -99,10 +102,11 @@ class ForwardWriter:
         if self.pending and len(str(code)) > _NESTED:
             self._flush()
             code, level = self._code(position, item)
-        ops = (*(op for each in self.pending for op in each.ops), _kind(item))
+        nested = [each for each in self.pending if each.value in operands]
+        ops = (*(op for each in nested for op in each.ops), _kind(item))
         for operand in operands:
             self.left[operand] -= 1
-        self.pending = [each for each in self.pending if each.value not in operands]
+        self.pending = [each for each in self.pending if each not in nested]
         results = results_of(item)
         if len(results) > 1:
             names = self._several(results)
@@ -114,9 +118,24 @@ class ForwardWriter:
         if self.left.get(results[0], 0) != 1:
             self._flush()
 
+    def _is_overtaken(self, item: Item) -> bool:
+        """Whether what waits would be computed after an item that does not read it.
+
+        What only the `return` reads may wait for it, before what the item reads.
+        """
+        operands = operands_of(item)
+        others = [each for each in self.pending if each.value not in operands]
+        if not others:
+            return False
+        single = not isinstance(item, Loop) and len(results_of(item)) == 1
+        only_returned = not self.collects and all(each.value in self.live for each in others)
+        return not (single and only_returned and others == self.pending[: len(others)])
+
     def _restarts(self, item: Item) -> bool:
         """Whether a line ends before this item: its kind is in the line, or blocks follow ops."""
         if not self.pending or isinstance(item, Function):
+            return False
+        if self.pending[-1].value not in operands_of(item):
             return False
         chain = self.pending[-1]
         if _is_block(item):
@@ -191,33 +210,52 @@ class ForwardWriter:
         return self.names[value]
 
     def _loop(self, position: int, item: Loop) -> None:
-        """`for layer in ...: x = layer(x)`, in the variable of its input where that is free."""
-        self.left[item.operand] -= 1
-        waiting = [each for each in self.pending if each.value == item.operand]
-        name = self._name(item.result, self._hint(item.result))
+        """`for layer in ...: x = layer(x)`, in the variables of its inputs where they are free."""
+        names: list[str] = []
+        for operand, result in zip(item.operands, item.results, strict=True):
+            self.left[operand] -= 1
+            names.append(self._loop_variable(operand, result, names))
+        word = next(word for word in ("layer", "child", "part") if word not in self.held)
+        children = self.loop_children(position, item)
+        self.out.append(f"{' ' * self.indent}for {word} in {children}:")
+        self.out += lines(self.indent + 4, f"{', '.join(names)} = ", call(word, names))
+        for result, name in zip(item.results, names, strict=True):
+            self._hold(result, name)
+
+    def _loop_variable(self, operand: int, result: int, taken: Sequence[str]) -> str:
+        """The variable that goes from turn to turn, which holds the operand before the first."""
+        name = self._name(result, self._hint(result), also=taken)
+        waiting = [each for each in self.pending if each.value == operand]
         if waiting:
-            self.pending = []
+            self.pending = [each for each in self.pending if each.value != operand]
             self._assign(name, waiting[0].code)
-        elif self.names[item.operand] != name:
-            if self.left[item.operand]:
-                self.out.append(f"{' ' * self.indent}{name} = {self.names[item.operand]}")
-            else:
-                name = self.names[item.operand]
-        variable = next(word for word in ("layer", "child", "part") if word not in self.held)
-        self.out.append(
-            f"{' ' * self.indent}for {variable} in {self.loop_children(position, item)}:"
-        )
-        self.out.append(f"{' ' * self.indent}    {name} = {variable}({name})")
-        self._hold(item.result, name)
+        elif self.names[operand] != name:
+            if not self.left[operand] and self.names[operand] not in taken:
+                return self.names[operand]
+            self.out.append(f"{' ' * self.indent}{name} = {self.names[operand]}")
+        return name
 
     # ------------------------------------------------------------ writing
 
     def _flush(self) -> None:
         for each in self.pending:
+            if each.value == self._next_exit() and self.left[each.value] == 1:
+                self._collect(each.code)
+                continue
             name = self._name(each.value, self._hint(each.value))
             self._assign(name, each.code)
             self._hold(each.value, name)
         self.pending = []
+
+    def _next_exit(self) -> int | None:
+        """The result that `exits` waits for."""
+        waits = self.collects and self.collected < len(self.live)
+        return self.live[self.collected] if waits else None
+
+    def _collect(self, code: Code) -> None:
+        self.left[self.live[self.collected]] -= 1
+        self.collected += 1
+        self.out += lines(self.indent, "", call("exits.append", [code]))
 
     def _assign(self, name: str, code: Code) -> None:
         if str(code) != name:
@@ -233,15 +271,25 @@ class ForwardWriter:
         self.out += [f"{pad}(", *(f"{pad}    {name}," for name in names)]
         self.out += lines(self.indent, ") = ", code)
 
-    def _return(self, live: Sequence[int]) -> None:
-        if any(each.value not in live for each in self.pending):
+    def _return(self) -> None:
+        if self.collects:
             self._flush()
+            self.out.append(f"{' ' * self.indent}return exits")
+            return
+        waiting = [each.value for each in self.pending]
+        if waiting != [value for value in self.live if value in waiting]:
+            self._flush()
+        statement = self._return_statement()
+        several = len(self.live) > 1
+        if several and (len(statement) > 1 or any(_is_long(each.code) for each in self.pending)):
+            self._flush()
+            statement = self._return_statement()
+        self.out += statement
+
+    def _return_statement(self) -> list[str]:
         codes = {each.value: each.code for each in self.pending}
-        if len(live) > 1 and any(len(str(code)) > _NESTED // 2 for code in codes.values()):
-            self._flush()
-            codes = {}
-        values = [codes[value] if value in codes else self.names[value] for value in live]
-        self.out += lines(self.indent, "return ", self.returned(values))
+        values = [codes[value] if value in codes else self.names[value] for value in self.live]
+        return lines(self.indent, "return ", self.returned(values))
 
     def returned(self, values: Sequence[Code]) -> Code:
         """The results: a list where the net has exits, else one value or a tuple."""
@@ -263,6 +311,8 @@ class ForwardWriter:
     def _hold(self, value: int, name: str) -> None:
         self.names[value] = name
         self.held[name] = value
+        while (waiting := self._next_exit()) in self.names:
+            self._collect(self.names[waiting])
 
     def _several(self, values: Sequence[int]) -> list[str]:
         """Names of several results, none of them twice."""
@@ -288,7 +338,11 @@ class ForwardWriter:
         return not needed and name not in (*also, *self.passed) and name not in _RESERVED
 
 
-_RESERVED = MEANINGFUL | {"layer", "i", "l", "O", "I"}
+def _is_long(code: Code) -> bool:
+    return len(str(code)) > _NESTED // 2
+
+
+_RESERVED = MEANINGFUL | {"exits", "layer", "i", "l", "O", "I"}
 """No names of values in a `forward`; the last three are hard to tell from digits."""
 
 

@@ -2,8 +2,8 @@
 
 An item's `key` is its structure with all attributes erased; its `slots` are the attributes, in a
 fixed order. Consecutive children of one form, each consuming only its predecessor, are one `Loop`
-whose count is an attribute; a scope that is a chain of modules called 0, 1, 2, ... is an
-`nn.Sequential`.
+whose count is an attribute: one tensor or several go from turn to turn. A scope that is a chain of
+modules called 0, 1, 2, ... is an `nn.Sequential`.
 """
 
 import re
@@ -59,7 +59,7 @@ class Attribute:
 class Loop:
     """Children `prefix + start`, `prefix + start + 1`, ... of one form, each fed to the next.
 
-    `nodes` are the nodes behind their results.
+    `nodes` are the nodes behind the results of each child.
     """
 
     container: Path
@@ -67,14 +67,14 @@ class Loop:
     start: int
     form: int
     children: tuple[Path, ...]
-    nodes: tuple[int, ...]
-    operand: int
-    result: int
+    nodes: tuple[tuple[int, ...], ...]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
     op: str
 
     @property
     def key(self) -> Hashable:
-        return ("loop", self.container, self.prefix, self.start, self.form, self.operand)
+        return ("loop", self.container, self.prefix, self.start, self.form, self.operands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +192,13 @@ def _renumbered(
     numbers = {old: new for new, old in enumerate(kept)}
 
     def renumber(item: Item) -> Item:
-        if isinstance(item, Attribute):
-            operands = tuple(numbers[operand] for operand in item.operands)
-            results = tuple(numbers[result] for result in item.results)
-            return replace(item, operands=operands, results=results)
+        if isinstance(item, Chain):
+            return replace(item, operand=numbers[item.operand], result=numbers[item.result])
+        operands = tuple(numbers[operand] for operand in item.operands)
         if isinstance(item, Function):
-            operands = tuple(numbers[operand] for operand in item.operands)
             return replace(item, operands=operands, result=numbers[item.result])
-        return replace(item, operand=numbers[item.operand], result=numbers[item.result])
+        results = tuple(numbers[result] for result in item.results)
+        return replace(item, operands=operands, results=results)
 
     return Body(
         tuple(map(renumber, items)),
@@ -211,12 +210,12 @@ def _renumbered(
 
 def operands_of(item: Item) -> tuple[int, ...]:
     """The local numbers that an item reads."""
-    return item.operands if isinstance(item, Function | Attribute) else (item.operand,)
+    return (item.operand,) if isinstance(item, Chain) else item.operands
 
 
 def results_of(item: Item) -> tuple[int, ...]:
     """The local numbers that an item defines."""
-    return item.results if isinstance(item, Attribute) else (item.result,)
+    return item.results if isinstance(item, Attribute | Loop) else (item.result,)
 
 
 def is_chain(module: Module, body: Body) -> bool:
@@ -230,17 +229,17 @@ def is_chain(module: Module, body: Body) -> bool:
     for item in body.items:
         if isinstance(item, Loop):
             fits = not item.prefix and not item.container and item.start == expected
-            operand, result, count = item.operand, item.result, len(item.children)
-        elif isinstance(item, Attribute) and len(item.operands) == len(item.results) == 1:
+            count = len(item.children)
+        elif isinstance(item, Attribute):
             layer = item.module
             plain = layer is None or not (layer.before or layer.suffix or layer.parameter)
             fits = item.label == (str(expected),) and plain and not item.passed
-            operand, result, count = item.operands[0], item.results[0], 1
+            count = 1
         else:
             return False
-        if not fits or operand != value:
+        if not fits or item.operands != (value,) or len(item.results) != 1:
             return False
-        value, expected = result, expected + count
+        (value,), expected = item.results, expected + count
     owned = len(module.layers) + len(module.children)
     return expected == owned and expected > 0
 
@@ -261,12 +260,16 @@ def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) 
             rolled.append(item)
             continue
         last = rolled[-1] if rolled else None
-        if isinstance(last, Loop) and _continues(last, loop) and reads[last.result] == 1:
+        if (
+            isinstance(last, Loop)
+            and _continues(last, loop)
+            and all(reads[result] == 1 for result in last.results)
+        ):
             rolled[-1] = replace(
                 last,
                 children=last.children + loop.children,
                 nodes=last.nodes + loop.nodes,
-                result=loop.result,
+                results=loop.results,
             )
         else:
             rolled.append(loop)
@@ -276,16 +279,16 @@ def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) 
 def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> Loop | None:
     if not isinstance(item, Attribute) or item.form is None or item.external or item.passed:
         return None
-    if len(item.operands) != 1 or len(item.results) != 1 or called.count(item.label) > 1:
+    if len(item.operands) != len(item.results) or called.count(item.label) > 1:
         return None
     match = _NUMBERED.fullmatch(item.label[-1])
     if match is None:
         return None
     prefix, start = match[1], int(match[2])
-    container = item.label[:-1]
-    (operand,), (result,) = item.operands, item.results
-    children, nodes = (item.label,), (values[result],)
-    return Loop(container, prefix, start, item.form, children, nodes, operand, result, item.op)
+    container, children = item.label[:-1], (item.label,)
+    nodes = (tuple(values[result] for result in item.results),)
+    operands, results = item.operands, item.results
+    return Loop(container, prefix, start, item.form, children, nodes, operands, results, item.op)
 
 
 def unroll(body: Body, positions: Container[int]) -> Body:
@@ -296,22 +299,22 @@ def unroll(body: Body, positions: Container[int]) -> Body:
         if not isinstance(item, Loop) or position not in positions:
             items.append(item)
             continue
-        operand = item.operand
-        for child, node in zip(item.children, item.nodes, strict=True):
-            last = child is item.children[-1]
-            result = item.result if last else len(values)
-            if not last:
-                values.append(node)
-            call = Attribute(child, item.form, None, (operand,), (), (result,), False, item.op)
+        operands = item.operands
+        for child, nodes in zip(item.children, item.nodes, strict=True):
+            results = item.results
+            if child is not item.children[-1]:
+                results = tuple(range(len(values), len(values) + len(nodes)))
+                values.extend(nodes)
+            call = Attribute(child, item.form, None, operands, (), results, False, item.op)
             items.append(call)
-            operand = result
+            operands = results
     return replace(body, items=tuple(items), values=tuple(values))
 
 
 def _continues(loop: Loop, next: Loop) -> bool:
     return (
         next.form == loop.form
-        and next.operand == loop.result
+        and next.operands == loop.results
         and (next.container, next.prefix) == (loop.container, loop.prefix)
         and next.start == loop.start + len(loop.children)
     )

@@ -126,15 +126,21 @@ class NetWriter(ClassWriter):
             result = "list[Tensor]"
         arguments = [f"{name}: Tensor" for name in names]
         head = lines(4, "def ", call("forward", ["self", *arguments]), f" -> {result}:")
+        body = self._body(names, exits)
+        if exits and not body[-1].lstrip().startswith("return"):  # the list needs several lines
+            body = self._body(names, exits, collects=True)
+        return [*head, *self._multiples(names), *body]
+
+    def _body(self, names: Sequence[str], exits: bool, *, collects: bool = False) -> list[str]:
+        """The statements of `forward`; with `collects`, exits join a list as they are computed."""
         writer = self.forward_writer()
+        writer.collects = collects
         if exits:
             writer.returned = lambda values: Bracketed("[", tuple(values), "]")  # type: ignore[method-assign]
             named = zip(self.body.outputs, self.graph.outputs, strict=True)
             words = {value: output.name.split(".")[-1] for value, output in named if output.name}
             writer.hints = {value: word for value, word in words.items() if is_name(word)}
-        items = len(self.body.items)
-        body = writer.run(0, items, self.body.outputs, dict(enumerate(names)))
-        return [*head, *self._multiples(names), *body]
+        return writer.run(0, len(self.body.items), self.body.outputs, dict(enumerate(names)))
 
     def _multiples(self, names: Sequence[str]) -> Iterator[str]:
         """One check for inputs whose sizes were declared as multiples."""

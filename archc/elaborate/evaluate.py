@@ -1,6 +1,7 @@
 """Expressions: from syntax to compile-time values, one method a kind of expression."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, repeat
 
 from archc.diagnostics import Fix, Span, error, nearest
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
@@ -13,6 +14,7 @@ from archc.elaborate.values import (
     describe,
     is_number,
 )
+from archc.ir.names import element_name
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.syntax import ast
@@ -131,11 +133,17 @@ class Expressions:
 
     def _list(self, node: ast.List, frame: Frame) -> list[Value]:
         self.builder.budget.spend_iterations(len(node.items), node.span)
-        return [self.evaluate(item, frame) for item in node.items]
+        result = []
+        hints = _hints(node, frame)
+        for item in node.items:
+            frame.hint = next(hints)
+            result.append(self.evaluate(item, frame))
+        return result
 
     def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Value]:
         outer = dict(frame.names)
         result = []
+        hints = _hints(node, frame)
         try:
             for item in self.items(node.items, frame):
                 values = self.unpack(node.names, item, node.items.span)
@@ -143,6 +151,7 @@ class Expressions:
                     frame.bind(name.name, value)
                     frame.loops[name.name] = value
                 if node.condition is None or self.condition(node.condition, frame):
+                    frame.hint = next(hints)
                     result.append(self.evaluate(node.value, frame))
         finally:
             for name in node.names:
@@ -284,3 +293,11 @@ def attributes(type_: TensorType) -> dict[str, Value]:
     spatial = ("depth", "height", "width")[3 - type_.rank :] if type_.rank <= 3 else ()
     sizes = zip(spatial, type_.shape[1:], strict=True) if spatial else ()
     return {"channels": type_.channels, **dict(sizes), "shape": list(type_.shape)}
+
+
+def _hints(node: ast.Expr, frame: Frame) -> Iterator[tuple[str, ...]]:
+    """What the elements of a list are called: `x0`, `x1`, ... of one that is bound to `xs`."""
+    if node is not frame.assigned or len(frame.hint) != 1:
+        return repeat(frame.hint)
+    (name,) = frame.hint
+    return ((element_name(name, i),) for i in count(frame.first))

@@ -8,6 +8,7 @@ from archc.elaborate.annotations import evaluate_annotations
 from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame, trace
+from archc.elaborate.inputs import bind_inputs
 from archc.elaborate.limits import LimitError, exceeded
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import fit_inputs
@@ -27,6 +28,7 @@ from archc.elaborate.values import (
 )
 from archc.elaborate.walk import bound_names, names_in, walk_statements
 from archc.ir.graph import Hyper, Output, Path, Region
+from archc.ir.names import element_name
 from archc.syntax import ast
 
 
@@ -104,15 +106,21 @@ class Executor:
     def _assign(self, statement: ast.Assign, frame: Frame) -> None:
         frame.hint = tuple(target.name for target in statement.targets)
         frame.annotations = evaluate_annotations(statement.annotations, self.evaluator, frame)
-        frame.assigned = statement.value
         try:
-            value = self.evaluator.evaluate(statement.value, frame)
+            value = self._evaluate_bound(statement.value, frame)
         finally:
             frame.annotations = ()
-            frame.assigned = None
         values = self.evaluator.unpack(statement.targets, value, statement.value.span)
         for target, item in zip(statement.targets, values, strict=True):
             self._bind(target.name, item, frame)
+
+    def _evaluate_bound(self, expr: ast.Expr, frame: Frame, first: int = 0) -> Value:
+        """What a name is about to be bound to; `first` is the place of a list's first element."""
+        frame.assigned, frame.first = expr, first
+        try:
+            return self.evaluator.evaluate(expr, frame)
+        finally:
+            frame.assigned = None
 
     def _bind(self, name: str, value: Value, frame: Frame) -> None:
         """Bind a name; layers without a name yet are called after it."""
@@ -127,15 +135,16 @@ class Executor:
     def _update(self, statement: ast.Update, frame: Frame) -> None:
         frame.hint = (statement.target.name,)
         old = self.evaluator.evaluate(statement.target, frame)
-        added = self.evaluator.evaluate(statement.value, frame)
+        if isinstance(old, list):
+            added = self._evaluate_bound(statement.value, frame, len(old))
+        else:
+            added = self.evaluator.evaluate(statement.value, frame)
         value = self.evaluator.combine("+", old, added, frame, statement.span)
         self._bind(statement.target.name, value, frame)
 
     def _assign_item(self, statement: ast.AssignItem, frame: Frame) -> None:
-        frame.hint = (statement.target.name,)
         old = self.evaluator.evaluate(statement.target, frame)
         index = self.evaluator.evaluate(statement.index, frame)
-        value = self.evaluator.evaluate(statement.value, frame)
         if not isinstance(old, list):
             raise error(
                 "E0210", f"{describe(old)} has no elements to replace", statement.target.span
@@ -147,6 +156,8 @@ class Executor:
         if not -len(old) <= index < len(old):
             message = f"index {index} is out of range: there are {len(old)} elements"
             raise error("E0210", message, statement.index.span)
+        frame.hint = (element_name(statement.target.name, index % len(old)),)
+        value = self.evaluator.evaluate(statement.value, frame)
         self.builder.budget.spend_iterations(len(old), statement.span)
         changed = list(old)
         changed[index] = value
@@ -272,14 +283,14 @@ class Executor:
         constructor = made.maker
         assert isinstance(constructor, BlockConstructor)
         block = constructor.declaration
-        self._check_applicable(block, operands, frame, span)
+        inputs = bind_inputs(block, operands, span)
+        if frame.depth >= self.builder.budget.limits.recursion:
+            raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
         path = self._module_path(made, label, span)
-        names = tuple(item.name.name for item in block.inputs)
-        inputs = tuple(zip(names, (operand.node for operand in operands), strict=True))
-        region = self._open(path, frame, block, hyper_of(made.hyper), inputs, block.name.span, span)
-        inner = Frame(constructor.scope, region, dict(made.hyper), depth=frame.depth + 1)
-        for name, operand in zip(names, operands, strict=True):
-            inner.bind(name, operand)
+        hyper = hyper_of(made.hyper)
+        region = self._open(path, frame, block, hyper, inputs.nodes, block.name.span, span)
+        names = {**made.hyper, **inputs.values}
+        inner = Frame(constructor.scope, region, names, depth=frame.depth + 1)
         known = len(self.builder.diagnostics)
         self._muted += block.is_net
         try:
@@ -300,25 +311,11 @@ class Executor:
             raise Poisoned
         parts = value if isinstance(value, tuple | list) else (value,)
         results = tuple(part.node for part in parts)
-        self.builder.graph.add_region(replace(region, results=results))
+        called = region.names
+        if isinstance(value, list) and len(called) == 1:
+            called = tuple(element_name(called[0], i) for i in range(len(value)))
+        self.builder.graph.add_region(replace(region, names=called, results=results))
         return value
-
-    def _check_applicable(
-        self, block: ast.Block, operands: Sequence[Tensor], frame: Frame, span: Span
-    ) -> None:
-        if len(operands) != len(block.inputs):
-            names = ", ".join(item.name.name for item in block.inputs)
-            raise error(
-                "E0201",
-                f"`{block.name.name}` takes {len(block.inputs)} tensors ({names}), "
-                f"not {len(operands)}",
-                Label(span),
-                help="apply a block to several tensors as in `(a, b) -> Block(...)`"
-                if len(block.inputs) > 1
-                else None,
-            )
-        if frame.depth >= self.builder.budget.limits.recursion:
-            raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
 
     def _module_path(self, made: MadeLayer, label: Tag | None, span: Span) -> Path:
         made.applied = True

@@ -38,6 +38,8 @@ class Frame:
     annotations: tuple[Annotation, ...] = ()
     assigned: ast.Expr | None = None
     """The right side of the assignment that is being executed: `g = param([8])` is called g."""
+    first: int = 0
+    """The place in its list of the first element of `assigned`: `xs += [x]` adds to the end."""
 
     def within(self, region: Region) -> "Frame":
         """The same variables in an inner region."""

@@ -205,7 +205,8 @@ class _Run:
     def _return(self, block: ast.Block, returned: Returned | None) -> list[Output]:
         if returned is None or isinstance(returned.value, Poison):
             return []
-        values = returned.value if isinstance(returned.value, tuple) else (returned.value,)
+        given = returned.value
+        values = given if isinstance(given, tuple | list) else (given,)
         for value in values:
             if not isinstance(value, Tensor):
                 message = f"a net returns tensors, not {describe(value)}"

@@ -1,4 +1,4 @@
-"""Names that no attribute of an emitted module may have."""
+"""Names that no attribute of an emitted module may have, and names of elements."""
 
 RESERVED = frozenset(
     [
@@ -67,3 +67,9 @@ RESERVED = frozenset(
     ]
 )
 """Attributes of nn.Module (a test compares them with torch's) and of emitted nets."""
+
+
+def element_name(name: str, index: int) -> str:
+    """What an element of a list of tensors is called: `x0` is the first one of `xs`."""
+    singular = name[:-1] if name.endswith("s") and len(name) > 1 else name
+    return f"{singular}{index}"

@@ -290,10 +290,14 @@ class Shape(Syntax):
 
 @dataclass(frozen=True, slots=True)
 class Input(Syntax):
-    """A tensor that a block or net takes; `shape` is required for a net."""
+    """A tensor that a block or net takes; `shape` is required for a net.
+
+    `several` is set for `*xs`, the last input of a block: all tensors that are left, as a list.
+    """
 
     name: Name
     shape: Shape | None
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,10 @@ class Builder:
     def _block(self, span: Span, *parts: Part, is_net: bool = False) -> ast.Block:
         annotations = _annotations(parts)
         name, parameters, inputs, body = parts[len(annotations) :]
+        for given in inputs[:-1]:
+            if given.several:
+                message = f"`*{given.name.name}` takes all tensors that are left"
+                self._error("E0148", message, given.span, "let it be the last one")
         doc = self._doc(span)
         return ast.Block(
             span, self._identifier(name), parameters, inputs, body, annotations, doc, is_net
@@ -213,6 +217,9 @@ class Builder:
 
     def _input(self, span: Span, name: Token, shape: ast.Shape | None) -> ast.Input:
         return ast.Input(span, self._identifier(name), shape)
+
+    def _others(self, span: Span, name: Token) -> ast.Input:
+        return ast.Input(span, self._identifier(name), None, several=True)
 
     def _shape(self, span: Span, *dims: Part) -> ast.Shape:
         return ast.Shape(span, dims)

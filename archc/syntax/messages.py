@@ -55,6 +55,7 @@ CODES = {
     "E0145": "an unknown kind of parameter",
     "E0146": "an unknown version of the language",
     "E0147": "a positional argument after a named one",
+    "E0148": "`*` before a tensor that is not the last",
     # names and numbers
     "E0150": "an integer of too many digits",
     "E0151": "a float too long or not finite",

@@ -153,7 +153,7 @@ def _missing_inputs(s: Situation) -> Diagnostic | None:
     named = {"EQUAL", "LPAR"} if s.keyword == "NET" else {"LPAR"}
     alone = {"NAME": named, "RPAR": {"LPAR"}}
     left_out = before in alone and s.accepts == alone[before]
-    empty = s.type == "RPAR" and s.accepts == {"NAME"}
+    empty = s.type == "RPAR" and s.accepts == {"NAME", "STAR"}
     only_inputs = s.type == "LSQB" and before == "COLON" and s.accepts == {"NAME"}
     if not (left_out or empty or only_inputs):
         return None
