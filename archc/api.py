@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from archc.cache import import_source
 from archc.compiler import Compilation, Request, compile_spec
-from archc.diagnostics import Diagnostic
+from archc.diagnostics import Diagnostic, error
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
+from archc.ops.extern import Extern
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +30,22 @@ def load(
     """
     arguments = {name: hyper_text(_hyper(value)) for name, value in params.items()}
     return Model(compile_spec(Request(str(path_or_name), net, arguments)))
+
+
+def _not_imported(graph: Graph, problem: ImportError) -> Exception:
+    """The extern layer whose module is missing; the problem itself, if it is none of them."""
+    missing = problem.name or ""
+    for node in graph.nodes():
+        if isinstance(node.op, Extern) and f"{node.op.module_name}.".startswith(f"{missing}."):
+            top = node.op.module_name.partition(".")[0]
+            return error(
+                "E0507",
+                f"`{node.op.title}` is `{node.op.class_name}` of `{node.op.module_name}`, "
+                f"which cannot be imported: {problem}",
+                node.layer.span,
+                help=f"install `{top}`, or let PYTHONPATH name the folder that it is in",
+            )
+    return problem
 
 
 def _hyper(value: Any) -> Any:
@@ -66,9 +83,13 @@ class Model:
         """An instance of the net; `arguments` go to its constructor.
 
         The source is imported from a file in the user's cache folder, so that tracebacks,
-        `inspect` and debuggers show its text.
+        `inspect` and debuggers show its text. Raises `archc.diagnostics.ArchError` if the module of
+        an extern layer cannot be imported.
         """
-        module = import_source(self.source, self.graph.name)
+        try:
+            module = import_source(self.source, self.graph.name)
+        except ImportError as problem:
+            raise _not_imported(self.graph, problem) from problem
         cls = getattr(module, module.__all__[0])
         model: nn.Module = cls(**arguments)
         return model

@@ -181,7 +181,7 @@ def test_a_file_of_everything() -> None:
         arch 1
         import "blocks/dense"
         const sizes = [1, 2]
-        extern layer CBAM(r: int = 16): [C, *S], [C] -> [2 * C, *S] from "pkg.mod:CBAM"
+        extern layer CBAM(r: int = 16): ([C, *S], [C]) -> [2 * C, *S] from "pkg.mod:CBAM"(C, r=r)
 
         @init("torchvision")
         block B(a, b=1, c: list = [])(x, y: [C, H, W], *zs) { return x }
@@ -194,7 +194,8 @@ def test_a_file_of_everything() -> None:
         "(Const sizes (List [1 2]))",
         (
             "(ExternLayer CBAM [(Parameter r int 16 )] [(Shape [C (Rest S)]) (Shape [C])] "
-            "(Shape [(Arithmetic 2 [[* C]]) (Rest S)]) pkg.mod:CBAM)"
+            "(Shape [(Arithmetic 2 [[* C]]) (Rest S)]) pkg.mod:CBAM "
+            "[(Argument None C) (Argument r r)])"
         ),
         (
             "(Block B [(Parameter a None None ) (Parameter b None 1 ) "

@@ -2,7 +2,7 @@
 
 A layer's weights count once, however often it is applied; its multiply-accumulates count for each
 application. One rule for every sum: None, "not a number", as soon as one summand depends on a
-symbolic size.
+symbolic size, or is not known because it belongs to an extern layer.
 """
 
 from collections.abc import Iterable
@@ -13,15 +13,24 @@ from archc.ir.graph import Graph, Output, Path
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Trained parameters, elements of buffers, and multiply-accumulates of one sample."""
+    """Trained parameters, elements of buffers, and multiply-accumulates of one sample.
+
+    `opaque` counts the extern layers, whose weights archc does not know and does not count.
+    """
 
     params: int = 0
     buffers: int = 0
     macs: int | None = 0
+    opaque: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
         macs = None if self.macs is None or other.macs is None else self.macs + other.macs
-        return Cost(self.params + other.params, self.buffers + other.buffers, macs)
+        return Cost(
+            self.params + other.params,
+            self.buffers + other.buffers,
+            macs,
+            self.opaque + other.opaque,
+        )
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -52,10 +61,27 @@ def costs_of(graph: Graph) -> Costs:
         trained = sum(entry.elements for entry in entries if entry.trained)
         whole = sum(entry.elements for entry in entries)
         weights[node.layer.path] = Cost(trained, whole - trained)
+    for node in graph.nodes():
+        if node.op.opaque and node.layer.path is not None:
+            weights[node.layer.path] = Cost(opaque=1)
     macs = {
         node.id: node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()
     }
     return Costs(macs, weights)
+
+
+def params_text(cost: Cost) -> str:
+    """The parameters for people: `1,234`, `1,234 + ?` with extern layers among them, or `?`."""
+    if not cost.opaque:
+        return f"{cost.params:,}"
+    return f"{cost.params:,} + ?" if cost.params else "?"
+
+
+def macs_text(cost: Cost) -> str:
+    """The multiply-accumulates for people."""
+    if cost.macs is not None:
+        return f"{cost.macs:,}"
+    return "?" if cost.opaque else "symbolic"
 
 
 def output_names(outputs: tuple[Output, ...]) -> tuple[str, ...]:

@@ -77,10 +77,12 @@ class Summary:
     root: RegionSummary
     parameters: tuple[tuple[str, str, str], ...] = ()
     """The net's hyperparameters: name, value, and the spec's words for it."""
+    externs: tuple[str, ...] = ()
+    """The extern layers, whose weights and costs are in none of the figures."""
 
     @property
     def params(self) -> int:
-        """Trained parameters."""
+        """Trained parameters, those of extern layers left out."""
         return self.cost.params
 
     @property
@@ -90,11 +92,11 @@ class Summary:
 
     @property
     def macs(self) -> int | None:
-        """Multiply-accumulates a sample of convolutions and linear layers; None if symbolic."""
+        """Multiply-accumulates a sample of convolutions and linear layers; None if unknown."""
         return self.cost.macs
 
     def to_json(self) -> Json:
-        """The figures as JSON values; a symbolic size is a string, a symbolic cost null."""
+        """The figures as JSON values; a symbolic size is a string, an unknown cost null."""
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -123,7 +125,12 @@ def _dim(size: Dim) -> int | str:
 
 
 def _figures(cost: Cost) -> Json:
-    return {"params": cost.params, "buffers": cost.buffers, "macs": cost.macs}
+    known = not cost.opaque
+    return {
+        "params": cost.params if known else None,
+        "buffers": cost.buffers if known else None,
+        "macs": cost.macs,
+    }
 
 
 def _layer_json(layer: LayerSummary) -> Json:
@@ -162,6 +169,7 @@ def summarize(graph: Graph) -> Summary:
         tuple(ExitSummary(name, graph.node(out.node).type, cost) for name, out, cost in exits),
         tree.summary(()),
         _parameters(graph),
+        tuple(sorted({node.op.name for node in graph.nodes() if node.op.opaque})),
     )
 
 

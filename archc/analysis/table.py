@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from archc.analysis.cost import Cost, total
+from archc.analysis.cost import macs_text, params_text, total
 from archc.analysis.summary import LayerSummary, RegionSummary, Summary
 from archc.diagnostics import printable
 from archc.ops.op import TensorType
@@ -40,8 +40,12 @@ def to_text(summary: Summary) -> str:
     lines += ["", *_aligned(_HEADINGS, _rows(summary))]
     if len(summary.exits) > 1:
         lines += ["", *_exit_lines(summary)]
-    lines += ["", f"parameters {summary.params:>20,}", f"buffers    {summary.buffers:>20,}"]
-    lines.append(f"MACs       {_macs(summary.cost):>20}")
+    lines += ["", f"parameters {params_text(summary.cost):>20}"]
+    lines.append(f"buffers    {summary.buffers:>20,}{' + ?' if summary.externs else ''}")
+    lines.append(f"MACs       {macs_text(summary.cost):>20}")
+    if summary.externs:
+        names = ", ".join(summary.externs)
+        lines += ["", printable(f"?: the extern layers ({names}), of which archc knows no weights")]
     return "\n".join(lines)
 
 
@@ -56,14 +60,10 @@ def _parameter_lines(summary: Summary) -> list[str]:
 
 def _exit_lines(summary: Summary) -> list[str]:
     rows = [
-        (printable(item.name), "", str(item.type), f"{item.cost.params:,}", _macs(item.cost))
+        (printable(item.name), "", str(item.type), params_text(item.cost), macs_text(item.cost))
         for item in summary.exits
     ]
     return _aligned(("exit, computed alone", "", *_HEADINGS[2:]), rows)
-
-
-def _macs(cost: Cost) -> str:
-    return "symbolic" if cost.macs is None else f"{cost.macs:,}"
 
 
 # ---------------------------------------------------------------------- rows
@@ -134,8 +134,8 @@ def _row(run: Run, indent: int) -> Row:
             what = f"{len(run.members)} x {what}"
     cost = total(member.cost for member in run.members)
     label = "  " * indent + run.label
-    params = f"{cost.params:,}" if cost.params else "-"
-    macs = _macs(cost) if cost.macs != 0 else "-"
+    params = params_text(cost) if cost.params or cost.opaque else "-"
+    macs = macs_text(cost) if cost.macs != 0 else "-"
     return printable(label), printable(what), _types(types), params, macs
 
 

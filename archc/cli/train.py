@@ -1,5 +1,6 @@
 """`archc train`: compile a spec and train it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,7 @@ def train_command(
 
     For example: [cyan]archc train densenet_cifar --set depth=40 --data digits[/cyan]
     """
+    sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     request = make_request(spec, net, set_, limit, passes, plain)
     from archc.train.digits import train
 

@@ -29,7 +29,8 @@ from archc.ops.op import TorchModule
 
 @dataclass
 class ConstructorWriter:
-    """Writes the attributes of one form. `names` are the class names of all forms.
+    """Writes the attributes of one form. `names` are the class names of all forms, `imported` the
+    names of classes from elsewhere, by module and class.
 
     `stored` collects the parameters that `forward` needs, which the constructor has to keep.
     """
@@ -38,6 +39,7 @@ class ConstructorWriter:
     outliner: Outliner
     form: Form
     names: Mapping[int, str]
+    imported: Mapping[tuple[str, str], str]
     stored: set[str] = field(default_factory=set)
 
     @property
@@ -218,7 +220,7 @@ class ConstructorWriter:
                 continue
             text = self.text(value)
             words.append(text if arg.positional else f"{arg.name}={text}")
-        made = call(module.cls, words)
+        made = call(self.imported.get((module.source, module.cls), module.cls), words)
         if not module.parameter:
             return made
         first = made if module.times == 1 else terms("*", [str(made), py(module.times)])

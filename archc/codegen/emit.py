@@ -11,6 +11,7 @@ import jinja2
 
 from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.forms import Form, Outliner, SharedFormError, scope_word
+from archc.codegen.imports import ALONE, WITH_EXTERNS, Imported, import_lines, imported_classes
 from archc.codegen.items import Attribute, Chain
 from archc.codegen.modules import Modules
 from archc.codegen.net import NetWriter
@@ -53,13 +54,14 @@ def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
             help="what a block does may depend on its input only where it is applied once",
         ) from None
     names = class_names(forms, graph.name)
+    imported = imported_classes(graph, {*_names_taken(forms), *names.values()})
     writers = [
-        NetWriter(modules, outliner, form, names, arguments=symbols.arguments)
+        NetWriter(modules, outliner, form, names, imported, arguments=symbols.arguments)
         if not form.module.path
-        else ClassWriter(modules, outliner, form, names)
+        else ClassWriter(modules, outliner, form, names, imported)
         for form in forms
     ]
-    return _render(graph, [writer.write() for writer in writers], header)
+    return _render(graph, [writer.write() for writer in writers], imported, header)
 
 
 def is_untouched(text: str) -> bool:
@@ -74,7 +76,7 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(blank.encode()).hexdigest()[:16]
 
 
-def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
+def _render(graph: Graph, classes: list[ClassView], imported: Imported, header: Header) -> str:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -87,7 +89,8 @@ def _render(graph: Graph, classes: list[ClassView], header: Header) -> str:
     text = environment.from_string(source).render(
         title=comment(f"{graph.name}, compiled by archc {header.version} from {header.spec}."),
         about=_about(graph, header),
-        imports=_imports(classes, runtime),
+        imports=import_lines(_text(classes) + runtime, imported),
+        suppressed=WITH_EXTERNS if imported else ALONE,
         classes=classes,
         runtime=runtime,
     )
@@ -109,22 +112,12 @@ def _about(graph: Graph, header: Header) -> list[str]:
     ]
 
 
-def _imports(classes: list[ClassView], runtime: str) -> list[str]:
-    body = "\n".join(
+def _text(classes: list[ClassView]) -> str:
+    return "\n".join(
         line
         for view in classes
         for line in (*view.init, *(line for method in view.methods for line in method))
     )
-    text = body + runtime
-    found = []
-    if re.search(r"(?<![\w.])Sequence\[", text):
-        found += ["from collections.abc import Sequence", ""]
-    if re.search(r"(?<![\w.])torch\.", text):
-        found.append("import torch")
-    found.append("from torch import Tensor, nn")
-    if re.search(r"(?<![\w.])F\.", text):
-        found.append("from torch.nn import functional as F")
-    return found
 
 
 def _runtime(graph: Graph) -> str:
@@ -161,7 +154,7 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
     they have beyond it (`BottleneckDownsample`), or a number. Forms that differ in the number of
     tensors say it: `Layer3` takes and gives three, `Layer3To2` gives two.
     """
-    taken = {*_TAKEN, *(parameter.name for form in forms for parameter in form.parameters)}
+    taken = _names_taken(forms)
     name = _free(net, net, taken)
     names: dict[int, str] = {form.id: name for form in forms if not form.module.path}
     taken.add(name)
@@ -179,6 +172,11 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
             names[form.id] = _free(wanted, base, taken)
             taken.add(names[form.id])
     return names
+
+
+def _names_taken(forms: list[Form]) -> set[str]:
+    """What neither a class nor an import may be called."""
+    return {*_TAKEN, *(parameter.name for form in forms for parameter in form.parameters)}
 
 
 def _base(form: Form) -> str:

@@ -98,7 +98,16 @@ Item = Function | Attribute | Loop | Chain
 def layer_key(module: TorchModule) -> Hashable:
     names = tuple(arg.name for arg in module.args)
     use = module.use.template if module.use else None
-    return (module.cls, module.before, module.suffix, module.parameter, module.times, use, names)
+    return (
+        module.source,
+        module.cls,
+        module.before,
+        module.suffix,
+        module.parameter,
+        module.times,
+        use,
+        names,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,9 @@ class NetWriter(ClassWriter):
         )
         macs = [node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()]
         cost = f"{parameters:,} parameters"
+        externs = sorted({node.op.name for node in graph.nodes() if node.op.opaque})
+        if externs:
+            cost += f" and those of {', '.join(externs)}"
         if all(count is not None for count in macs):
             cost += f", {sum(count or 0 for count in macs):,} multiply-accumulates"
         text = [*graph.info.doc.split("\n"), ""] if graph.info.doc else []

@@ -11,6 +11,7 @@ from archc.elaborate.mends import mend_layer, mend_value
 from archc.elaborate.naming import Register
 from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tag, Tensor, Value
 from archc.ir.graph import Graph, Layer, Node, Path, Region
+from archc.ops.extern import Extern
 from archc.ops.op import Op, OpError, TensorType, TorchModule
 from archc.ops.registry import check
 from archc.syntax.edits import without_label
@@ -56,6 +57,12 @@ class Builder:
     ) -> MadeLayer:
         """A layer of a block; its body is elaborated where it is applied."""
         return self._make(constructor, hyper, frame, span)
+
+    def make_extern(
+        self, op: Extern, hyper: dict[str, Value], frame: Frame, span: Span
+    ) -> MadeLayer:
+        """A layer of a Python class."""
+        return self._make(op, hyper, frame, span)
 
     def _make(
         self, maker: Op | BlockConstructor, hyper: dict[str, Value], frame: Frame, span: Span
@@ -132,9 +139,9 @@ class Builder:
             check_relabel(made, label)
             return made.layer
         made.applied = True
-        if not weights and label is None:
+        if not weights and not op.opaque and label is None:
             return Layer(op, None, made.order, made.span)
-        if not weights and op.module(*types) is None:
+        if op.module(*types) is None:
             raise error(
                 "E0407",
                 f"`{op.name}` has no module form in torch, so it cannot be labelled",

@@ -1,6 +1,6 @@
 """Calls and pipes: making layers, applying them, and the functions of the language."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from archc.diagnostics import ArchError, Fix, Span, error
@@ -8,11 +8,14 @@ from archc.elaborate.arguments import Given, Slot, bind, check_kind
 from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BuiltinError
 from archc.elaborate.evaluate import Expressions
+from archc.elaborate.externs import make_extern
 from archc.elaborate.foreign import method
 from archc.elaborate.frame import Frame
 from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
+    Constructor,
+    ExternConstructor,
     MadeLayer,
     OpConstructor,
     Tag,
@@ -65,6 +68,8 @@ class Evaluator(Expressions):
                 return self._operator(callee, given, frame, node)
             case BlockConstructor():
                 return self._block(callee, given, frame, node.span)
+            case ExternConstructor():
+                return self._extern(callee, given, frame, node.span)
             case MadeLayer():
                 operands = [argument.value for argument in given]
                 value = operands[0] if len(operands) == 1 else tuple(operands)
@@ -143,16 +148,19 @@ class Evaluator(Expressions):
     def _block(
         self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
     ) -> MadeLayer:
+        self._refuse_tensors(constructor.name, given, span)
+        hyper = self.bind_block(constructor, given, frame, span)
+        return self.builder.make_block(constructor, hyper, frame, span)
+
+    def _refuse_tensors(self, name: str, given: Sequence[Given], span: Span) -> None:
         if any(argument.name is None and _is_operand(argument.value) for argument in given):
             raise error(
                 "E0215",
-                f"`{constructor.name}(...)` makes a layer; it takes no tensors",
+                f"`{name}(...)` makes a layer; it takes no tensors",
                 span,
-                help=f"apply the layer: `x -> {constructor.name}(...)`",
-                fix=_applied(constructor.name, given, span),
+                help=f"apply the layer: `x -> {name}(...)`",
+                fix=_applied(name, given, span),
             )
-        hyper = self.bind_block(constructor, given, frame, span)
-        return self.builder.make_block(constructor, hyper, frame, span)
 
     def bind_block(
         self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
@@ -164,7 +172,12 @@ class Evaluator(Expressions):
             **self._presets(constructor, slots, frame),
             **bind(constructor.name, self._open_slots(constructor, slots), given, span),
         }
-        own = Frame(constructor.scope, frame.region)
+        return self._declared(declared, bound, Frame(constructor.scope, frame.region))
+
+    def _declared(
+        self, declared: Sequence[ast.Parameter], bound: Mapping[str, Given], own: Frame
+    ) -> dict[str, Value]:
+        """Parameters by name, with the defaults of those that are not given; `own` binds them."""
         for item in declared:
             name = item.name.name
             if name in bound:
@@ -174,6 +187,16 @@ class Evaluator(Expressions):
                 value, place = self.evaluate(item.default, own), item.default.span
             own.bind(name, check_kind(name, item.kind, value, place))
         return own.names
+
+    def _extern(
+        self, constructor: ExternConstructor, given: Sequence[Given], frame: Frame, span: Span
+    ) -> MadeLayer:
+        self._refuse_tensors(constructor.name, given, span)
+        declared = constructor.declaration.parameters
+        slots = [Slot(item.name.name, item.default is None) for item in declared]
+        own = Frame(constructor.scope, frame.region)
+        hyper = self._declared(declared, bind(constructor.name, slots, given, span), own)
+        return self.builder.make_extern(make_extern(constructor, self, own), hyper, frame, span)
 
     def _presets(
         self, constructor: BlockConstructor, slots: Sequence[Slot], frame: Frame
@@ -227,7 +250,7 @@ class Evaluator(Expressions):
         for operand in operands:
             if not isinstance(operand, Tensor):
                 help = None
-                if isinstance(operand, OpConstructor | BlockConstructor | MadeLayer):
+                if isinstance(operand, Constructor | MadeLayer):
                     help = "a layer is applied to a tensor: `x -> a -> b` applies a, then b"
                 raise error(
                     "E0216", f"a layer takes tensors, not {describe(operand)}", span, help=help
@@ -244,6 +267,8 @@ class Evaluator(Expressions):
                 return self._make_op(value, (), frame, span)
             case BlockConstructor():
                 return self._block(value, (), frame, span)
+            case ExternConstructor():
+                return self._extern(value, (), frame, span)
             case Tensor():
                 help = "`concat(x, y)` and `x + y` join tensors; `->` applies a layer"
                 raise error("E0217", "a tensor cannot be applied to a tensor", span, help=help)

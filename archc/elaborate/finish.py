@@ -24,9 +24,13 @@ def _warn_dead(builder: Builder) -> None:
     graph = builder.graph
     live = graph.live()
     for node in graph.nodes():
-        if node.id not in live and node.op.weights(*graph.operand_types(node.id)):
+        if node.id not in live and _has_weights(graph, node):
             message = "this layer has weights, but no output depends on it"
             builder.warn("W0003", message, node.span)
+
+
+def _has_weights(graph: Graph, node: Node) -> bool:
+    return node.op.opaque or bool(node.op.weights(*graph.operand_types(node.id)))
 
 
 def _warn_unapplied(builder: Builder) -> None:
@@ -39,8 +43,8 @@ def _warn_counted(builder: Builder) -> None:
     """Once a net: names from counters change when a layer is inserted."""
     owners = {
         path[:length]
-        for node, _ in builder.graph.weights()
-        if (path := node.layer.path) is not None
+        for node in builder.graph.nodes()
+        if _has_weights(builder.graph, node) and (path := node.layer.path) is not None
         for length in range(1, len(path) + 1)
     }
     weighty = [made for made in builder.register.counted if made.path in owners]
@@ -75,14 +79,14 @@ def _check_outputs(builder: Builder) -> None:
 def _check_shared(builder: Builder) -> None:
     """Applications of one module must make the same layers, with equal weight shapes."""
     graph = builder.graph
-    shapes: dict[Path, tuple[Node, tuple[object, ...]]] = {}
+    shapes: dict[Path, tuple[Node, object]] = {}
     for node in graph.nodes():
         path = node.layer.path
         if path is None:
             continue
-        weights = node.op.weights(*graph.operand_types(node.id))
-        first, known = shapes.setdefault(path, (node, weights))
-        if known != weights:
+        needed = node.op.sharing_key(*graph.operand_types(node.id))
+        first, known = shapes.setdefault(path, (node, needed))
+        if known != needed:
             problem = error(
                 "E0406",
                 f"`{'.'.join(path)}` is applied to tensors that need different weights",

@@ -8,6 +8,7 @@ from archc.elaborate.files import Declared, FileScope
 from archc.elaborate.foreign import Use, translation
 from archc.elaborate.values import (
     BlockConstructor,
+    ExternConstructor,
     MadeLayer,
     OpConstructor,
     Poison,
@@ -101,12 +102,7 @@ class Names:
             case ast.Variant():
                 return variant_constructor(declaration, home)
             case ast.ExternLayer():
-                raise error(
-                    "E0306",
-                    f"`{name.name}` is an extern layer: these are parsed, but cannot be used yet",
-                    name.span,
-                    help="write the layer as a block",
-                )
+                return ExternConstructor(declaration, home)
         return declaration
 
 

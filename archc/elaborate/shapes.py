@@ -8,11 +8,9 @@ from archc.elaborate.frame import Frame
 from archc.elaborate.values import Value, describe
 from archc.elaborate.walk import names_in
 from archc.ops.op import TensorType
-from archc.ops.size import Dim, Size
+from archc.ops.size import LARGEST, Dim, Size, solve
 from archc.syntax import ast
 from archc.syntax.edits import without_arguments
-
-LARGEST = 65_536
 
 
 def input_types(net: ast.Block, evaluator: Evaluator, frame: Frame) -> list[TensorType]:
@@ -84,17 +82,4 @@ def match_shape(declared: tuple[Dim, ...], actual: tuple[Dim, ...], sizes: dict[
     """Whether a tensor fits the declared shape of an inner net; `sizes` gets its symbols."""
     if len(declared) != len(actual):
         return False
-    return all(_match(one, two, sizes) for one, two in zip(declared, actual, strict=True))
-
-
-def _match(declared: Dim, actual: Dim, sizes: dict[str, Dim]) -> bool:
-    if isinstance(declared, int):
-        return declared == actual
-    if isinstance(actual, int):
-        value, rest = divmod(actual * declared.c - declared.b, declared.a)
-        return not rest and value > 0 and sizes.setdefault(declared.symbol, value) == value
-    if declared.c != 1 or actual.c != 1 or actual.a % declared.a:
-        return False
-    offset, rest = divmod(actual.b - declared.b, declared.a)
-    solved = Size(actual.symbol, actual.a // declared.a, offset)
-    return not rest and sizes.setdefault(declared.symbol, solved) == solved
+    return all(solve(one, two, sizes) for one, two in zip(declared, actual, strict=True))

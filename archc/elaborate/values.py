@@ -55,7 +55,19 @@ class BlockConstructor:
         return self.variants[0][0].name.name if self.variants else self.declaration.name.name
 
 
-Constructor = OpConstructor | BlockConstructor
+@dataclass(frozen=True, slots=True)
+class ExternConstructor:
+    """The name of an extern layer: called, it makes a layer of a Python class."""
+
+    declaration: ast.ExternLayer
+    scope: "FileScope"
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name.name
+
+
+Constructor = OpConstructor | BlockConstructor | ExternConstructor
 
 
 @dataclass(eq=False, slots=True)
@@ -123,6 +135,8 @@ def describe(value: Value) -> str:
     simple: dict[type, str] = {bool: "a bool", int: "an int", float: "a float", str: "a string"}
     if type(value) in simple:
         return simple[type(value)]
+    if type(value) in _NAMED:
+        return f"{_NAMED[type(value)]} `{value.name}`"
     match value:
         case list():
             return "a list"
@@ -132,15 +146,17 @@ def describe(value: Value) -> str:
             return f"the size `{value}`"
         case Tensor():
             return f"a tensor {value.type}"
-        case OpConstructor():
-            return f"the operator `{value.name}`"
-        case BlockConstructor():
-            return f"the block `{value.name}`"
         case MadeLayer():
             return f"a `{value.name}` layer"
-        case Builtin():
-            return f"the function `{value.name}`"
     return "a value"
+
+
+_NAMED: dict[type, str] = {
+    OpConstructor: "the operator",
+    BlockConstructor: "the block",
+    ExternConstructor: "the extern layer",
+    Builtin: "the function",
+}
 
 
 def show(value: Value, limit: int = 60) -> str:
@@ -161,7 +177,7 @@ def _show(value: Value) -> str:
             return f"({', '.join(map(_show, value))})"
         case Tensor():
             return str(value.type)
-        case OpConstructor() | BlockConstructor() | Builtin():
+        case OpConstructor() | BlockConstructor() | ExternConstructor() | Builtin():
             return value.name
         case MadeLayer():
             return f"{value.name}(...)"
@@ -185,7 +201,7 @@ def hyper_of(values: dict[str, Value]) -> tuple[tuple[str, Hyper], ...]:
 
 
 def _hyper(value: Value) -> Hyper | None:
-    if isinstance(value, OpConstructor | BlockConstructor):
+    if isinstance(value, Constructor):
         return Reference(value.name)
     if isinstance(value, int | float | str):
         return value

@@ -1,7 +1,9 @@
 """The verifier: what must hold of a graph after elaboration and after every pass."""
 
+from collections.abc import Hashable
+
 from archc.ir.graph import Graph, Node, Path
-from archc.ops.op import OpError, Weight
+from archc.ops.op import OpError
 
 
 class VerifyError(Exception):
@@ -14,7 +16,7 @@ def verify(graph: Graph) -> None:
     Raises VerifyError, which names the node.
     """
     _check_regions(graph)
-    owners: dict[Path, tuple[Node, tuple[Weight, ...]]] = {}
+    owners: dict[Path, tuple[Node, Hashable]] = {}
     for node in graph.nodes():
         _check_node(graph, node)
         _check_weights(graph, node, owners)
@@ -51,15 +53,14 @@ def _check_node(graph: Graph, node: Node) -> None:
         raise VerifyError(f"{what} is stored as {node.type}, but its rule gives {inferred}")
 
 
-def _check_weights(
-    graph: Graph, node: Node, owners: dict[Path, tuple[Node, tuple[Weight, ...]]]
-) -> None:
-    weights = node.op.weights(*graph.operand_types(node.id))
+def _check_weights(graph: Graph, node: Node, owners: dict[Path, tuple[Node, Hashable]]) -> None:
+    types = graph.operand_types(node.id)
     path = node.layer.path
     if path is None:
-        if weights:
+        if node.op.opaque or node.op.weights(*types):
             raise VerifyError(f"node {node.id} ({node.op}) has weights but no path")
         return
-    first, owned = owners.setdefault(path, (node, weights))
-    if first.layer != node.layer or owned != weights:
+    needed = node.op.sharing_key(*types)
+    first, owned = owners.setdefault(path, (node, needed))
+    if first.layer != node.layer or owned != needed:
         raise VerifyError(f"nodes {first.id} and {node.id} share {'.'.join(path)} but differ")

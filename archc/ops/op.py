@@ -5,7 +5,7 @@ of positional arguments; its methods say what it does to types, weights, costs, 
 and how it is written in torch. Nothing else in archc knows an operator by name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +15,7 @@ Kind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape"]
 """What a hyperparameter may be. `sizes` is an int, or one int for each spatial axis; `padding` is
 sizes or the word "same"; `shape` is a list of ints."""
 
-Value = int | float | bool | str | tuple[int, ...] | None
+Value = int | float | bool | str | tuple["Value", ...] | None
 """What an argument of emitted torch code may be."""
 
 
@@ -166,6 +166,8 @@ class TorchModule:
     times: float = 1.0
     use: "TorchFunction | None" = None
     """A template in which `{layer}` is the parameter."""
+    source: str = ""
+    """The Python module that `cls` is imported from, where it is not torch's."""
 
 
 SUM, PRODUCT, CALL = 1, 2, 3
@@ -229,6 +231,9 @@ class Op:
     random: ClassVar[bool] = False
     """Whether it draws random numbers in training: such operators keep their order."""
 
+    opaque: ClassVar[bool] = False
+    """Whether its weights and costs are unknown: then it is always a module of its own."""
+
     takes_learned: ClassVar[bool] = False
     """Whether an operand may lack the batch axis: elementwise operators, which broadcast."""
 
@@ -265,6 +270,10 @@ class Op:
     def weights(self, *types: TensorType) -> tuple[Weight, ...]:
         """The state_dict entries of a layer of this operator, in torch's order."""
         return ()
+
+    def sharing_key(self, *types: TensorType) -> Hashable:
+        """Equal for two applications where one layer, with one set of weights, can do both."""
+        return self.module(*types) if self.opaque else self.weights(*types)
 
     def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
         """Multiply-accumulates a sample (convolutions and linear only), None if symbolic."""

@@ -7,6 +7,9 @@ sizes are equal for every h exactly if their normal forms are (gcd(a, c) = 1).
 from dataclasses import dataclass
 from math import gcd
 
+LARGEST = 65_536
+"""The largest size that a spec may declare."""
+
 
 class SizeError(Exception):
     """A size that leaves the form; `help` says what to declare."""
@@ -70,6 +73,25 @@ class Size:
 
 
 Dim = int | Size
+
+
+def solve(declared: Dim, actual: Dim, found: dict[str, Dim]) -> bool:
+    """Whether a size fits a declared one; `found` gets, or already has, the value of its symbol."""
+    if isinstance(declared, int):
+        return declared == actual
+    if isinstance(actual, int):
+        value, rest = divmod(actual * declared.c - declared.b, declared.a)
+        return not rest and value > 0 and found.setdefault(declared.symbol, value) == value
+    if declared.c != 1:
+        return False
+    if declared.a == 1:
+        solved = actual - declared.b
+        return found.setdefault(declared.symbol, solved) == solved
+    offset, rest = divmod(actual.b - declared.b, declared.a)
+    if actual.c != 1 or actual.a % declared.a or rest:
+        return False
+    solved = Size(actual.symbol, actual.a // declared.a, offset)
+    return found.setdefault(declared.symbol, solved) == solved
 
 
 def windows(

@@ -313,11 +313,15 @@ class Const(Syntax):
 
 @dataclass(frozen=True, slots=True)
 class ExternLayer(Syntax):
+    """A Python module with a typed signature. `target` is `package.module:Class`; `arguments` go to
+    its constructor, which without them gets all parameters by keyword."""
+
     name: Name
     parameters: tuple[Parameter, ...]
     inputs: tuple[Shape, ...]
     output: Shape
     target: str
+    arguments: tuple[Argument, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from archc.syntax import ast, checks
 from archc.syntax.doc import doc_comment
 from archc.syntax.edits import replaced
 from archc.syntax.literals import Hole, number, pieces
+from archc.syntax.target import wrong_target
 
 MAX_DEPTH = 200
 KINDS = ("int", "float", "bool", "string", "list")
@@ -171,9 +172,14 @@ class Builder:
         return ast.Const(span, self._identifier(name), value)
 
     def _extern(self, span: Span, name: Token, parameters: Part, inputs: Part, *rest: Part) -> Part:
-        output, target = rest
+        output, target, arguments = rest
+        known = len(self.errors)
+        path = self._plain(target)
+        problem = wrong_target(path, self._span(target))
+        if problem is not None and len(self.errors) == known:
+            self.errors.append(problem)
         return ast.ExternLayer(
-            span, self._identifier(name), parameters, inputs, output, self._plain(target)
+            span, self._identifier(name), parameters, inputs, output, path, arguments
         )
 
     def _block(self, span: Span, *parts: Part, is_net: bool = False) -> ast.Block:

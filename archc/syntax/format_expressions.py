@@ -21,7 +21,7 @@ from archc.syntax.format_layout import (
     render,
     row,
 )
-from archc.syntax.format_shapes import with_shapes
+from archc.syntax.format_shapes import with_extern_shapes, with_shapes
 from archc.syntax.format_tokens import (
     NOTHING,
     Bracket,
@@ -73,7 +73,7 @@ def header(parts: Statement) -> Layout:
 def clause(parts: Statement) -> Layout:
     """A statement without its bodies."""
     if kind_of(parts[0]) == "EXTERN":
-        parts = with_shapes(parts)
+        parts = with_extern_shapes(parts)
     place = _find(parts, "EQUAL", "PLUS_EQUAL")
     if place is None:
         return _values(parts, 0)

@@ -19,6 +19,18 @@ def with_shapes(parts: Statement) -> Statement:
     )
 
 
+def with_extern_shapes(parts: Statement) -> Statement:
+    """An extern layer's shapes: those of several inputs stand in parentheses after the colon."""
+    kinds = ["", *map(kind_of, parts)]
+    opened = tuple(
+        replace(part, parts=with_shapes(part.parts))
+        if isinstance(part, Bracket) and before == "COLON"
+        else part
+        for before, part in zip(kinds, parts, strict=False)
+    )
+    return with_shapes(opened)
+
+
 def _joined(parts: Statement) -> Statement:
     kinds = ["COMMA", *map(kind_of, parts), "COMMA"]
     found: list[Part] = []

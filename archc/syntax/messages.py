@@ -73,6 +73,9 @@ CODES = {
     "E0163": "a brace that opens or closes no hole",
     "E0164": "a hole where the string must be plain",
     "E0165": "a format in a hole",
+    # the path of an extern layer
+    "E0170": "a path that names no class",
+    "E0171": "a path into Python's standard library",
 }
 """Code -> the kind of mistake, as a title."""
 

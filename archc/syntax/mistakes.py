@@ -276,6 +276,16 @@ def _help(s: Situation) -> str | None:
         return "an `else` follows the `}` of an `if`"
     if s.type == "COLON" and "_NL" in s.accepts:
         return "a label stands after `->` or `exit`: `x -> name: layer`"
+    if s.opener is not None and s.opener.type == "EXTERN":
+        return _extern_help(s)
+    return None
+
+
+def _extern_help(s: Situation) -> str | None:
+    if s.type == "COMMA" and "ARROW" in s.accepts:
+        return "several inputs stand in parentheses: `([C, *S], [C]) -> [C, *S]`"
+    if s.previous is not None and s.previous.type in ("ARROW", "RSQB") and "ARROW" not in s.accepts:
+        return 'an extern layer gives one tensor: `-> [C, *S] from "package.module:Class"`'
     return None
 
 

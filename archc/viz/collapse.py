@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from archc.analysis.cost import Costs, costs_of, exit_costs, output_names
+from archc.analysis.cost import Cost, Costs, costs_of, exit_costs, output_names, total
 from archc.analysis.table import range_label
 from archc.diagnostics import ArchError, error
 from archc.ir.graph import Graph, Input, Node, Path
@@ -100,8 +100,8 @@ def _boxes(view: View, groups: list[Group], costs: Costs, frame_of: dict[int, in
     boxes: list[Box] = []
     seen: set[Path] = set()
     for group in groups:
-        params, shared = _weights(group, costs, seen)
-        weights = text.weights(params, shared=shared)
+        cost, shared = _weights(group, costs, seen)
+        weights = text.weights(cost, shared=shared)
         if group.regions:
             lines = _region_lines(view, group, weights)
         else:
@@ -110,12 +110,12 @@ def _boxes(view: View, groups: list[Group], costs: Costs, frame_of: dict[int, in
     return boxes
 
 
-def _weights(group: Group, costs: Costs, seen: set[Path]) -> tuple[int, bool]:
-    """The parameters that a group is the first to apply, and whether it applies others too."""
+def _weights(group: Group, costs: Costs, seen: set[Path]) -> tuple[Cost, bool]:
+    """What the weights cost that a group is the first to apply; whether it applies others, too."""
     paths = {node.layer.path: None for node in group.nodes if node.layer.path in costs.weights}
     mine = [path for path in paths if path is not None and path not in seen]
     seen.update(mine)
-    return sum(costs.weights[path].params for path in mine), len(mine) < len(paths)
+    return total(costs.weights[path] for path in mine), len(mine) < len(paths)
 
 
 def _operator_lines(group: Group) -> list[str]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from archc.analysis.cost import Cost
+from archc.analysis.cost import Cost, macs_text, params_text
 from archc.ir.graph import Path
 from archc.ops.op import TensorType
 
@@ -25,14 +25,15 @@ def types(values: Iterable[TensorType]) -> str:
     return ", ".join(words[:_TYPES] + more)
 
 
-def weights(params: int, *, shared: bool) -> list[str]:
+def weights(cost: Cost, *, shared: bool) -> list[str]:
     """The line about a box's parameters; those that another box shows are not counted again."""
-    if not params:
+    if not cost.params and not cost.opaque:
         return ["shared weights"] if shared else []
-    return [f"{params:,} params" + (" + shared" if shared else "")]
+    return [f"{params_text(cost)} params" + (" + shared" if shared else "")]
 
 
 def cost(value: Cost) -> list[str]:
     """The lines about the cost of an output."""
-    macs = "MACs depend on the size" if value.macs is None else f"{value.macs:,} MACs"
-    return [f"{value.params:,} params", macs]
+    symbolic = value.macs is None and not value.opaque
+    macs = "MACs depend on the size" if symbolic else f"{macs_text(value)} MACs"
+    return [f"{params_text(value)} params", macs]
