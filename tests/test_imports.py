@@ -123,6 +123,7 @@ def test_help_needs_no_compiler() -> None:
         ["check", "resnet_cifar"],
         ["summary", "resnet_cifar"],
         ["expand", "resnet_cifar", "--depth", "1"],
+        ["diff", "resnet_cifar", "densenet_cifar"],
         ["list"],
     ],
     ids=lambda arguments: arguments[0],

@@ -102,9 +102,9 @@ class Summary:
             "name": self.name,
             "input": _shape(self.inputs[0][1]) if self.inputs else None,
             "inputs": [{"name": name, "shape": _shape(type_)} for name, type_ in self.inputs],
-            **_figures(self.cost),
+            **figures(self.cost),
             "exits": [
-                {"name": item.name, "shape": _shape(item.type), **_figures(item.cost)}
+                {"name": item.name, "shape": _shape(item.type), **figures(item.cost)}
                 for item in self.exits
             ],
             "layers": [_layer_json(layer) for layer in self.root.layers()],
@@ -124,7 +124,8 @@ def _dim(size: Dim) -> int | str:
     return size if isinstance(size, int) else str(size)
 
 
-def _figures(cost: Cost) -> Json:
+def figures(cost: Cost) -> Json:
+    """A cost as JSON values, null where it is unknown."""
     known = not cost.opaque
     return {
         "params": cost.params if known else None,
@@ -138,7 +139,7 @@ def _layer_json(layer: LayerSummary) -> Json:
         "path": ".".join(layer.path),
         "op": layer.op,
         "output": _shape(layer.type),
-        **_figures(layer.cost),
+        **figures(layer.cost),
         "applications": layer.applications,
     }
 

@@ -13,7 +13,7 @@ from archc.analysis.summary import LayerSummary, RegionSummary, Summary
 from archc.diagnostics import printable
 from archc.ops.op import TensorType
 
-_ROWS = 48
+MAX_ROWS = 48
 """The tree goes as deep as it can with no more rows than this; one level is always shown."""
 
 _WIDEST = (30, 24)
@@ -74,7 +74,7 @@ def _rows(summary: Summary) -> list[Row]:
     rows = list(_tree(summary.root.children, 1))
     for depth in range(2, 65):
         deeper = list(_tree(summary.root.children, depth))
-        if len(deeper) > _ROWS or len(deeper) == len(rows):
+        if len(deeper) > MAX_ROWS or len(deeper) == len(rows):
             break
         rows = deeper
     return rows

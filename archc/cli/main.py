@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from archc import __version__
 from archc.cli.compile import compile_command
+from archc.cli.diff import diff_command
 from archc.cli.format import fmt_command
 from archc.cli.inspect import (
     check_command,
@@ -131,6 +132,7 @@ for _name, _command in (
     ("fmt", fmt_command),
     ("summary", summary_command),
     ("expand", expand_command),
+    ("diff", diff_command),
     ("viz", viz_command),
     ("list", list_command),
     ("passes", passes_command),

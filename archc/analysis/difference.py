@@ -1,0 +1,276 @@
+"""Two graphs compared: state_dict keys, modules, shapes, operators, connections, costs.
+
+Modules and layers of the same path are compared with each other. What a block or a variable is
+called is no difference, nor is a hyperparameter by itself.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from archc.analysis.connections import Connections, connections_of
+from archc.analysis.summary import LayerSummary, RegionSummary, Summary, figures, summarize
+from archc.ir.dump import hyper_text
+from archc.ir.graph import Annotation, Graph, Path
+
+SCHEMA = 1
+"""The version of the JSON form; new keys do not change it, other meanings do."""
+
+Shape = tuple[int, ...]
+Child = RegionSummary | LayerSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An entry of a state_dict, with its shape in each net; None where it is absent."""
+
+    name: str
+    a: Shape | None
+    b: Shape | None
+
+    @property
+    def kind(self) -> str:
+        """`equal`, `reshaped`, `only_a` or `only_b`."""
+        if self.a == self.b:
+            return "equal"
+        if self.a is None:
+            return "only_b"
+        return "only_a" if self.b is None else "reshaped"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Something that is said of a whole net, with its text in each; None where it is absent."""
+
+    name: str
+    a: str | None
+    b: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A module or layer that is not the same in both nets; None where it is absent.
+
+    `keys` are those that differ, at its path and below. `functions` are the operators of its own,
+    attributes of no module, that one net has more often: by their text, how many more B has.
+    `rewired` if it has the same members in both, and they read other values. `children` differ; the
+    `position` among all its siblings tells which of them stand side by side.
+    """
+
+    path: Path
+    a: Child | None
+    b: Child | None
+    keys: tuple[Key, ...]
+    functions: tuple[tuple[str, int], ...]
+    rewired: bool
+    children: tuple["Change", ...]
+    position: int
+
+    def walk(self) -> Iterator["Change"]:
+        """This change and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What differs between the nets A and B. `keys` are all keys of both, equal ones included."""
+
+    a: Summary
+    b: Summary
+    parameters: tuple[Setting, ...]
+    interface: tuple[Setting, ...]
+    """Inputs, outputs and annotations that differ."""
+    keys: tuple[Key, ...]
+    root: Change | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether the nets are the same, but for names that no weight and no output has."""
+        return self.root is None and not self.interface
+
+    def count(self, kind: str) -> int:
+        """How many keys are of a kind."""
+        return sum(key.kind == kind for key in self.keys)
+
+    @property
+    def loads(self) -> str:
+        """Whether B takes a checkpoint of A: `strict`, only with `strict=False`, or `no`."""
+        equal = self.count("equal")
+        if equal == len(self.keys):
+            return "strict"
+        return "strict=False" if equal and not self.count("reshaped") else "no"
+
+
+def compare(a: Graph, b: Graph) -> Difference:
+    """The difference of two graphs."""
+    sides = _Side(a), _Side(b)
+    names = dict.fromkeys(key for side in sides for key in side.keys)
+    return Difference(
+        sides[0].summary,
+        sides[1].summary,
+        _settings(_parameters(a), _parameters(b)),
+        _settings(sides[0].interface(), sides[1].interface()),
+        tuple(Key(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names),
+        _compare(sides, sides[0].summary.root, sides[1].summary.root, 0),
+    )
+
+
+class _Side:
+    """One of the two graphs, and what is asked of it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.summary = summarize(graph)
+        self.connections = connections_of(graph)
+        self.keys: dict[str, Shape] = {}
+        self.keys_of: dict[Path, list[str]] = {}
+        for node, weights in graph.weights():
+            assert node.layer.path is not None
+            for weight in weights:
+                key = ".".join((*node.layer.path, weight.name) if weight.name else node.layer.path)
+                self.keys[key] = weight.shape
+                self.keys_of.setdefault(node.layer.path, []).append(key)
+
+    def interface(self) -> dict[str, str]:
+        """The texts of inputs, outputs and annotations, by their names."""
+        inputs = {f"input {name}": str(type_) for name, type_ in self.summary.inputs}
+        outputs = {f"output {item.name}": str(item.type) for item in self.summary.exits}
+        annotations = {f"@{item.name}": _text(item) for item in self.graph.info.annotations}
+        return inputs | outputs | annotations
+
+
+def _parameters(graph: Graph) -> dict[str, str]:
+    return {name: hyper_text(value) for name, value in graph.info.parameters}
+
+
+def _text(annotation: Annotation) -> str:
+    arguments = (
+        hyper_text(value) if name is None else f"{name}={hyper_text(value)}"
+        for name, value in annotation.arguments
+    )
+    return f"({', '.join(arguments)})"
+
+
+def _settings(a: dict[str, str], b: dict[str, str]) -> tuple[Setting, ...]:
+    names = dict.fromkeys((*a, *b))
+    return tuple(Setting(n, a.get(n), b.get(n)) for n in names if a.get(n) != b.get(n))
+
+
+# ------------------------------------------------------------------ modules
+
+
+def _compare(
+    sides: tuple[_Side, _Side], a: Child | None, b: Child | None, position: int
+) -> Change | None:
+    """The change of what stands at one path; None if it is the same in both nets."""
+    present = a or b
+    assert present is not None
+    inner = _children(a), _children(b)
+    children = []
+    for i, name in enumerate(_merged(list(inner[0]), list(inner[1]))):
+        child = _compare(sides, inner[0].get(name), inner[1].get(name), i)
+        if child is not None:
+            children.append(child)
+    own = _own_keys(sides, present.path)
+    keys = (*own, *(key for child in children for key in child.keys))
+    one, other = (side.connections.get(present.path) for side in sides)
+    functions = _functions(one, other) if a is not None and b is not None else ()
+    same_members = inner[0].keys() == inner[1].keys() and not functions
+    rewired = same_members and one is not None and other is not None and one.links != other.links
+    if not (children or own or functions or rewired) and _same(a, b):
+        return None
+    return Change(present.path, a, b, keys, functions, rewired, tuple(children), position)
+
+
+def _children(child: Child | None) -> dict[str, Child]:
+    """The modules and layers directly in a module, by name; functions are no such."""
+    if not isinstance(child, RegionSummary):
+        return {}
+    return {item.path[-1]: item for item in child.children if ":" not in item.path[-1]}
+
+
+def _merged(a: Sequence[str], b: Sequence[str]) -> list[str]:
+    """The names of both, in the order of A; those that only B has behind the one before them."""
+    known = set(a)
+    if known.isdisjoint(b):
+        return [*a, *b]
+    behind: dict[str, list[str]] = {}
+    before = ""
+    for name in b:
+        if name in known:
+            before = name
+        else:
+            behind.setdefault(before, []).append(name)
+    return [found for name in ("", *a) for found in ([name] if name else []) + behind.get(name, [])]
+
+
+def _own_keys(sides: tuple[_Side, _Side], path: Path) -> tuple[Key, ...]:
+    names = dict.fromkeys(key for side in sides for key in side.keys_of.get(path, ()))
+    keys = (Key(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names)
+    return tuple(key for key in keys if key.kind != "equal")
+
+
+def _functions(a: Connections | None, b: Connections | None) -> tuple[tuple[str, int], ...]:
+    counts = Counter(b.functions if b else ())
+    counts.subtract(a.functions if a else ())
+    return tuple((text, count) for text, count in sorted(counts.items()) if count)
+
+
+def _same(a: Child | None, b: Child | None) -> bool:
+    """Whether two layers, or two modules from outside, look the same."""
+    if isinstance(a, LayerSummary) and isinstance(b, LayerSummary):
+        return (a.op, a.type, a.applications) == (b.op, b.type, b.applications)
+    if isinstance(a, RegionSummary) and isinstance(b, RegionSummary):
+        return a.types == b.types
+    return False
+
+
+# --------------------------------------------------------------------- JSON
+
+
+def to_json(difference: Difference) -> dict[str, object]:
+    """The difference as JSON values: totals, all keys that differ, all modules that differ."""
+    keys: dict[str, list[dict[str, object]]] = {"only_a": [], "only_b": [], "reshaped": []}
+    for key in difference.keys:
+        if key.kind != "equal":
+            keys[key.kind].append({"key": key.name, "a": key.a, "b": key.b})
+    root = difference.root
+    return {
+        "schema": SCHEMA,
+        "equal": difference.equal,
+        "loads": difference.loads,
+        "a": _net_json(difference.a),
+        "b": _net_json(difference.b),
+        "parameters": [_setting_json(setting) for setting in difference.parameters],
+        "interface": [_setting_json(setting) for setting in difference.interface],
+        "equal_keys": difference.count("equal"),
+        "keys": keys,
+        "modules": [_change_json(change) for change in root.walk()] if root else [],
+    }
+
+
+def _net_json(summary: Summary) -> dict[str, object]:
+    return {"name": summary.name, **figures(summary.cost)}
+
+
+def _setting_json(setting: Setting) -> dict[str, object]:
+    return {"name": setting.name, "a": setting.a, "b": setting.b}
+
+
+def _change_json(change: Change) -> dict[str, object]:
+    return {
+        "path": ".".join(change.path),
+        "a": None if change.a is None else _child_json(change.a),
+        "b": None if change.b is None else _child_json(change.b),
+        "functions": dict(change.functions),
+        "rewired": change.rewired,
+    }
+
+
+def _child_json(child: Child) -> dict[str, object]:
+    if isinstance(child, LayerSummary):
+        return {"op": child.op, "outputs": [str(child.type)], **figures(child.cost)}
+    outputs = [str(type_) for type_ in child.types]
+    return {"block": child.block, "outputs": outputs, **figures(child.cost)}
