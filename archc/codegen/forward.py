@@ -6,7 +6,7 @@ order is that of the spec.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from archc.codegen.items import (
@@ -238,11 +238,12 @@ class ForwardWriter:
     # ------------------------------------------------------------ writing
 
     def _flush(self) -> None:
-        for each in self.pending:
+        for position, each in enumerate(self.pending):
             if each.value == self._next_exit() and self.left[each.value] == 1:
                 self._collect(each.code)
                 continue
-            name = self._name(each.value, self._hint(each.value))
+            later = {word for other in self.pending[position + 1 :] for word in _words(other.code)}
+            name = self._name(each.value, self._hint(each.value), also=later)
             self._assign(name, each.code)
             self._hold(each.value, name)
         self.pending = []
@@ -321,7 +322,7 @@ class ForwardWriter:
             names.append(self._name(value, self._hint(value), also=names))
         return names
 
-    def _name(self, value: int, hint: str, also: Sequence[str] = ()) -> str:
+    def _name(self, value: int, hint: str, also: Collection[str] = ()) -> str:
         """The hint, unless that name holds a value that is still needed."""
         hint = hint if is_name(hint) else "x"
         for name in [hint, "y", "z"] if hint == "x" else [hint]:
@@ -332,10 +333,15 @@ class ForwardWriter:
             number += 1
         return f"{hint}{number}"
 
-    def _is_free(self, name: str, also: Sequence[str]) -> bool:
+    def _is_free(self, name: str, also: Collection[str]) -> bool:
         holds = self.held.get(name)
         needed = holds is not None and self.left.get(holds, 0) > 0
         return not needed and name not in (*also, *self.passed) and name not in _RESERVED
+
+
+def _words(code: Code) -> list[str]:
+    """The names that an expression reads, among other words."""
+    return re.findall(r"[A-Za-z_]\w*", str(code))
 
 
 def _is_long(code: Code) -> bool:
