@@ -354,6 +354,21 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in {heading.replace(" ", "-") for heading in plain}, anchor
 
 
+def test_the_pictures_are_those_that_the_commands_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "pictures.md"
+    write_specs(page, tmp_path)
+    lines = [line for block in blocks_of(page, "sh") for line in block.text.splitlines()]
+    for line in lines:
+        run(line)
+    shown = sorted((ROOT / "docs").glob("*.svg"))
+    assert {path.name for path in shown} == {shlex.split(line)[-1] for line in lines}
+    for path in shown:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
 def test_diffs_fit_the_files_that_they_change() -> None:
     for block in blocks("diff"):
         for part in re.split(r"^(?=--- )", block.text, flags=re.MULTILINE)[1:]:

@@ -16,12 +16,11 @@ from archc.diagnostics import ArchError
 from archc.elaborate.files import find_spec, load_program
 from archc.elaborate.net import elaborate
 from archc.ir.graph import Graph, Layer
-from archc.viz import layered, renderer, style
+from archc.viz import grid, layered, style
 from archc.viz.collapse import picture_of
 from archc.viz.dot import dot_text
 from archc.viz.draw import draw, to_dot, to_svg
-from archc.viz.picture import Box, Edge, Frame, Picture
-from archc.viz.placement import parse_plain
+from archc.viz.picture import Box, Edge, Frame, Layout, Legend, Picture
 from archc.viz.svg import svg_text
 
 HOSTILE = (
@@ -87,13 +86,27 @@ def titles(picture: Picture) -> list[str]:
 
 def hostile_picture() -> Picture:
     """A picture with the same hostile text wherever text can stand."""
-    boxes = [Box((text, text), "block", 0 if i % 2 else None) for i, text in enumerate(HOSTILE)]
+    boxes = [
+        Box((text, text), "block", 0 if i % 2 else None, details=text)
+        for i, text in enumerate(HOSTILE)
+    ]
     edges = [Edge(i, i + 1, text) for i, text in enumerate(HOSTILE[:-1])]
     return Picture(HOSTILE[0], tuple(boxes), tuple(edges), (Frame(HOSTILE[1]),))
 
 
+def hostile_grid() -> Picture:
+    """The same in rows, with a legend."""
+    picture = hostile_picture()
+    boxes = tuple(replace(box, frame=None, row=i % 3) for i, box in enumerate(picture.boxes))
+    legend = Legend(HOSTILE[6], HOSTILE[:4])
+    return replace(picture, boxes=boxes, frames=(), rows=HOSTILE[:3], legend=legend)
+
+
+both = pytest.mark.parametrize("hostile", [hostile_picture(), hostile_grid()], ids=["flow", "grid"])
+
+
 def drawn(picture: Picture) -> str:
-    return svg_text(picture, layered.place(picture))
+    return svg_text(picture, grid.place(picture) if picture.rows else layered.place(picture))
 
 
 # ------------------------------------------------------------------ collapsing
@@ -112,7 +125,7 @@ def test_equal_siblings_in_a_row_are_one_box() -> None:
 
 
 def test_blocks_that_read_something_else_too_stay_apart(tmp_path: Path) -> None:
-    picture = picture_of(graph_of(tmp_path, UNET))
+    picture = picture_of(graph_of(tmp_path, UNET), layout=Layout.FLOW)
     assert "up2: Up, 32 -> 16" in titles(picture)
     assert "up1: Up, 16 -> 8" in titles(picture)
 
@@ -147,7 +160,7 @@ def test_a_layer_that_is_shared_counts_its_weights_in_one_box(tmp_path: Path) ->
         return (image -> stem), (image -> max_pool(2) -> stem)
     }
     """
-    picture = picture_of(graph_of(tmp_path, text))
+    picture = picture_of(graph_of(tmp_path, text), layout=Layout.FLOW)
     weights = [box.lines[1] for box in picture.boxes if box.kind == "weights"]
     assert weights == ["108 params", "shared weights"]
 
@@ -199,10 +212,11 @@ def test_a_picture_that_nobody_could_read_is_refused_with_advice(tmp_path: Path)
 # ------------------------------------------------------------------- drawings
 
 
-def test_every_text_of_a_hostile_picture_is_inert_in_svg() -> None:
-    root = ET.fromstring(drawn(hostile_picture()))
+@both
+def test_every_text_of_a_hostile_picture_is_inert_in_svg(hostile: Picture) -> None:
+    root = ET.fromstring(drawn(hostile))
     tags = {element.tag.rpartition("}")[2] for element in root.iter()}
-    assert tags == {"svg", "title", "rect", "path", "polygon", "text"}
+    assert tags == {"svg", "title", "g", "rect", "path", "polygon", "text"}
     names = {name for element in root.iter() for name in element.attrib}
     assert not {
         name for name in names if name.startswith("on") or "href" in name or name == "style"
@@ -212,31 +226,36 @@ def test_every_text_of_a_hostile_picture_is_inert_in_svg() -> None:
     assert "]]><script>alert(1)</script>" in texts
 
 
-def test_hostile_text_has_no_control_or_bidirectional_characters_in_any_form() -> None:
-    picture = hostile_picture()
-    for text in (drawn(picture), dot_text(picture)):
+@both
+def test_hostile_text_has_no_control_or_bidirectional_characters_in_any_form(
+    hostile: Picture,
+) -> None:
+    for text in (drawn(hostile), dot_text(hostile)):
         assert not re.search(r"[^\n\t\x20-\x7e]", text)
 
 
-def test_dot_statements_are_the_same_whatever_the_labels_say() -> None:
+@both
+def test_dot_statements_are_the_same_whatever_the_labels_say(hostile: Picture) -> None:
     """With all quoted strings taken out, hostile labels leave the text of harmless ones."""
-    hostile = hostile_picture()
     harmless = Picture(
         "net",
         tuple(replace(box, lines=("a", "b")) for box in hostile.boxes),
         tuple(replace(edge, label="c") for edge in hostile.edges),
-        (Frame("d"),),
+        tuple(Frame("d") for _ in hostile.frames),
+        tuple("e" for _ in hostile.rows),
+        hostile.legend and Legend("f", tuple("g" for _ in hostile.legend.marks)),
     )
     quoted = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
     def statements(picture: Picture) -> str:
-        return re.sub(r"label=\w+", "label=", quoted.sub("", dot_text(picture)))
+        return re.sub(r"(label|width|height)=[\w.]*", "", quoted.sub("", dot_text(picture)))
 
     assert statements(hostile) == statements(harmless)
 
 
-def test_dot_has_plain_node_names_no_html_and_no_addresses() -> None:
-    text = dot_text(hostile_picture())
+@both
+def test_dot_has_plain_node_names_no_html_and_no_addresses(hostile: Picture) -> None:
+    text = dot_text(hostile)
     assert "label=<" not in text
     assert not re.search(r"\b(URL|href|tooltip|target)\s*=", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
     assert {int(n) for n in re.findall(r"^\s*n(\d+) \[", text, re.MULTILINE)} == set(
@@ -260,7 +279,7 @@ def test_our_own_drawing_is_the_same_each_time() -> None:
 
 
 def test_boxes_and_labels_of_our_own_layout_do_not_overlap(tmp_path: Path) -> None:
-    picture = picture_of(graph_of(tmp_path, UNET), ["up2", "down1"])
+    picture = picture_of(graph_of(tmp_path, UNET), ["up2", "down1"], Layout.FLOW)
     placement = layered.place(picture)
     rectangles = list(placement.boxes)
     for edge, line in zip(picture.edges, placement.lines, strict=True):
@@ -273,7 +292,7 @@ def test_boxes_and_labels_of_our_own_layout_do_not_overlap(tmp_path: Path) -> No
 
 
 def test_lines_of_our_own_layout_lead_from_box_to_box(tmp_path: Path) -> None:
-    picture = picture_of(graph_of(tmp_path, UNET))
+    picture = picture_of(graph_of(tmp_path, UNET), layout=Layout.FLOW)
     placement = layered.place(picture)
     for edge, line in zip(picture.edges, placement.lines, strict=True):
         (x0, y0), (x1, y1) = line.points[0], line.points[-1]
@@ -318,23 +337,6 @@ def program(folder: Path, body: str) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script cannot play a program there")
-@pytest.mark.parametrize(
-    "body",
-    ["sys.exit(1)", "print('nonsense')", "print('graph 1 1 1')", "time.sleep(60)", "pass"],
-    ids=["fails", "nonsense", "incomplete", "hangs", "silent"],
-)
-def test_a_graphviz_that_fails_costs_an_svg_nothing_but_its_layout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
-) -> None:
-    expected = to_svg(shipped("resnet"))
-    fake = program(tmp_path, body)
-    monkeypatch.setattr(renderer, "TIMEOUT", 0.5)
-    monkeypatch.setattr("shutil.which", lambda *args, **kwargs: fake)
-    assert renderer.find_renderers("plain")
-    assert to_svg(shipped("resnet")) == expected
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a script cannot play a program there")
 def test_a_graphviz_that_fails_is_quoted_where_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,21 +344,3 @@ def test_a_graphviz_that_fails_is_quoted_where_it_is_needed(
     monkeypatch.setattr("shutil.which", lambda *args, **kwargs: fake)
     with pytest.raises(ArchError, match="no cairo here"):
         draw(shipped("resnet"), tmp_path / "net.pdf")
-
-
-def test_graphviz_s_answer_is_read_with_y_downwards() -> None:
-    picture = Picture(
-        "net", (Box(("a",), "input"), Box(("b",), "output")), (Edge(0, 1, "[3]"), Edge(0, 1, ""))
-    )
-    answer = (
-        "graph 1 2 3\n"
-        'node n0 1 2.5 1 0.5 "a" solid box black white\n'
-        'node n1 1 0.5 1 0.5 "b" solid box black white\n'
-        'edge n0 n1 4 1 2.25 1 2 1 1 1 0.75 " [3] " 1.5 1.5 solid black\n'
-        "stop\n"
-    )
-    placement = parse_plain(answer, replace(picture, edges=picture.edges[:1]))
-    assert placement.boxes == ((36.0, 18.0, 108.0, 54.0), (36.0, 162.0, 108.0, 198.0))
-    (line,) = placement.lines
-    assert line.points == ((72.0, 54.0), (72.0, 72.0), (72.0, 144.0), (72.0, 162.0))
-    assert line.label == (108.0, 108.0)

@@ -17,6 +17,7 @@ from archc.cli.options import (
     make_request,
 )
 from archc.diagnostics import ArchError
+from archc.viz.picture import Color, Layout
 
 if TYPE_CHECKING:
     from archc.diagnostics import Diagnostic
@@ -119,6 +120,20 @@ def viz_command(
         list[str] | None,
         typer.Option("--open", metavar="REGION", help="Draw what is inside, as `features.block1`."),
     ] = None,
+    layout: Annotated[
+        Layout,
+        typer.Option(
+            help="From top to bottom, or with a row for each spatial size; auto: a grid for nets "
+            "with exits or several sizes alive at once."
+        ),
+    ] = Layout.AUTO,
+    color: Annotated[
+        Color,
+        typer.Option(
+            help="What colours show: what a box is, its multiply-accumulates, its parameters, or "
+            "the memory that it keeps for the backward pass."
+        ),
+    ] = Color.KIND,
     net: Net = None,
     set_: Set = None,
     passes: Passes = None,
@@ -137,7 +152,7 @@ def viz_command(
     show(compilation.warnings)
     from archc.viz.draw import draw
 
-    draw(compilation.graph, output, tuple(open_ or ()))
+    draw(compilation.graph, output, tuple(open_ or ()), layout, color)
     say("viz", f"wrote {output}")
 
 

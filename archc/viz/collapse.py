@@ -1,46 +1,105 @@
 """Graph -> Picture: the groups of nodes as boxes with their words, and the values between them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from archc.analysis.cost import Cost, Costs, costs_of, exit_costs, output_names, total
-from archc.analysis.table import range_label
+from archc.analysis.cost import Costs, costs_of, exit_costs, output_names
 from archc.diagnostics import ArchError, error
-from archc.ir.graph import Graph, Input, Node, Path
-from archc.viz import text
+from archc.ir.graph import Graph, Input, Node
+from archc.viz import captions, text
+from archc.viz.figures import figures_of, scale
 from archc.viz.grouping import Group, groups_of
-from archc.viz.picture import Box, Edge, Frame, Kind, Picture
+from archc.viz.picture import Box, Color, Edge, Frame, Kind, Layout, Picture
 from archc.viz.regions import View, choose_view
+from archc.viz.sizes import Spatial, in_order, needs_rows, size_of, size_text, sizes_of
 
 MAX_BOXES = 2_000
 MAX_EDGES = 8_000
 """Beyond these a picture takes minutes to lay out, and nobody could read it."""
 
 
-def picture_of(graph: Graph, open_regions: Sequence[str] = ()) -> Picture:
+def picture_of(
+    graph: Graph,
+    open_regions: Sequence[str] = (),
+    layout: Layout = Layout.AUTO,
+    color: Color = Color.KIND,
+) -> Picture:
     """The picture of a graph, the named regions open. Raises ArchError for an unknown region, and
-    where there would be too many boxes to draw."""
+    where there would be too many boxes to draw.
+
+    Without a word on the layout, a net with exits or several sizes alive at once becomes a grid.
+    """
+    if layout is not Layout.FLOW:
+        view = choose_view(graph, open_regions, by_size=True)
+        groups = _groups(view)
+        sizes = sizes_of(graph, [[node.id for node in group.nodes] for group in groups])
+        if layout is Layout.GRID or needs_rows(graph, sizes, list(_values(graph, groups))):
+            return _picture(view, groups, color, sizes)
     view = choose_view(graph, open_regions)
+    return _picture(view, _groups(view), color, None)
+
+
+def _groups(view: View) -> list[Group]:
     groups = groups_of(view)
-    _check_size(groups, view)
-    index = {node.id: i for i, group in enumerate(groups) for node in group.nodes}
-    edges = _edges(graph, index)
+    if len(groups) > MAX_BOXES:
+        raise _too_large(f"{len(groups):,} boxes", f"{MAX_BOXES:,}", groups, view)
+    return groups
+
+
+def _picture(
+    view: View, groups: list[Group], color: Color, sizes: Sequence[Spatial | None] | None
+) -> Picture:
+    """With the sizes of its groups a grid, else a flow."""
+    graph = view.graph
+    edges = [
+        Edge(source, target, text.types(node.type for node in nodes.values()))
+        for (source, target), nodes in sorted(_values(graph, groups).items())
+    ]
     if len(edges) > MAX_EDGES:
         raise _too_large(f"{len(edges):,} edges", f"{MAX_EDGES:,}", groups, view)
     costs = costs_of(graph)
-    frames, frame_of = _frames(view, groups)
-    boxes = _boxes(view, groups, costs, frame_of)
-    first_output = len(boxes)
-    boxes += _output_boxes(graph, costs)
+    figures = figures_of(graph, groups, costs)
+    tones: Sequence[int | None] = [None] * len(groups)
+    legend = None
+    if color is not Color.KIND:
+        tones, legend = scale(color, [found.value(color) for found in figures])
+    frames, frame_of = _frames(view, groups) if sizes is None else ([], {})
+    words = captions.wide if sizes is None else captions.narrow
+    boxes = [
+        Box(
+            tuple(words(view, group, found.lines(color))),
+            _kind(graph, group),
+            frame_of.get(group.parent.id),
+            tone=tone,
+            details=captions.details(graph, group, found.details()),
+        )
+        for group, found, tone in zip(groups, figures, tones, strict=True)
+    ]
+    at = {node.id: i for i, group in enumerate(groups) for node in group.nodes}
     edges += [
-        Edge(index[output.node], first_output + i, str(graph.node(output.node).type))
+        Edge(at[output.node], len(boxes) + i, str(graph.node(output.node).type))
         for i, output in enumerate(graph.outputs)
     ]
-    return Picture(graph.name, tuple(boxes), tuple(edges), tuple(frames))
+    boxes += _output_boxes(graph, costs)
+    picture = Picture(graph.name, tuple(boxes), tuple(edges), tuple(frames), legend=legend)
+    if sizes is None:
+        return picture
+    given = [size_of(graph.node(output.node).type) for output in graph.outputs]
+    return _in_rows(picture, [*sizes, *given])
 
 
-def _check_size(groups: list[Group], view: View) -> None:
-    if len(groups) > MAX_BOXES:
-        raise _too_large(f"{len(groups):,} boxes", f"{MAX_BOXES:,}", groups, view)
+def _in_rows(picture: Picture, sizes: Sequence[Spatial | None]) -> Picture:
+    """The picture with a row for each size. Vectors that lead to outputs only hang below the rows,
+    as classifiers do; others have the last row."""
+    hang = [not size for size in sizes]
+    for edge in sorted(picture.edges, key=lambda edge: edge.source, reverse=True):
+        hang[edge.source] = hang[edge.source] and hang[edge.target]
+    order = in_order(size or () for size, hangs in zip(sizes, hang, strict=True) if not hangs)
+    boxes = [
+        replace(box, row=None if hangs else order.index(size or ()))
+        for box, size, hangs in zip(picture.boxes, sizes, hang, strict=True)
+    ]
+    return replace(picture, boxes=tuple(boxes), rows=tuple(map(size_text, order)))
 
 
 def _too_large(what: str, most: str, groups: list[Group], view: View) -> ArchError:
@@ -64,19 +123,16 @@ def _too_large(what: str, most: str, groups: list[Group], view: View) -> ArchErr
 # --------------------------------------------------------- boxes, edges, frames
 
 
-def _edges(graph: Graph, index: dict[int, int]) -> list[Edge]:
-    """The values between groups; several between the same two are one edge."""
+def _values(graph: Graph, groups: Sequence[Group]) -> dict[tuple[int, int], dict[int, Node]]:
+    """The values between groups: for each two, the nodes of one that the other reads."""
+    at = {node.id: i for i, group in enumerate(groups) for node in group.nodes}
     values: dict[tuple[int, int], dict[int, Node]] = {}
     for node in graph.nodes():
-        target = index[node.id]
+        target = at[node.id]
         for operand in graph.operands(node.id):
-            source = index[operand]
-            if source != target:
-                values.setdefault((source, target), {})[operand] = graph.node(operand)
-    return [
-        Edge(source, target, text.types(node.type for node in nodes.values()))
-        for (source, target), nodes in sorted(values.items())
-    ]
+            if at[operand] != target:
+                values.setdefault((at[operand], target), {})[operand] = graph.node(operand)
+    return values
 
 
 def _frames(view: View, groups: list[Group]) -> tuple[list[Frame], dict[int, int]]:
@@ -94,77 +150,6 @@ def _frames(view: View, groups: list[Group]) -> tuple[list[Frame], dict[int, int
             frame_of[region.id] = len(frames)
             frames.append(Frame(label, frame_of.get(region.parent)))
     return frames, frame_of
-
-
-def _boxes(view: View, groups: list[Group], costs: Costs, frame_of: dict[int, int]) -> list[Box]:
-    boxes: list[Box] = []
-    seen: set[Path] = set()
-    for group in groups:
-        cost, shared = _weights(group, costs, seen)
-        weights = text.weights(cost, shared=shared)
-        if group.regions:
-            lines = _region_lines(view, group, weights)
-        else:
-            lines = [*_operator_lines(group), *weights]
-        boxes.append(Box(tuple(lines), _kind(view.graph, group), frame_of.get(group.parent.id)))
-    return boxes
-
-
-def _weights(group: Group, costs: Costs, seen: set[Path]) -> tuple[Cost, bool]:
-    """What the weights cost that a group is the first to apply; whether it applies others, too."""
-    paths = {node.layer.path: None for node in group.nodes if node.layer.path in costs.weights}
-    mine = [path for path in paths if path is not None and path not in seen]
-    seen.update(mine)
-    return total(costs.weights[path] for path in mine), len(mine) < len(paths)
-
-
-def _operator_lines(group: Group) -> list[str]:
-    """One line for each operator, labelled ones with their place in the region."""
-    lines = []
-    for node in group.nodes:
-        label = text.relative(node.layer.path, group.parent.path) if node.layer.path else ""
-        if isinstance(node.op, Input):
-            lines.append(node.name)
-        else:
-            lines.append(f"{label}: {node.op}" if label else str(node.op))
-    return lines
-
-
-def _region_lines(view: View, group: Group, weights: list[str]) -> list[str]:
-    """What is hidden: its name, how often it repeats, and how the channels change; then its
-    block, if the title has no room for that, and its weights."""
-    first, last = group.regions[0], group.regions[-1]
-    prefix = group.parent.path
-    name = range_label(text.relative(first.path, prefix), text.relative(last.path, prefix))
-    channels = _channels(view.graph, group)
-    repeat, block = len(group.regions), first.block
-    if repeat == 1:
-        repeat, inner = view.repeated(first)
-        if repeat > 1 and block is not None:
-            return [f"{name} x{repeat}{channels}", ", ".join([block, *weights])]
-        block = inner or block
-    what = f"{repeat} x {block}" if repeat > 1 else block or ""
-    return [f"{name}: {what}{channels}" if what else f"{name}{channels}", *weights]
-
-
-def _channels(graph: Graph, group: Group) -> str:
-    """`, 256 -> 1024`: the channels of the first value that is read, and of the last one given."""
-    inside = {node.id for node in group.nodes}
-    given = {output.node for output in graph.outputs}
-    read = [
-        operand
-        for node in group.nodes
-        for operand in graph.operands(node.id)
-        if operand not in inside
-    ]
-    left = [
-        node
-        for node in group.nodes
-        if node.id in given or any(user not in inside for user, _ in graph.users(node.id))
-    ]
-    if not read or not left:
-        return ""
-    return f", {graph.node(read[0]).type.channels} -> {left[-1].type.channels}"
 
 
 def _kind(graph: Graph, group: Group) -> Kind:

@@ -1,7 +1,6 @@
 """Graph -> a picture in a file, or its text.
 
-SVG always works: graphviz only decides where things stand, our own writer draws; where there is no
-graphviz, our own layout decides. PNG and PDF are drawn by graphviz.
+SVG and DOT are ours, and the same bytes everywhere. PNG and PDF are drawn by graphviz.
 """
 
 from collections.abc import Sequence
@@ -11,21 +10,23 @@ from typing import Literal
 from archc.diagnostics import ArchError, error
 from archc.files import write_atomically
 from archc.ir.graph import Graph
-from archc.viz import layered, style
+from archc.viz import grid, layered
 from archc.viz.collapse import picture_of
 from archc.viz.dot import dot_text
-from archc.viz.picture import Picture
-from archc.viz.placement import Placement, parse_plain
+from archc.viz.picture import Color, Layout, Picture
 from archc.viz.renderer import RenderError, find_renderers, render
 from archc.viz.svg import svg_text
-
-_BOXES, _EDGES = 300, 600
-"""Up to here graphviz lays out an SVG; beyond, it can take minutes, and ours a moment."""
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 
 
-def draw(graph: Graph, path: Path, open_regions: Sequence[str] = ()) -> None:
+def draw(
+    graph: Graph,
+    path: Path,
+    open_regions: Sequence[str] = (),
+    layout: Layout = Layout.AUTO,
+    color: Color = Color.KIND,
+) -> None:
     """Draw a graph into a file, in the format of its suffix. Raises ArchError.
 
     `open_regions` are paths of modules whose contents are shown, as `features.denseblock1`.
@@ -36,7 +37,7 @@ def draw(graph: Graph, path: Path, open_regions: Sequence[str] = ()) -> None:
             "E0813",
             f"cannot draw `{path}`: its name ends in none of {', '.join(SUFFIXES)}",
         )
-    picture = picture_of(graph, open_regions)
+    picture = picture_of(graph, open_regions, layout, color)
     if suffix == ".dot":
         content = dot_text(picture).encode()
     elif suffix == ".svg":
@@ -57,20 +58,7 @@ def to_dot(graph: Graph, open_regions: Sequence[str] = ()) -> str:
 
 
 def _svg(picture: Picture) -> str:
-    return svg_text(picture, _placement(picture))
-
-
-def _placement(picture: Picture) -> Placement:
-    """Graphviz's layout; ours if the picture is large, or graphviz is missing or fails."""
-    small = len(picture.boxes) <= _BOXES and len(picture.edges) <= _EDGES
-    if small and find_renderers("plain"):
-        sizes = [style.box_size(box) for box in picture.boxes]
-        try:
-            plain = render(dot_text(picture, sizes), "plain").decode()
-            return parse_plain(plain, picture)
-        except (RenderError, ValueError):
-            pass
-    return layered.place(picture)
+    return svg_text(picture, grid.place(picture) if picture.rows else layered.place(picture))
 
 
 def _rendered(picture: Picture, format: Literal["png", "pdf"]) -> bytes:

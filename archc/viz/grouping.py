@@ -1,7 +1,8 @@
 """Which nodes become one box.
 
 Three rules make a picture small. A region that is not open is one box. Consecutive applications of
-one block, each reading nothing but the one before, are one box. An operator that keeps the shape of
+one block are one box, if each reads nothing but the one before, nothing else reads that, and all
+give the same spatial size. An operator that keeps the shape of
 its only operand joins the operator before it if nothing else reads that.
 """
 
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Input, Node, Region
 from archc.viz.regions import View
+from archc.viz.sizes import given_size, leaving
 
 
 @dataclass(eq=False, slots=True)
@@ -64,9 +66,13 @@ def _continues(view: View, last: Group, group: Group) -> bool:
     block = group.regions[0].block
     if block is None or block != last.regions[-1].block:
         return False
-    inside = {node.id for node in group.nodes}
-    read = {operand for node in group.nodes for operand in view.graph.operands(node.id)} - inside
-    return bool(read) and read <= {node.id for node in last.tail}
+    before, nodes = [node.id for node in last.tail], [node.id for node in group.nodes]
+    read = {operand for node in nodes for operand in view.graph.operands(node)} - set(nodes)
+    if not read or not read <= set(before):
+        return False
+    if set(leaving(view.graph, [*before, *nodes])) & set(before):
+        return False
+    return given_size(view.graph, before) == given_size(view.graph, nodes)
 
 
 def _join(graph: Graph, groups: list[Group]) -> list[Group]:

@@ -1,27 +1,52 @@
-"""What a picture shows, before anybody draws it: boxes with lines of text, edges, frames.
+"""What a picture shows, before anybody draws it: boxes with lines of text, edges, frames, rows.
 
 A box is an operator (with the elementwise ones that only it feeds), a collapsed region, or a run of
 equal ones. Boxes are numbered so that an edge leads from a smaller to a larger number.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 Kind = Literal["input", "block", "weights", "elementwise", "resample", "join", "output", "exit"]
-"""What decides a box's colour.
+"""What a box is.
 
 block: a collapsed region. weights: an operator that multiplies by weights. join: one of several
 operands. resample: one that changes the shape without weights. elementwise: any other.
 """
 
 
+class Layout(StrEnum):
+    """How a picture is laid out: from top to bottom, or with a row for each spatial size."""
+
+    AUTO = "auto"
+    FLOW = "flow"
+    GRID = "grid"
+
+
+class Color(StrEnum):
+    """What colours mean: the kind of a box, or what it costs."""
+
+    KIND = "kind"
+    MACS = "macs"
+    PARAMS = "params"
+    MEMORY = "memory"
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Lines of text, the title first; `frame` is the innermost frame around it."""
+    """Lines of text, the title first.
+
+    `details` is what a reader sees who asks for more; `frame` the innermost frame around it; `row`
+    its row in a grid, None for what hangs below all rows; `tone` its step of the colour scale.
+    """
 
     lines: tuple[str, ...]
     kind: Kind
     frame: int | None = None
+    row: int | None = None
+    tone: int | None = None
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +67,24 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Legend:
+    """A scale of colours: what it measures, and the numbers at the ends of its steps."""
+
+    title: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """Frames stand before the frames in them."""
+    """Frames stand before the frames in them.
+
+    `rows` are the words for the rows of a grid, the largest spatial size on top; a picture without
+    rows is laid out from top to bottom. `legend` is None where colours mean kinds.
+    """
 
     title: str
     boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
     frames: tuple[Frame, ...] = ()
+    rows: tuple[str, ...] = ()
+    legend: Legend | None = None

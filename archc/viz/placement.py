@@ -1,6 +1,5 @@
-"""Where things stand in a drawing, in points, x to the right and y down; and graphviz's answer."""
+"""Where things stand in a drawing, in points, x to the right and y down."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ Point = tuple[float, float]
 Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
-_POINTS = 72.0
 FRAME_MARGIN = 14.0
 FRAME_TITLE = 17.0
 """Room around what is in a frame, and for its title on top."""
@@ -22,49 +20,17 @@ class Line:
     middle of its label, None where there is no room for one."""
 
     points: tuple[Point, ...]
-    label: Point | None
+    label: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Boxes and lines stand in the order of the picture's; a frame may be left out (None)."""
+    """Boxes, lines and rows stand in the order of the picture's; a frame may be left out (None)."""
 
     boxes: tuple[Rectangle, ...]
     lines: tuple[Line, ...]
     frames: tuple[Rectangle | None, ...]
-
-
-def parse_plain(text: str, picture: Picture) -> Placement:
-    """Read graphviz's `plain` format. Raises ValueError where it is not what was asked for."""
-    height = 0.0
-    boxes: dict[str, Rectangle] = {}
-    lines: dict[tuple[str, str], Line] = {}
-    for row in text.splitlines():
-        match shlex.split(row):
-            case ["graph", _, _, tall]:
-                height = float(tall)
-            case ["node", name, *words]:
-                x, y, wide, high = (float(word) * _POINTS for word in words[:4])
-                y = height * _POINTS - y
-                boxes[name] = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
-            case ["edge", source, target, count, *words]:
-                lines[source, target] = _line(words, int(count), height)
-    try:
-        placed = tuple(boxes[f"n{i}"] for i in range(len(picture.boxes)))
-        ways = tuple(lines[f"n{edge.source}", f"n{edge.target}"] for edge in picture.edges)
-    except KeyError as missing:
-        raise ValueError(f"{missing} is not in graphviz's answer") from None
-    return Placement(placed, ways, frame_rectangles(picture, placed))
-
-
-def _line(words: Sequence[str], count: int, height: float) -> Line:
-    numbers = [float(word) * _POINTS for word in words[: 2 * count]]
-    top = height * _POINTS
-    points = tuple((x, top - y) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
-    rest = words[2 * count :]  # label, x, y, style, colour; without a label only the last two
-    if len(rest) < 5:
-        return Line(points, None)
-    return Line(points, (float(rest[1]) * _POINTS, top - float(rest[2]) * _POINTS))
+    rows: tuple[Rectangle, ...] = ()
 
 
 def frame_rectangles(picture: Picture, boxes: Sequence[Rectangle]) -> tuple[Rectangle | None, ...]:

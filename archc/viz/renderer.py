@@ -13,7 +13,7 @@ from typing import Literal
 TIMEOUT = 30.0
 """Seconds that one run may take."""
 
-Format = Literal["plain", "png", "pdf"]
+Format = Literal["png", "pdf"]
 
 
 _OPTIONS: dict[Format, tuple[str, ...]] = {"png": ("-Gdpi=144",)}

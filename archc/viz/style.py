@@ -46,6 +46,23 @@ LOOKS: dict[Kind, Look] = {
     "exit": Look("#fdf3b4", "#7d6b00", 2.0, pill=True),
 }
 
+TONES = ("#fcf9f2", "#f5e0bd", "#f2c490", "#f1a56a", "#f0834e", "#ee5b3d")
+"""A scale from little to much: CIELAB lightness falls in equal steps, from 98 to 58, so that it is
+read as a scale in grey and by colour-blind readers too, and INK stays readable on each."""
+
+BANDS = ("#f3f6f9", "#fafbfc")
+"""The rows of a grid, in turn."""
+
+
+def look(box: Box, *, by_cost: bool = False) -> Look:
+    """How a box looks: by its kind, or by its step of the scale."""
+    kind = LOOKS[box.kind]
+    if not by_cost:
+        return kind
+    fill = PAPER if box.tone is None else TONES[box.tone]
+    return Look(fill, INK, kind.width, kind.pill)
+
+
 _WIDTHS = (
     "278 278 355 556 556 889 667 191 333 333 389 584 278 333 278 278 556 556 556 556 556 556 556 "
     "556 556 556 278 278 584 584 584 556 1015 667 667 722 722 667 611 778 722 278 500 667 556 833 "

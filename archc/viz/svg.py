@@ -10,12 +10,17 @@ from html import escape
 
 from archc.diagnostics import printable
 from archc.viz import style
-from archc.viz.picture import Box, Edge, Frame, Picture
+from archc.viz.picture import Box, Edge, Frame, Legend, Picture
 from archc.viz.placement import Line, Placement, Point, Rectangle
 
 _MARGIN = 16.0
 _ARROW = (7.0, 2.8)
 """Length and half width of an arrow head."""
+
+_LEGEND_HEIGHT = 60.0
+_SWATCH = 46.0
+_FIRST_MARK = 20.0
+"""Where the numbers of a legend begin: room for half of the first one."""
 
 
 def svg_text(picture: Picture, placement: Placement) -> str:
@@ -30,6 +35,8 @@ def svg_text(picture: Picture, placement: Placement) -> str:
         f'<rect x="{_n(x0)}" y="{_n(y0)}" width="{_n(width)}" height="{_n(height)}" '
         f'fill="{style.PAPER}"/>',
     ]
+    for i, (row, rectangle) in enumerate(zip(picture.rows, placement.rows, strict=True)):
+        lines += _row(row, rectangle, style.BANDS[i % 2])
     frames = [
         (frame, rectangle)
         for frame, rectangle in zip(picture.frames, placement.frames, strict=True)
@@ -37,14 +44,16 @@ def svg_text(picture: Picture, placement: Placement) -> str:
     ]
     for _, rectangle in frames:
         lines.append(_rect(rectangle, style.FRAME_FILL, style.FRAME, 1.0, 8.0))
-    for line in placement.lines:
-        lines += _edge(line)
+    for edge, line in zip(picture.edges, placement.lines, strict=True):
+        lines += _edge(edge, line)
     for edge, line in zip(picture.edges, placement.lines, strict=True):
         lines += _edge_label(edge, line)
     for frame, rectangle in frames:
         lines += _frame_title(frame, rectangle)
     for box, rectangle in zip(picture.boxes, placement.boxes, strict=True):
-        lines += _box(box, rectangle)
+        lines += _box(box, rectangle, by_cost=picture.legend is not None)
+    if picture.legend is not None:
+        lines += _legend(picture.legend, x0 + _MARGIN, y1 - _MARGIN)
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -61,6 +70,12 @@ def _extent(picture: Picture, placement: Placement) -> Rectangle:
         if line.label is not None:
             half = style.text_width(edge.label, style.LABEL_SIZE) / 2
             xs += [line.label[0] - half, line.label[0] + half]
+    for rectangle in placement.rows:
+        xs += rectangle[::2]
+        ys += rectangle[1::2]
+    if picture.legend is not None:
+        xs.append(min(xs) + _legend_width(picture.legend))
+        ys.append(max(ys) + _LEGEND_HEIGHT)
     return min(xs) - _MARGIN, min(ys) - _MARGIN, max(xs) + _MARGIN, max(ys) + _MARGIN
 
 
@@ -74,10 +89,22 @@ def _frame_title(frame: Frame, rectangle: Rectangle) -> Iterator[str]:
     )
 
 
-def _box(box: Box, rectangle: Rectangle) -> Iterator[str]:
-    look = style.LOOKS[box.kind]
+def _row(label: str, rectangle: Rectangle, fill: str) -> Iterator[str]:
+    """A band with its size on the left."""
+    left, top, _, bottom = rectangle
+    yield _rect(rectangle, fill, fill, 0.0, 0.0)
+    yield (
+        f'<text x="{_n(left + 12)}" y="{_n((top + bottom) / 2 + 4)}" '
+        f'font-size="{_n(style.TITLE_SIZE)}" font-weight="bold" fill="{style.FAINT}" '
+        f'text-anchor="start">{_escaped(label)}</text>'
+    )
+
+
+def _box(box: Box, rectangle: Rectangle, *, by_cost: bool) -> Iterator[str]:
+    look = style.look(box, by_cost=by_cost)
     left, top, right, bottom = rectangle
     radius = (bottom - top) / 2 if look.pill else 5.0
+    yield "<g>" + (f"<title>{_escaped_lines(box.details)}</title>" if box.details else "")
     yield _rect(rectangle, look.fill, look.border, look.width, min(radius, 22.0))
     middle = (left + right) / 2
     first = (top + bottom) / 2 - style.LINE_HEIGHT * (len(box.lines) - 1) / 2 + 4
@@ -88,6 +115,29 @@ def _box(box: Box, rectangle: Rectangle) -> Iterator[str]:
             f'<text x="{_n(middle)}" y="{_n(first + i * style.LINE_HEIGHT)}" '
             f'font-size="{_n(size)}"{weight} fill="{style.INK}">{_escaped(line)}</text>'
         )
+    yield "</g>"
+
+
+def _legend(legend: Legend, left: float, bottom: float) -> Iterator[str]:
+    """The scale below the picture: its title, its colours, the numbers at their ends."""
+    top = bottom - _LEGEND_HEIGHT + 24
+    text = f'fill="{style.INK}" font-size="{_n(style.LABEL_SIZE)}"'
+    yield (
+        f'<text x="{_n(left)}" y="{_n(top)}" {text} text-anchor="start">'
+        f"{_escaped(legend.title)}</text>"
+    )
+    x = left + _FIRST_MARK
+    for i, mark in enumerate(legend.marks):
+        if i + 1 < len(legend.marks):
+            swatch = (x, top + 7, x + _SWATCH, top + 19)
+            yield _rect(swatch, style.TONES[i], style.INK, 0.5, 0.0)
+        yield f'<text x="{_n(x)}" y="{_n(top + 31)}" {text}>{_escaped(mark)}</text>'
+        x += _SWATCH
+
+
+def _legend_width(legend: Legend) -> float:
+    scale = 2 * _FIRST_MARK + _SWATCH * max(0, len(legend.marks) - 1)
+    return max(scale, style.text_width(legend.title, style.LABEL_SIZE))
 
 
 def _rect(rectangle: Rectangle, fill: str, border: str, width: float, radius: float) -> str:
@@ -99,15 +149,17 @@ def _rect(rectangle: Rectangle, fill: str, border: str, width: float, radius: fl
     )
 
 
-def _edge(line: Line) -> Iterator[str]:
-    """The line, ending at the base of its arrow head, and the head."""
+def _edge(edge: Edge, line: Line) -> Iterator[str]:
+    """The line, ending at the base of its arrow head, and the head. An edge without a label in the
+    picture has its shapes where a reader can ask for them."""
     tip = line.points[-1]
     base, sides = _arrow(line.points)
     moves = [*line.points[:-1], base]
     start, *rest = map(_point, moves)
+    title = "" if line.label or not edge.label else f"<title>{_escaped(edge.label)}</title>"
     yield (
         f'<path d="M{start}C{" ".join(rest)}" fill="none" stroke="{style.EDGE}" '
-        f'stroke-width="1.2"/>'
+        f'stroke-width="1.2"' + (f">{title}</path>" if title else "/>")
     )
     corners = " ".join(map(_point, (tip, *sides)))
     yield f'<polygon points="{corners}" fill="{style.EDGE}"/>'
@@ -147,6 +199,10 @@ def _strip(rectangle: Rectangle) -> str:
 
 def _escaped(text: str) -> str:
     return escape(printable(text), quote=True)
+
+
+def _escaped_lines(text: str) -> str:
+    return "\n".join(map(_escaped, text.splitlines()))
 
 
 def _point(point: Point) -> str:
