@@ -182,7 +182,7 @@ def render(diagnostic: Diagnostic) -> str:
     if diagnostic.labels:
         gutter = max(len(str(label.span.line)) for label in diagnostic.labels)
         lines += _places(diagnostic.labels, gutter)
-    lines += [f"{'':{gutter}} = {printable(note)}" for note in _notes(diagnostic.notes)]
+    lines += [f"{'':{gutter}} = {printable(note)}" for note in shortened(diagnostic.notes)]
     if diagnostic.help is not None:
         first, *rest = diagnostic.help.split("\n")
         lines.append(f"{'':{gutter}} = help: {printable(first)}")
@@ -212,7 +212,7 @@ def _fixed_lines(fix: Fix, gutter: int) -> Iterator[str]:
         yield f"{number:>{gutter}} + {_clip(text)}".rstrip()
 
 
-def _notes(notes: tuple[str, ...]) -> Iterator[str]:
+def shortened(notes: tuple[str, ...]) -> Iterator[str]:
     """The notes; of a long trace, both ends."""
     if len(notes) <= 8:
         yield from notes

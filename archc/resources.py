@@ -1,4 +1,5 @@
-"""Where the files lie that archc ships beside its code: the grammar and the library of specs.
+"""Where the files lie that archc ships beside its code: the grammar, the library of specs, and the
+pages of the diagnostics.
 
 In an installed package they are inside `archc/`; in a checkout they stand at the top level.
 """
@@ -16,6 +17,11 @@ def grammar_file() -> Path:
 def library_root() -> Path:
     """The folder of the shipped specs."""
     return _locate("specs")
+
+
+def error_pages() -> Path:
+    """The folder of the diagnostics' pages."""
+    return _locate("docs/errors")
 
 
 def _locate(name: str) -> Path:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from parsed import file
 
 from archc.diagnostics import ArchError
+from archc.explanations import pages
 from archc.syntax import ast, messages
 from archc.syntax.parser import parse
 from archc.syntax.source import source_from_text
@@ -47,7 +48,7 @@ def check_any(text: str) -> None:
         return
     assert 1 <= len(problem.diagnostics) <= 20
     assert str(problem)
-    assert all(d.code in messages.CODES for d in problem.diagnostics)
+    assert all(d.code in pages() for d in problem.diagnostics)
 
 
 @settings(max_examples=150, deadline=None)

@@ -26,6 +26,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "diagnostics": (set(), set()),
     "resources": (set(), set()),
     "timing": (set(), set()),
+    "explanations": ({"resources"}, set()),
     "files": ({"diagnostics"}, set()),
     "syntax": (FOUNDATION, {"lark"}),
     "ops": ({"diagnostics"}, set()),
@@ -42,7 +43,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "train": (PUBLIC | {"files", "ir"}, {"torch", "numpy", "sklearn", "rich"}),
     "testing": (COMPILER | {"compiler"}, {"hypothesis", "torch"}),
     "cli": (
-        COMPILER | {"", "analysis", "api", "compiler", "files", "train", "viz"},
+        COMPILER | {"", "analysis", "api", "compiler", "explanations", "files", "train", "viz"},
         {"typer", "rich"},
     ),
 }

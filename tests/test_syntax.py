@@ -1,7 +1,6 @@
 """The language as written: text -> AST."""
 
 import dataclasses
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -289,14 +288,6 @@ def test_the_grammar_has_no_conflicts() -> None:
 def test_every_terminal_has_a_word() -> None:
     terminals = {terminal.name for terminal in table.load().terminals}
     assert terminals <= messages.WORDS.keys()
-
-
-def test_codes_in_use_and_codes_listed_are_the_same() -> None:
-    folder = Path(table.__file__).parent
-    texts = {p.name: p.read_text(encoding="utf-8") for p in folder.glob("*.py")}
-    words = texts["messages.py"].split('"""Code -> the kind of mistake, as a title."""')[1]
-    used = "".join(text for name, text in texts.items() if name != "messages.py") + words
-    assert set(re.findall(r'"(E\d{4})"', used)) == set(messages.CODES)
 
 
 def test_a_table_is_used_only_with_its_grammar(tmp_path: Path) -> None:

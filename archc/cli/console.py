@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archc.cli.formats import github_line, json_line
 from archc.diagnostics import MAX_SHOWN, Diagnostic, printable, render
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 def say(command: str, message: str) -> None:
     """A message such as `archc compile: wrote model.py`."""
-    print(f"archc {command}: {printable(message)}", file=sys.stderr)
+    text = f"archc {command}: {message}"
+    if _error_format == "json":
+        text = json_line(Diagnostic("", text, severity="note"))
+    print(printable(text), file=sys.stderr)
 
 
 def write_data(text: str) -> None:
@@ -28,17 +32,40 @@ def write_json(value: object) -> None:
     write_data(json.dumps(value, indent=2) + "\n")
 
 
+_error_format = "human"
+
+
+def set_error_format(name: str) -> None:
+    """How `show` says what it has to say, from now on: as `human`, `json` or `github`."""
+    global _error_format  # noqa: PLW0603 -- as the streams that it writes to, one a process
+    _error_format = name
+
+
 def show(diagnostics: Iterable[Diagnostic]) -> int:
-    """Draw diagnostics on stderr, errors only up to a limit; the number of errors."""
-    errors = 0
-    for diagnostic in diagnostics:
-        errors += diagnostic.severity == "error"
-        if diagnostic.severity != "error" or errors <= MAX_SHOWN:
+    """Write diagnostics to stderr; the number of errors."""
+    found = list(diagnostics)
+    errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
+    if _error_format == "human":
+        _show_to_people(found, errors)
+    else:
+        line = json_line if _error_format == "json" else github_line
+        for diagnostic in found:
+            print(line(diagnostic), file=sys.stderr)
+    return len(errors)
+
+
+def _show_to_people(found: list[Diagnostic], errors: list[Diagnostic]) -> None:
+    """Draw them, errors only up to a limit, and name the pages that say more."""
+    hidden = errors[MAX_SHOWN:]
+    for diagnostic in found:
+        if not any(diagnostic is other for other in hidden):
             _draw(render(diagnostic))
-    if errors > MAX_SHOWN:
-        hidden = errors - MAX_SHOWN
-        print(f"... and {hidden} more error{'' if hidden == 1 else 's'}", file=sys.stderr)
-    return errors
+    if hidden:
+        what = "error" if len(hidden) == 1 else "errors"
+        print(f"... and {len(hidden)} more {what}", file=sys.stderr)
+    codes = " ".join(sorted({diagnostic.code for diagnostic in errors}))
+    if codes:
+        print(f"`archc explain {codes}` says more.", file=sys.stderr)
 
 
 def _draw(text: str) -> None:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from archc import __version__
 from archc.cli.compile import compile_command
 from archc.cli.diff import diff_command
+from archc.cli.explain import explain_command
 from archc.cli.format import fmt_command
 from archc.cli.inspect import (
     check_command,
@@ -23,6 +24,7 @@ from archc.cli.inspect import (
     viz_command,
 )
 from archc.cli.new import new_command
+from archc.cli.options import with_error_format
 from archc.cli.passes import passes_command
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
@@ -137,8 +139,9 @@ for _name, _command in (
     ("list", list_command),
     ("passes", passes_command),
     ("train", train_command),
+    ("explain", explain_command),
 ):
-    app.command(_name)(_command)
+    app.command(_name)(with_error_format(_command))
 
 
 def main() -> None:

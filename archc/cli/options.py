@@ -1,9 +1,14 @@
 """Options that several commands share, and the request that they add up to."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from archc.cli.console import set_error_format
 
 if TYPE_CHECKING:
     from archc.compiler import Request
@@ -32,6 +37,41 @@ Passes = Annotated[
     typer.Option("--passes", metavar="PASSES", help="The passes to run, as `simplify`."),
 ]
 Plain = Annotated[bool, typer.Option("-O0", help="Run no pass.")]
+
+
+class ErrorFormat(StrEnum):
+    """How messages are written."""
+
+    HUMAN = "human"
+    JSON = "json"
+    GITHUB = "github"
+
+
+_ErrorFormat = Annotated[
+    ErrorFormat,
+    typer.Option("--error-format", help="How to write what is wrong, on standard error."),
+]
+
+
+def with_error_format(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the option `--error-format`: any may have something wrong to tell."""
+    signature = inspect.signature(command)
+    added = inspect.Parameter(
+        "error_format",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=ErrorFormat.HUMAN,
+        annotation=_ErrorFormat,
+    )
+
+    def run(*, error_format: ErrorFormat, **options: Any) -> None:
+        set_error_format(error_format)
+        command(**options)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {**command.__annotations__, "error_format": _ErrorFormat}
+    parameters = [*signature.parameters.values(), added]
+    setattr(run, "__signature__", signature.replace(parameters=parameters))  # noqa: B010
+    return run
 
 
 def make_request(

@@ -19,13 +19,7 @@ def input_types(net: ast.Block, evaluator: Evaluator, frame: Frame) -> list[Tens
 
 
 def _type(item: ast.Input, evaluator: Evaluator, frame: Frame) -> TensorType:
-    if item.shape is None:
-        raise error(
-            "E0221",
-            f"the input `{item.name.name}` of a net needs a shape",
-            item.span,
-            help=f"write `{item.name.name}: [3, 32, 32]`: channels first, no batch axis",
-        )
+    assert item.shape is not None, "the parser refuses an input of a net without a shape"
     if not 1 <= len(item.shape.dims) <= 4:
         raise error("E0222", "a shape has channels and up to three spatial sizes", item.shape.span)
     dims = tuple(_dim(dim, evaluator, frame) for dim in item.shape.dims)
