@@ -24,6 +24,8 @@ SHIPPED = {
     "all_cnn": ("AllCNN",),
     "densenet": ("DenseNet121", "DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
     "densenet_cifar": ("DenseNetBC", "DenseNet", "DenseNetB", "DenseNetC"),
+    "g_ghost": ("GGhostRegNetX032", "GGhostRegNetX080"),
+    "ghostnet": ("GhostNet",),
     "nin": ("NIN",),
     "preact_resnet": ("PreActResNet200", "PreActResNet152"),
     "preact_resnet_cifar": ("PreActResNet164", "PreActResNet1001", "SlimmingResNet164"),

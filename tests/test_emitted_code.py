@@ -24,6 +24,7 @@ SMALL: list[tuple[str, str, dict[str, Any]]] = [
     ("densenet", "DenseNet121", {"blocks": [2, 3, 2, 2], "growth": 4, "stem": 8}),
     ("densenet_cifar", "DenseNetBC", {"depth": 16, "growth": 4}),
     ("densenet_cifar", "DenseNet", {"depth": 13, "growth": 4, "dropout_rate": 0.2}),
+    ("g_ghost", "GGhostRegNetX032", {"blocks": [1, 4, 2, 1], "group_width": 24}),
     ("preact_resnet", "PreActResNet200", {"blocks": [1, 2, 1]}),
     ("preact_resnet_cifar", "PreActResNet164", {"depth": 20}),
     ("preact_resnet_cifar", "SlimmingResNet164", {"depth": 20}),

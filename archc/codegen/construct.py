@@ -145,7 +145,11 @@ class ConstructorWriter:
             )
             dense = [i for i, _, _ in entries] == list(range(len(entries)))
             items.append(code if dense else f'"{index}": {code}')
-        if all(index == i for i, (index, _, _) in enumerate(entries)):
+        dense = all(index == i for i, (index, _, _) in enumerate(entries))
+        if dense and len(items) > 2 and len(set(map(str, items))) == 1:
+            clause = call("for _ in range", [py(len(items))])
+            code = generator("nn.ModuleList(", items[0], clause)
+        elif dense:
             code = call("nn.ModuleList", [Bracketed("[", tuple(items), "]")])
         else:
             code = call("nn.ModuleDict", [Bracketed("{", tuple(items), "}")])
@@ -169,7 +173,7 @@ class ConstructorWriter:
             if isinstance(part, Loop):
                 parts += self._unrolled(i, part, place)
             else:
-                assert isinstance(part, Attribute)
+                assert isinstance(part, Attribute | Chain)
                 parts.append(self.construct(part, place))
         return parts
 

@@ -186,7 +186,8 @@ def _base(form: Form) -> str:
 
 def _labels(form: Form) -> list[str]:
     items = [item for item in form.body.items if isinstance(item, Attribute | Chain)]
-    return list(dict.fromkeys(item.label[-1] for item in items))
+    labels = (item.label[-1] for item in items)
+    return list(dict.fromkeys(label for label in labels if not label.isdigit()))
 
 
 def _tensors(form: Form) -> str:

@@ -244,11 +244,14 @@ def is_chain(module: Module, body: Body) -> bool:
             plain = layer is None or not (layer.before or layer.suffix or layer.parameter)
             fits = item.label == (str(expected),) and plain and not item.passed
             count = 1
+        elif isinstance(item, Chain):
+            fits, count = item.label == (str(expected),), 1
         else:
             return False
-        if not fits or item.operands != (value,) or len(item.results) != 1:
+        results = results_of(item)
+        if not fits or operands_of(item) != (value,) or len(results) != 1:
             return False
-        (value,), expected = item.results, expected + count
+        (value,), expected = results, expected + count
     owned = len(module.layers) + len(module.children)
     return expected == owned and expected > 0
 

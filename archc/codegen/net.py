@@ -225,25 +225,32 @@ class NetWriter(ClassWriter):
         return self.outliner.symbols.get((classifier.label, features.name), features.value)
 
     def _cut(self) -> tuple[int, int] | None:
-        """Where the head begins: the last global pooling, with one value flowing into it.
+        """Where the head begins: the first global pooling that all of the net goes through.
 
-        A `flatten` counts as one, together with the poolings before it. Gives the position of its
-        first item and the number of that value.
+        A `flatten` counts as one, with an `adaptive_avg_pool` just before it. Gives the position of
+        its item and the number of the value that flows into it.
         """
         single = len(self.graph.outputs) == 1 and self.graph.outputs[0].name is None
         if not single or len(self.graph.inputs()) != 1:
             return None
         items = self.body.items
-        starts = [position for position, item in enumerate(items) if _pools(item, _HEADS)]
-        if not starts or starts[-1] == 0:
-            return None
-        position = starts[-1]
-        while position > 1 and _pools(items[position - 1], _HEADS | {"adaptive_avg_pool"}):
-            position -= 1
-        (value,) = operands_of(items[position])
-        reads = {v for later in items[position:] for v in operands_of(later)}
-        made = {v for later in items[position:] for v in results_of(later)}
-        return (position, value) if reads - made == {value} else None
+        for position in range(1, len(items)):
+            if not self._pools(position):
+                continue
+            reads = {v for later in items[position:] for v in operands_of(later)}
+            made = {v for later in items[position:] for v in results_of(later)}
+            if reads - made == set(operands_of(items[position])):
+                return (position, operands_of(items[position])[0])
+        return None
+
+    def _pools(self, position: int) -> bool:
+        item, *following = self.body.items[position : position + 2]
+        if not isinstance(item, Function | Attribute):
+            return False
+        return item.op in _HEADS or (
+            item.op == "adaptive_avg_pool"
+            and any(isinstance(n, Function | Attribute) and n.op == "flatten" for n in following)
+        )
 
     # ------------------------------------------------------- feature_info
 
@@ -304,15 +311,14 @@ class NetWriter(ClassWriter):
             chain.append(region)
             region = None if region.parent is None else self.graph.regions[region.parent]
         for outer in reversed(chain[:-1]):
-            if outer.block is not None or outer.path in self.outliner.chains:
-                ends = self.modules.applications[outer.id].outputs == [node.id]
-                return outer.path if ends else None
+            sequential = outer.path in self.outliner.chains
+            if sequential or outer.block is not None:
+                if self.modules.applications[outer.id].outputs == [node.id]:
+                    return outer.path
+                if not sequential:
+                    return None
         return node.layer.path
 
 
 _VAST = 2**20
 _HEADS = frozenset({"global_avg_pool", "global_max_pool", "flatten"})
-
-
-def _pools(item: Item, names: frozenset[str]) -> bool:
-    return isinstance(item, Function | Attribute) and item.op in names

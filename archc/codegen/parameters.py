@@ -141,7 +141,7 @@ class Chooser:
     def _write(self, slot: Slot) -> None:
         if slot.place in self.table.written:
             return
-        found = self._half_kernel(slot) or self._existing(slot)
+        found = self._implied(slot) or self._existing(slot)
         found = found or self._derived(slot, self._chosen())
         if found is None and slot.values not in self.hyper.values():
             found = self._derived(slot, self.hyper)
@@ -161,17 +161,20 @@ class Chooser:
                 return Written(parameter.name, parameter.name)
         return None
 
-    def _half_kernel(self, slot: Slot) -> Written | None:
-        """`kernel // 2`: the padding that keeps the size, where a parameter gives the kernel."""
-        label, role = slot.place[0], slot.role
-        for other in self.slots if role == "padding" else []:
-            kernel = self.table.written.get(other.place)
-            if (other.place[0], other.role) != (label, "kernel_size") or slot.many != other.many:
-                continue
-            pairs = zip(other.values, slot.values, strict=True)
-            halves = all(type(k) is int and k % 2 == 1 and p == k // 2 for k, p in pairs)
-            if isinstance(kernel, Written) and halves and not slot.many:
-                return Written(f"{kernel.text} // 2", kernel.parameter)
+    def _implied(self, slot: Slot) -> Written | None:
+        """What the layer's other numbers imply: a group for each channel, padding of the kernel."""
+        if slot.role not in ("groups", "padding") or slot.many:
+            return None
+        place = _beside(slot.place, "in_channels" if slot.role == "groups" else "kernel_size")
+        source = self.table.written.get(place)
+        values = next((other.values for other in self.slots if other.place == place), ())
+        if not isinstance(source, Written):
+            return None
+        if slot.values == values and slot.role == "groups":
+            return source
+        odd = all(type(kernel) is int and kernel % 2 == 1 for kernel in values)
+        if odd and slot.values == tuple(k // 2 for k in values if type(k) is int):
+            return Written(f"{source.text} // 2", source.parameter)
         return None
 
     def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
@@ -213,6 +216,12 @@ class Chooser:
     def _add(self, name: str, values: tuple[Value, ...], many: bool) -> str:
         self.table.parameters.append(Parameter(name, values, many))
         return name
+
+
+def _beside(place: Place, name: str) -> Place:
+    """Another attribute of the same layer."""
+    *outer, last = place
+    return (*outer, _beside(last, name) if isinstance(last, tuple) else name)
 
 
 def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str | None:

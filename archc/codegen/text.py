@@ -3,6 +3,7 @@
 Everything that comes from a spec passes `py` or `comment`; nothing else turns values into code.
 """
 
+import itertools
 import keyword
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -167,13 +168,14 @@ def bounds(start: int, count: str) -> str:
 
 
 def docstring(text: Sequence[str], indent: int) -> Iterator[str]:
-    """A docstring of one or more lines, wrapped; nothing for no text."""
+    """A docstring of one or more lines; a paragraph of too long ones is filled anew."""
     pad = " " * indent
-    shown = [
-        part
-        for line in text
-        for part in textwrap.wrap(comment(line), WIDTH - indent - 6, break_on_hyphens=False) or [""]
-    ]
+    shown: list[str] = []
+    for blank, paragraph in itertools.groupby(map(comment, text), lambda line: not line.strip()):
+        found = list(paragraph)
+        if not blank and max(map(len, found)) > WIDTH - indent - 6:
+            found = textwrap.wrap(" ".join(found), WIDTH - indent - 6, break_on_hyphens=False)
+        shown += found
     while shown and not shown[-1]:
         shown.pop()
     if not shown:
