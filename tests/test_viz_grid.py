@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from archc.elaborate.files import find_spec, load_program
 from archc.elaborate.net import elaborate
 from archc.ir.graph import Graph
-from archc.viz import grid
+from archc.viz import grid, layered
 from archc.viz.collapse import picture_of
 from archc.viz.dot import dot_text
 from archc.viz.picture import Box, Edge, Layout, Picture
@@ -236,6 +237,15 @@ def pictures(draw: st.DrawFn) -> Picture:
 @settings(max_examples=150, deadline=None)
 def test_no_edge_of_any_graph_runs_through_a_box(picture: Picture) -> None:
     check_placement(picture, grid.place(picture))
+
+
+@given(pictures())
+@settings(max_examples=75, deadline=None)
+def test_no_edge_of_any_flow_runs_through_a_box(picture: Picture) -> None:
+    placement = layered.place(replace(picture, rows=()))
+    for line in placement.lines:
+        for point in sampled(line.points):
+            assert not any(is_inside(point, box) for box in placement.boxes)
 
 
 # ----------------------------------------------------------------------------------- DOT

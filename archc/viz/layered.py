@@ -60,8 +60,9 @@ def place(picture: Picture) -> Placement:
         _rectangle(slot, tops[layer], rows[layer])
         for slot, layer in zip(slots, layers, strict=True)
     )
+    bands = _bands(rows, tops)
     lines = tuple(
-        _line(edge, way, boxes, layers[edge.source], tops)
+        _line(edge, way, boxes, layers, bands)
         for edge, way in zip(picture.edges, ways, strict=True)
     )
     return Placement(boxes, lines, frame_rectangles(picture, boxes))
@@ -202,22 +203,45 @@ def _tops(rows: list[list[_Slot]], room: Sequence[float]) -> list[float]:
     return tops
 
 
+def _bands(rows: list[list[_Slot]], tops: Sequence[float]) -> list[tuple[float, float]]:
+    """The upper and lower side of each row."""
+    return [(top, top + _height(row)) for row, top in zip(rows, tops, strict=True)]
+
+
 def _rectangle(slot: _Slot, top: float, row: list[_Slot]) -> Rectangle:
     y = top + (_height(row) - slot.height) / 2
     return slot.x - slot.width / 2, y, slot.x + slot.width / 2, y + slot.height
 
 
 def _line(
-    edge: Edge, way: list[_Slot], boxes: Sequence[Rectangle], layer: int, tops: Sequence[float]
+    edge: Edge,
+    way: list[_Slot],
+    boxes: Sequence[Rectangle],
+    layers: Sequence[int],
+    bands: Sequence[tuple[float, float]],
 ) -> Line:
-    middle = [(slot.x, tops[layer + i] + slot.height / 2) for i, slot in enumerate(way, start=1)]
+    """The curve through its slots: upright beside boxes, so that it touches none of them."""
+    layer = layers[edge.source]
+    middle: list[Point] = []
+    for i, slot in enumerate(way, start=layer + 1):
+        top, bottom = bands[i]
+        if i % 2:
+            middle.append((slot.x, top + slot.height / 2))
+        else:
+            middle += [(slot.x, top), (slot.x, bottom)]
     source, target = boxes[edge.source], boxes[edge.target]
     first = middle[0][0] if middle else _middle(target)
     last = middle[-1][0] if middle else _middle(source)
     start: Point = (_port(source, first), source[3])
     end: Point = (_port(target, last), target[1])
-    label = middle[len(way) // 2] if way and edge.label else None
-    return Line(_curve([start, *middle, end]), label)
+    label = None
+    if way and edge.label:
+        slot = way[len(way) // 2]
+        label = (slot.x, bands[layer + 1 + len(way) // 2][0] + slot.height / 2)
+    leaves: Point = (start[0], bands[layer][1])
+    enters: Point = (end[0], bands[layers[edge.target]][0])
+    through = dict.fromkeys([start, leaves, *middle, enters, end])
+    return Line(_curve(list(through)), label)
 
 
 def _middle(box: Rectangle) -> float:
@@ -231,10 +255,11 @@ def _port(box: Rectangle, x: float) -> float:
 
 
 def _curve(through: Sequence[Point]) -> tuple[Point, ...]:
-    """Bezier curves through points: upright at both ends, in between with the neighbours' slope."""
+    """Bezier curves through points: upright at both ends and where a piece is upright, else with
+    the neighbours' slope."""
     slopes = [0.0]
-    for (x0, y0), (x1, y1) in zip(through, through[2:], strict=False):
-        slopes.append((x1 - x0) / (y1 - y0))
+    for (x0, y0), (x, _), (x1, y1) in zip(through, through[1:], through[2:], strict=False):
+        slopes.append(0.0 if x in (x0, x1) else (x1 - x0) / (y1 - y0))
     slopes.append(0.0)
     points = [through[0]]
     for i, ((x0, y0), (x1, y1)) in enumerate(zip(through, through[1:], strict=False)):
