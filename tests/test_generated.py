@@ -31,10 +31,10 @@ from archc.ops.size import Size
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT
 from archc.testing import Spec, specs
+from archc.testing.models import BATCH, backward, randomise
 
 EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "250"))
 DRAWS = EXAMPLES * 5 // 4  # some draws repeat an earlier text, and are not counted
-BATCH = 2
 PIPELINES: dict[str, tuple[Pass, ...]] = {"plain": (), "default": DEFAULT}
 
 torch.set_num_threads(1)
@@ -190,27 +190,6 @@ def compare(
         assert_equal(key, [value], [state[key]], exact=exact)
         if key in trained:
             assert_equal(f"gradient of {key}", [trained[key].grad], [state[key].grad], exact=exact)
-
-
-def randomise(net: nn.Module, generator: torch.Generator) -> None:
-    """Weights and running statistics away from 0 and 1, so that none can be swapped unseen."""
-    with torch.no_grad():
-        for value in net.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(torch.rand(value.shape, generator=generator) * 0.8 + 0.3)
-                sign = torch.rand(value.shape, generator=generator) < 0.5
-                if value.dim() > 1:
-                    value[sign] *= -1
-
-
-def backward(outputs: Sequence[Tensor]) -> None:
-    pairs = [
-        (output, torch.linspace(-1, 1, output.numel(), dtype=output.dtype).reshape(output.shape))
-        for output in outputs
-        if output.requires_grad
-    ]
-    if pairs:
-        torch.autograd.backward([output for output, _ in pairs], [slope for _, slope in pairs])
 
 
 def assert_equal(

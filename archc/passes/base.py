@@ -1,10 +1,14 @@
 """What a pass is: a function from graphs to graphs, as data."""
 
 from dataclasses import MISSING, dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
+
+Kept = Literal["outputs", "evaluation", "nothing"]
+"""What stays equal, but for rounding, with the same weights. outputs: outputs and gradients, in
+training and in evaluation. evaluation: outputs in evaluation. nothing: not even these."""
 
 
 @dataclass(frozen=True)
@@ -13,10 +17,12 @@ class Pass:
 
     Given a graph that the verifier accepts, `run` gives another that it accepts, and leaves its
     argument untouched. It does no input or output and is a function of the graph and the fields;
-    weights that a pass needs arrive in a field. The docstring of a pass states what it promises.
+    weights that a pass needs arrive in a field. The docstring of a pass states what it promises;
+    `keeps` is what `archc.testing.check_pass` tries of it.
     """
 
     name: ClassVar[str]
+    keeps: ClassVar[Kept] = "outputs"
 
     def run(self, graph: Graph) -> Graph:
         raise NotImplementedError

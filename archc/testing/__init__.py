@@ -1,8 +1,9 @@
-"""For tests of passes and of what is built on archc: specs drawn by hypothesis.
+"""For tests of passes and of what is built on archc: specs and graphs drawn by hypothesis.
 
-Needs hypothesis: `pip install 'archc-compiler[testing]'`.
+Needs `pip install 'archc-compiler[testing]'`: hypothesis, and torch for `check_pass`.
 """
 
+from archc.testing.check import check_pass, graphs
 from archc.testing.spec import Spec, specs
 
-__all__ = ["Spec", "specs"]
+__all__ = ["Spec", "check_pass", "graphs", "specs"]

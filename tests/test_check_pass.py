@@ -1,0 +1,169 @@
+"""`archc.testing.check_pass`: a pass that keeps its word passes, a broken promise is seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import ClassVar
+
+import pytest
+from hypothesis import Phase, settings
+
+from archc.ir.graph import Graph, Layer
+from archc.ir.verify import VerifyError
+from archc.ops.activation import Relu, StopGradient
+from archc.ops.convolution import Conv
+from archc.ops.regularization import Dropout
+from archc.ops.tensor import Concat
+from archc.passes.base import Kept, Pass
+from archc.testing import check_pass, graphs
+
+FEW = 6
+
+
+@pytest.fixture(autouse=True)
+def no_shrinking() -> Iterator[None]:
+    """A failure is what is wanted here, and not the smallest one."""
+    settings.register_profile("first", settings.default, phases=[Phase.generate], derandomize=True)
+    settings.load_profile("first")
+    yield
+    settings.load_profile("archc")
+
+
+def without(graph: Graph, op: type) -> Graph:
+    """The graph without unlabelled operators of one tensor of a kind."""
+    result = graph.copy()
+    for node in graph.nodes():
+        if isinstance(node.op, op) and node.layer.path is None:
+            result.replace_uses(node.id, result.operands(node.id)[0])
+    result.remove_dead()
+    return result
+
+
+@dataclass(frozen=True)
+class RemoveDropout(Pass):
+    """Honest."""
+
+    name: ClassVar[str] = "remove-dropout"
+    keeps: ClassVar[Kept] = "evaluation"
+
+    def run(self, graph: Graph) -> Graph:
+        return without(graph, Dropout)
+
+
+def test_a_pass_that_keeps_its_word_passes() -> None:
+    check_pass(RemoveDropout(), graphs("dropout"), examples=FEW)
+
+
+@dataclass(frozen=True)
+class Boasts(RemoveDropout):
+    """Dropout is something in training."""
+
+    keeps: ClassVar[Kept] = "outputs"
+
+
+@dataclass(frozen=True)
+class RemoveRelu(RemoveDropout):
+    """Changes every output."""
+
+    def run(self, graph: Graph) -> Graph:
+        return without(graph, Relu)
+
+
+@dataclass(frozen=True)
+class RemoveStops(Boasts):
+    """Changes gradients, and no output."""
+
+    def run(self, graph: Graph) -> Graph:
+        return without(graph, StopGradient)
+
+
+@dataclass(frozen=True)
+class InPlace(RemoveDropout):
+    """Works on the graph that it is given."""
+
+    def run(self, graph: Graph) -> Graph:
+        graph.remove_dead()
+        for node in list(graph.nodes()):
+            if isinstance(node.op, Dropout) and node.layer.path is None:
+                graph.replace_uses(node.id, graph.operands(node.id)[0])
+        graph.remove_dead()
+        return graph
+
+
+_numbers: Iterator[int] = count()
+
+
+@dataclass(frozen=True)
+class Moody(RemoveDropout):
+    """Does it every other time."""
+
+    def run(self, graph: Graph) -> Graph:
+        return super().run(graph) if next(_numbers) % 2 else graph
+
+
+@dataclass(frozen=True)
+class Wider(RemoveDropout):
+    """Gives every convolution a bias, which is a new weight."""
+
+    def run(self, graph: Graph) -> Graph:
+        result = graph.copy()
+        for node in graph.nodes():
+            if isinstance(node.op, Conv) and not node.op.bias:
+                layer = node.layer
+                made = Layer(replace(node.op, bias=True), layer.path, layer.order, layer.span)
+                result.replace_layer(node.id, made, node.type)
+        return result
+
+
+@dataclass(frozen=True)
+class Idle(RemoveDropout):
+    """Does nothing."""
+
+    def run(self, graph: Graph) -> Graph:
+        return graph
+
+
+@pytest.mark.parametrize(
+    ("step", "operator", "says"),
+    [
+        (Boasts(), "dropout", "keeps outputs, but output"),
+        (RemoveRelu(), "relu", "keeps evaluation, but output"),
+        (RemoveStops(), "stop_gradient", "but the gradient of"),
+        (InPlace(), "dropout", "changed the graph that it was given"),
+        (Moody(), "dropout", "gave another graph again"),
+        (Wider(), "conv", "but the weight"),
+        (Idle(), "dropout", "changed none of"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Pass) else "",
+)
+def test_a_broken_promise_is_seen(step: Pass, operator: str, says: str) -> None:
+    with pytest.raises(AssertionError, match=says):
+        check_pass(step, graphs(operator), examples=FEW)
+
+
+@dataclass(frozen=True)
+class WrongType(RemoveDropout):
+    """Stores a type that the operator does not give."""
+
+    def run(self, graph: Graph) -> Graph:
+        result = graph.copy()
+        for node in graph.nodes():
+            if isinstance(node.op, Concat):
+                result.replace_layer(node.id, node.layer, replace(node.type, shape=(1,)))
+        return result
+
+
+def test_a_broken_graph_is_seen() -> None:
+    with pytest.raises(VerifyError, match="the pass `remove-dropout` broke the graph"):
+        check_pass(WrongType(), graphs("concat"), examples=FEW)
+
+
+@dataclass(frozen=True)
+class Nothing(RemoveRelu):
+    """Says that it keeps nothing, so nothing is compared."""
+
+    keeps: ClassVar[Kept] = "nothing"
+
+
+def test_a_pass_may_keep_nothing() -> None:
+    check_pass(Nothing(), graphs("relu"), examples=FEW)
