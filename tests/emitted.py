@@ -26,6 +26,8 @@ SHIPPED = {
     "densenet_cifar": ("DenseNetBC", "DenseNet", "DenseNetB", "DenseNetC"),
     "g_ghost": ("GGhostRegNetX032", "GGhostRegNetX080"),
     "ghostnet": ("GhostNet",),
+    "msdnet": ("MSDNet", "MSDNetStep6", "MSDNetStep7"),
+    "msdnet_cifar": ("MSDNetAnytime", "MSDNetBudgeted"),
     "nin": ("NIN",),
     "preact_resnet": ("PreActResNet200", "PreActResNet152"),
     "preact_resnet_cifar": ("PreActResNet164", "PreActResNet1001", "SlimmingResNet164"),

@@ -2,7 +2,8 @@
 
 `reference_facts.json` holds what was measured on the code of the papers' authors (`source`), or on
 the best known port of it. Multiply-accumulates are those of convolutions and linear layers, for one
-image; where they are a text, only the rounded figure is known, where they are null, none.
+image; where they are a text, only the rounded figure is known, where they are null, none. Exits are
+counted in the ways of `archc.analysis.cost.ExitCost`.
 """
 
 import json
@@ -14,6 +15,8 @@ import emitted
 import pytest
 import torch
 from emitted import Emitted
+
+from archc.analysis.cost import costs_of, exit_costs
 
 FACTS: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("reference_facts.json").read_text("utf-8")
@@ -67,6 +70,17 @@ def test_counts_equal_those_of_the_original(fact: dict[str, Any]) -> None:
     assert _parameters(net) == fact["params"]
     if macs is not None:
         assert (_rounded(_macs(net), macs) if isinstance(macs, str) else _macs(net)) == macs
+
+
+@pytest.mark.parametrize(
+    "fact", [pytest.param(fact, id=fact["name"]) for fact in FACTS if "exits" in fact]
+)
+def test_each_exit_costs_what_it_does_in_the_original(fact: dict[str, Any]) -> None:
+    graph = _compile(fact).graph
+    costs = exit_costs(graph, costs_of(graph))
+    for way, figures in fact["exits"].items():
+        for figure, expected in figures.items():
+            assert [getattr(getattr(cost, way), figure) for cost in costs] == expected, way
 
 
 @each_fact

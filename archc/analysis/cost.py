@@ -5,8 +5,10 @@ application. One rule for every sum: None, "not a number", as soon as one summan
 symbolic size, or is not known because it belongs to an extern layer.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from archc.ir.graph import Graph, Output, Path
 
@@ -93,30 +95,80 @@ def output_names(outputs: tuple[Output, ...]) -> tuple[str, ...]:
     return tuple(output.name or f"return[{next(numbers)}]" for output in outputs)
 
 
-def exit_costs(graph: Graph, costs: Costs) -> tuple[Cost, ...]:
-    """What each output costs on its own: the nodes that it depends on, and no others.
+@dataclass(frozen=True, slots=True)
+class ExitCost:
+    """What a result of the net costs, four ways; they differ where a net has several exits.
 
-    This is lazy evaluation of one exit. It is not what is spent up to that exit when the exits are
-    computed one after the other: classifiers of earlier exits, and branches that only later exits
-    read, are not in it.
-
-    The outputs that need a node are the bits of a number; nodes that share it are summed once, so
-    that many exits on a large net cost no more than a few.
+    `cumulative` is all that the spec computes up to it, the classifiers of earlier exits included;
+    `own` is the same without what only earlier exits need: with its own classifier alone;
+    `lazy` is what it depends on itself, and nothing else;
+    `anytime` is what it or an earlier exit depends on: lazy evaluation of all exits up to it.
     """
-    needed = _needed_by(graph)
-    groups: dict[int, Cost] = {}
-    layers: dict[Path, int] = {}
+
+    cumulative: Cost
+    own: Cost
+    lazy: Cost
+    anytime: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """When a node is computed: `since` which exit, and bit i of `needed` if exit i needs it."""
+
+    since: int
+    needed: int
+
+    def cumulative(self, exit: int) -> bool:
+        return self.since <= exit
+
+    def own(self, exit: int) -> bool:
+        return self.since <= exit and (self.needed >> exit != 0 or not self.needed)
+
+    def lazy(self, exit: int) -> bool:
+        return self.needed >> exit & 1 != 0
+
+    def anytime(self, exit: int) -> bool:
+        return self.needed & ((2 << exit) - 1) != 0
+
+
+def exit_costs(graph: Graph, costs: Costs) -> tuple[ExitCost, ...]:
+    """What each output costs. A layer's weights count as soon as one application of it does.
+
+    Nodes of equal use are summed once, so that many exits on a large net cost no more than a few.
+    """
+    uses = _uses(graph)
+    groups: dict[frozenset[_Use], Cost] = {}
+    layers: dict[Path, frozenset[_Use]] = {}
     for node in graph.nodes():
-        bits = needed.get(node.id, 0)
-        groups[bits] = groups.get(bits, Cost()) + Cost(macs=costs.macs[node.id])
+        use = frozenset([uses[node.id]])
+        groups[use] = groups.get(use, Cost()) + Cost(macs=costs.macs[node.id])
         if node.layer.path in costs.weights:
-            layers[node.layer.path] = layers.get(node.layer.path, 0) | bits
-    for path, bits in layers.items():
-        groups[bits] = groups.get(bits, Cost()) + costs.weights[path]
+            layers[node.layer.path] = layers.get(node.layer.path, frozenset()) | use
+    for path, use in layers.items():
+        groups[use] = groups.get(use, Cost()) + costs.weights[path]
+
+    def spent(counts: Callable[[_Use, int], bool], exit: int) -> Cost:
+        return total(c for g, c in groups.items() if any(counts(use, exit) for use in g))
+
     return tuple(
-        total(cost for bits, cost in groups.items() if bits >> i & 1)
+        ExitCost(
+            spent(_Use.cumulative, i),
+            spent(_Use.own, i),
+            spent(_Use.lazy, i),
+            spent(_Use.anytime, i),
+        )
         for i in range(len(graph.outputs))
     )
+
+
+def _uses(graph: Graph) -> dict[int, _Use]:
+    """For each node, the first exit before which it is computed, and the exits that need it."""
+    reached = list(accumulate((output.node for output in graph.outputs), max))
+    needed = _needed_by(graph)
+    return {
+        node.id: _Use(bisect_left(reached, node.id), needed.get(node.id, 0))
+        for node in graph.nodes()
+    }
 
 
 def _needed_by(graph: Graph) -> dict[int, int]:

@@ -7,7 +7,7 @@ of a region are those of the module that it becomes.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from archc.analysis.cost import Cost, costs_of, exit_costs, output_names, total
+from archc.analysis.cost import Cost, ExitCost, costs_of, exit_costs, output_names, total
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ir.regions import boundaries
@@ -58,11 +58,11 @@ class RegionSummary:
 
 @dataclass(frozen=True, slots=True)
 class ExitSummary:
-    """What one output costs on its own; see `archc.analysis.cost.exit_costs`."""
+    """What one output costs; see `archc.analysis.cost.ExitCost`."""
 
     name: str
     type: TensorType
-    cost: Cost
+    cost: ExitCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,14 @@ class Summary:
             "inputs": [{"name": name, "shape": _shape(type_)} for name, type_ in self.inputs],
             **figures(self.cost),
             "exits": [
-                {"name": item.name, "shape": _shape(item.type), **figures(item.cost)}
+                {
+                    "name": item.name,
+                    "shape": _shape(item.type),
+                    **figures(item.cost.lazy),
+                    "cumulative": figures(item.cost.cumulative),
+                    "own": figures(item.cost.own),
+                    "anytime": figures(item.cost.anytime),
+                }
                 for item in self.exits
             ],
             "layers": [_layer_json(layer) for layer in self.root.layers()],

@@ -16,6 +16,9 @@ from archc.ops.op import TensorType
 MAX_ROWS = 48
 """The tree goes as deep as it can with no more rows than this; one level is always shown."""
 
+_LINES = 60
+"""Nor is the tree deeper than these lines in all have room for."""
+
 _WIDEST = (30, 24)
 """The widths at which the first columns, module and operator, are cut; numbers never are."""
 
@@ -37,16 +40,15 @@ def to_text(summary: Summary) -> str:
     lines = [printable(f"{summary.name}({inputs}) -> {outputs}")]
     lines += [printable(line) for line in summary.doc.splitlines()[:1]]
     lines += _parameter_lines(summary)
-    lines += ["", *_aligned(_HEADINGS, _rows(summary))]
-    if len(summary.exits) > 1:
-        lines += ["", *_exit_lines(summary)]
-    lines += ["", f"parameters {params_text(summary.cost):>20}"]
-    lines.append(f"buffers    {summary.buffers:>20,}{' + ?' if summary.externs else ''}")
-    lines.append(f"MACs       {macs_text(summary.cost):>20}")
+    below = ["", *_exit_lines(summary)] if len(summary.exits) > 1 else []
+    below += ["", f"parameters {params_text(summary.cost):>20}"]
+    below.append(f"buffers    {summary.buffers:>20,}{' + ?' if summary.externs else ''}")
+    below.append(f"MACs       {macs_text(summary.cost):>20}")
     if summary.externs:
         names = ", ".join(summary.externs)
-        lines += ["", printable(f"?: the extern layers ({names}), of which archc knows no weights")]
-    return "\n".join(lines)
+        below += ["", printable(f"?: the extern layers ({names}), of which archc knows no weights")]
+    rows = _rows(summary, _LINES - len(lines) - len(below) - 3)
+    return "\n".join([*lines, "", *_aligned(_HEADINGS, rows), *below])
 
 
 def _parameter_lines(summary: Summary) -> list[str]:
@@ -59,22 +61,39 @@ def _parameter_lines(summary: Summary) -> list[str]:
 
 
 def _exit_lines(summary: Summary) -> list[str]:
-    rows = [
-        (printable(item.name), "", str(item.type), params_text(item.cost), macs_text(item.cost))
-        for item in summary.exits
-    ]
-    return _aligned(("exit, computed alone", "", *_HEADINGS[2:]), rows)
+    """Each exit with its costs, three ways: see `archc.analysis.cost.ExitCost`."""
+    names = ["exit", "", *(_cut(printable(item.name), _WIDEST[0]) for item in summary.exits)]
+    ways = {
+        "cumulative": [item.cost.cumulative for item in summary.exits],
+        "own classifier": [item.cost.own for item in summary.exits],
+        "lazy": [item.cost.lazy for item in summary.exits],
+    }
+    columns = [_left(names)]
+    for heading, costs in ways.items():
+        pairs = (["parameters", *map(params_text, costs)], ["MACs", *map(macs_text, costs)])
+        figures = zip(*map(_right, pairs), strict=True)
+        columns.append(_left([heading, *("  ".join(pair) for pair in figures)]))
+    rows = [" | ".join(row).rstrip() for row in zip(*columns, strict=True)]
+    return [*rows[:2], "-" * max(map(len, rows)), *rows[2:]]
+
+
+def _left(cells: Sequence[str]) -> list[str]:
+    return [cell.ljust(max(map(len, cells))) for cell in cells]
+
+
+def _right(cells: Sequence[str]) -> list[str]:
+    return [cell.rjust(max(map(len, cells))) for cell in cells]
 
 
 # ---------------------------------------------------------------------- rows
 
 
-def _rows(summary: Summary) -> list[Row]:
-    """The rows of the deepest tree that is not too long."""
+def _rows(summary: Summary, room: int) -> list[Row]:
+    """The rows of the deepest tree for which there is room."""
     rows = list(_tree(summary.root.children, 1))
     for depth in range(2, 65):
         deeper = list(_tree(summary.root.children, depth))
-        if len(deeper) > MAX_ROWS or len(deeper) == len(rows):
+        if len(deeper) > min(room, MAX_ROWS) or len(deeper) == len(rows):
             break
         rows = deeper
     return rows

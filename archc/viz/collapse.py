@@ -173,7 +173,7 @@ def _output_boxes(graph: Graph, costs: Costs) -> list[Box]:
     figures = exit_costs(graph, costs)
     return [
         Box(
-            (name if output.name is None else f"exit {name}", *text.cost(cost)),
+            (name if output.name is None else f"exit {name}", *text.cost(cost.lazy)),
             "output" if output.name is None else "exit",
         )
         for name, output, cost in zip(names, graph.outputs, figures, strict=True)
