@@ -166,6 +166,24 @@ def test_scales_are_rows_layers_are_columns_and_classifiers_hang_below(tmp_path:
     assert below[0][3] < below[1][1] < below[1][3] < below[2][1]
 
 
+def test_a_block_with_an_exit_stands_in_the_row_of_its_images(tmp_path: Path) -> None:
+    text = """
+    block Stage(width)(x) {
+        x = x -> conv: conv(width, 3, stride=2) -> relu
+        exit x -> global_avg_pool -> fc: linear(10)
+        return x
+    }
+    net Anytime()(image: [3, 32, 32]) {
+        return image -> stage1: Stage(8) -> stage2: Stage(16) -> head: conv(10)
+    }
+    """
+    picture = picture_of(graph_of(tmp_path, text))
+    assert picture.rows == ("32 x 32", "16 x 16", "8 x 8")
+    stage1, stage2 = (box for box in picture.boxes if box.lines[0].startswith("stage"))
+    assert (stage1.row, stage2.row) == (1, 2)
+    assert stage2.lines[2] == "8 -> 16"
+
+
 def test_a_unet_has_two_arms(tmp_path: Path) -> None:
     picture = picture_of(graph_of(tmp_path, UNET))
     down = [place_of(picture, title) for title in ("stem", "down1", "down2")]

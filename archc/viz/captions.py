@@ -8,7 +8,7 @@ from archc.ir.graph import Graph, Input, Node, Path
 from archc.viz import text
 from archc.viz.grouping import Group
 from archc.viz.regions import View
-from archc.viz.sizes import leaving
+from archc.viz.sizes import given_value, leaving
 
 _TITLE = 16
 """Characters of a narrow title; of a longer path the end is shown."""
@@ -134,7 +134,6 @@ def _channels(graph: Graph, group: Group) -> str:
     nodes = [node.id for node in group.nodes]
     inside = set(nodes)
     read = [id for node in nodes for id in graph.operands(node) if id not in inside]
-    left = leaving(graph, nodes)
-    if not read or not left:
+    if not read:
         return ""
-    return f"{graph.node(read[0]).type.channels} -> {graph.node(left[-1]).type.channels}"
+    return f"{graph.node(read[0]).type.channels} -> {given_value(graph, nodes).type.channels}"

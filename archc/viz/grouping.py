@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Input, Node, Region
 from archc.viz.regions import View
-from archc.viz.sizes import given_size, leaving
+from archc.viz.sizes import given_value, leaving, size_of
 
 
 @dataclass(eq=False, slots=True)
@@ -72,7 +72,8 @@ def _continues(view: View, last: Group, group: Group) -> bool:
         return False
     if set(leaving(view.graph, [*before, *nodes])) & set(before):
         return False
-    return given_size(view.graph, before) == given_size(view.graph, nodes)
+    first, second = (given_value(view.graph, ids).type for ids in (before, nodes))
+    return size_of(first) == size_of(second)
 
 
 def _join(graph: Graph, groups: list[Group]) -> list[Group]:

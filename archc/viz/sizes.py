@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from archc.ir.graph import Graph
+from archc.ir.graph import Graph, Node
 from archc.ops.op import TensorType
 from archc.ops.size import Dim
 
@@ -46,10 +46,11 @@ def leaving(graph: Graph, nodes: Sequence[int]) -> list[int]:
     ]
 
 
-def given_size(graph: Graph, nodes: Sequence[int]) -> Spatial | None:
-    """The size of what a box of these nodes gives; of several values, the last."""
-    last = (leaving(graph, nodes) or nodes)[-1]
-    return size_of(graph.node(last).type)
+def given_value(graph: Graph, nodes: Sequence[int]) -> Node:
+    """What a box of these nodes gives: of several values the last, but an image before a vector."""
+    values = [graph.node(id) for id in leaving(graph, nodes) or nodes]
+    images = [value for value in values if size_of(value.type)]
+    return (images or values)[-1]
 
 
 def sizes_of(graph: Graph, boxes: Sequence[Sequence[int]]) -> list[Spatial | None]:
@@ -59,7 +60,7 @@ def sizes_of(graph: Graph, boxes: Sequence[Sequence[int]]) -> list[Spatial | Non
     at: dict[int, int] = {}
     for i, nodes in enumerate(boxes):
         at.update(dict.fromkeys(nodes, i))
-        sizes.append(given_size(graph, nodes))
+        sizes.append(size_of(given_value(graph, nodes).type))
     for i in reversed(range(len(boxes))):
         readers = (at[user] for node in boxes[i] for user, _ in graph.users(node))
         if sizes[i] is None:
