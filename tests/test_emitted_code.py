@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import archc
 from archc.codegen.text import py
 from archc.passes.pipeline import DEFAULT
 
@@ -316,3 +317,16 @@ def test_the_class_is_the_first_public_name(spec: str, net: str) -> None:
     assert issubclass(getattr(module, net), nn.Module)
     assert module.__doc__ is not None
     assert module.__doc__.startswith(f"{net}, compiled by archc")
+
+
+def test_what_is_called_as_the_net_is_a_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "tree.arch"
+    path.write_text(
+        "net Tree(depth=2)(image: [3, H, W]) {\n"
+        "    if depth == 0 { return image -> conv: conv(3, 3) }\n"
+        "    return image -> inner: Tree(depth - 1)\n"
+        "}\n"
+    )
+    source = archc.load(path).source
+    classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    assert classes == ["TreePart", "TreePartInner", "Tree"]

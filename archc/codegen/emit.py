@@ -151,7 +151,8 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
     """A class name for each form: the block's, or the scope's label in camel case.
 
     Of several forms of one block the smallest has the plain name; the others add the labels that
-    they have beyond it (`BottleneckDownsample`), or a number. Forms that differ in the number of
+    they have beyond it (`BottleneckDownsample`), or a number. What is called as the net is a part
+    of it: the scope `tree` of the net `Tree` is `TreePart`. Forms that differ in the number of
     tensors say it: `Layer3` takes and gives three, `Layer3To2` gives two.
     """
     taken = _names_taken(forms)
@@ -161,7 +162,8 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
     groups: dict[str, list[Form]] = {}
     for form in forms:
         if form.module.path:
-            groups.setdefault(_base(form), []).append(form)
+            base = _base(form)
+            groups.setdefault(f"{base}Part" if base == name else base, []).append(form)
     for base, group in groups.items():
         ordered = sorted(group, key=lambda form: (len(form.body.items), form.id))
         plain = _labels(ordered[0])

@@ -67,8 +67,8 @@ def bind(
             raise error(
                 "E0313",
                 f"`{callee}` gets `{argument.name}` twice",
-                Label(argument.span, "here"),
-                Label(bound[argument.name].span, "and here"),
+                Label(argument.span, "again here"),
+                Label(bound[argument.name].span, "first here"),
                 help="leave one of them out",
                 fix=without_arguments(argument.span),
             )

@@ -376,8 +376,8 @@ class Executor:
                 raise error(
                     "E0408",
                     f"two exits are called `{name}`",
-                    Label(statement.span, "this one"),
-                    Label(other.span, "and this one"),
+                    Label(statement.span, "again here"),
+                    Label(other.span, "first here"),
                     help='label them apart, as in `exit "head{i}": ...`',
                 )
         self.outputs.append(Output(value.node, name, statement.span))

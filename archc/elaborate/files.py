@@ -154,8 +154,8 @@ class _Loader:
         self._report(
             "E0502",
             f"`{name.name}` {where}",
-            Label(name.span, "here"),
-            Label(other.name.span, "and here"),
+            Label(name.span, "again here"),
+            Label(other.name.span, "first here"),
             help="rename one of them",
         )
 

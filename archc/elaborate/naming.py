@@ -50,12 +50,12 @@ class Register:
         (name,) = path
         if name in taken:
             same = taken[name] == span
-            labels = [Label(span, "both made here" if same else "this one")]
+            labels = [Label(span, "both made here" if same else "again here")]
             raise error(
                 "E0402",
                 f"two layers of one module are called `{name}`",
                 *labels,
-                *([] if same else [Label(taken[name], "and this one")]),
+                *([] if same else [Label(taken[name], "first here")]),
                 help=f'label them apart, as in `-> "{name}{{i}}": ...`, or make a list of layers'
                 if bound
                 else "give one of them another label",
@@ -70,8 +70,8 @@ class Register:
             raise error(
                 "E0409",
                 f"the scope `{label}` is opened twice",
-                Label(span, "here"),
-                Label(self.taken[owner.id][label], "and here"),
+                Label(span, "again here"),
+                Label(self.taken[owner.id][label], "first here"),
                 help="put all its layers into one `scope { }`, or rename one of the two",
                 fix=_relabelled(span, label, _free(label, self.taken[owner.id])),
             )
@@ -96,8 +96,8 @@ class Register:
             raise error(
                 "E0402",
                 f"two layers are called `{element}`",
-                Label(span, "this one"),
-                Label(taken[element], "and this one"),
+                Label(span, "again here"),
+                Label(taken[element], "first here"),
                 help="give the second list another name",
             )
         taken[element] = span

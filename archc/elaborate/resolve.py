@@ -37,8 +37,8 @@ def _twice(block: ast.Block) -> Iterator[Diagnostic]:
             yield from error(
                 "E0317",
                 f"`{block.name.name}` has two parameters called `{name.name}`",
-                Label(name.span, "this one"),
-                Label(other.span, "and this one"),
+                Label(name.span, "again here"),
+                Label(other.span, "first here"),
                 help="rename one of them",
             ).diagnostics
 

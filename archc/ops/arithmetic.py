@@ -36,9 +36,7 @@ class Broadcast(Op):
             raise OpError(
                 f"`{self.name}` needs equally many axes, but its operands are {a} and {b}",
                 operand=operand,
-                help="`global_avg_pool(keep=true)` keeps the axes, each of size 1"
-                if 0 in (a.rank, b.rank)
-                else None,
+                help=_missing_axes(*sorted((a, b), key=lambda type_: type_.rank)),
             )
         pairs = zip(a.shape, b.shape, strict=True)
         shape = tuple(self._fit(p, q, a, b, operand) for p, q in pairs)
@@ -59,6 +57,16 @@ class Broadcast(Op):
 
     def view(self, *types: TensorType) -> bool:
         return len(types) == 1
+
+
+def _missing_axes(fewer: TensorType, more: TensorType) -> str | None:
+    """How the operand of fewer axes gets the others."""
+    if not fewer.batched:
+        shape = [*fewer.shape, *[1] * (more.rank - fewer.rank)]
+        return f"a learned tensor needs all of them: `param([{', '.join(map(str, shape))}])`"
+    if fewer.rank == 0:
+        return "`global_avg_pool(keep=true)` keeps the axes, each of size 1"
+    return None
 
 
 @dataclass(frozen=True)

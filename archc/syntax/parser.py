@@ -106,6 +106,8 @@ class Reader:
     source: Source
     errors: list[Diagnostic] = field(default_factory=list)
     tokens: int = 0
+    long_names: set[str] = field(default_factory=set)
+    """Names that are too long, each of which is reported once."""
 
     def file(self) -> Tree[Token] | None:
         """The tree of the whole file; None if a limit made the reader give up."""
@@ -190,8 +192,10 @@ class _Stretch:
             raise _RefusedError(_start(token), token)
         if self._declares(token):
             raise _RefusedError(_start(token), token)
-        if len(token) > MAX_NAME:
-            self._error("E0152", f"a name has at most {MAX_NAME} characters", token)
+        if len(token) > MAX_NAME and token not in self.reader.long_names:
+            self.reader.long_names.add(str(token))
+            message = f"a name has at most {MAX_NAME} characters, and this one {len(token)}"
+            self._error("E0152", message, token)
         return token
 
     def _declares(self, token: Token) -> bool:
