@@ -31,6 +31,10 @@ SHIPPED = {
     "nin": ("NIN",),
     "preact_resnet": ("PreActResNet200", "PreActResNet152"),
     "preact_resnet_cifar": ("PreActResNet164", "PreActResNet1001", "SlimmingResNet164"),
+    "fpn": ("ResNet50FPN", "ResNet18FPN", "ResNet101FPN"),
+    "hardnet": ("HarDNet68", "HarDNet39DS"),
+    "mgic": ("MGIC34", "MGIC34Tied"),
+    "min_nets": ("CifarMinFP", "CifarPyrResNet", "CifarResNet", "DenseMin"),
     "resnet": ("ResNet50", "ResNet18", "ResNet34", "ResNet101", "ResNet152"),
     "resnet3d": ("ResNet3D18", "ResNet3D34", "ResNet3D50", "ResNet3D101", "ResNet3D152"),
     "resnet_cifar": ("ResNet", "WideResNet32"),
@@ -41,6 +45,10 @@ SHIPPED = {
     "vgg_cifar": ("VGG19", "VGG11", "VGG13", "VGG16"),
     "wide_resnet": ("WideResNet50", "WideResNet101"),
     "wide_resnet_cifar": ("WideResNet28x10", "WideResNet16x8", "WideResNet40x4"),
+    "rkcnn": ("RKCNNE", "RKCNNI", "RKCNNR"),
+    "threshnet": ("ThreshNet79",),
+    "unet": ("UNet",),
+    "xnor_net": ("XnorNIN", "XnorNINUnscaled"),
 }
 """The nets of the shipped specs."""
 

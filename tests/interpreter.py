@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from archc.ir.graph import Graph, Node
-from archc.ops.convolution import ApplyConv, Conv, ConvTranspose
+from archc.ops.applied import ApplyConv, ApplyConvTranspose
+from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from archc.ops.op import Op
@@ -110,6 +111,23 @@ class Interpreter(Activations, Arithmetic, Rearrangements):
             padding=_padding(op.padding, list(weight.shape[2:]), dilation),
             dilation=dilation,
             groups=op.groups,
+        )
+        return y
+
+    def apply_conv_transpose(
+        self, op: ApplyConvTranspose, operands: Sequence[Tensor], weights: Weights, _: bool
+    ) -> Tensor:
+        x, weight = operands
+        axes = x.dim() - 2
+        y: Tensor = _CONV_TRANSPOSE[axes](
+            x,
+            weight,
+            None,
+            stride=_numbers(op.stride, axes),
+            padding=_numbers(op.padding, axes),
+            output_padding=_numbers(op.output_padding, axes),
+            groups=op.groups,
+            dilation=_numbers(op.dilation, axes),
         )
         return y
 

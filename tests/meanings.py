@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archc.ops.activation import Gelu, LeakyRelu
-from archc.ops.arithmetic import AbsMean
+from archc.ops.arithmetic import Affine
 from archc.ops.op import Op
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 
@@ -77,7 +77,7 @@ class Activations:
 
 
 class Arithmetic:
-    """Arithmetic of several tensors. `batched` tells whether the result has a batch axis."""
+    """Arithmetic of tensors. `batched` tells whether the result has a batch axis."""
 
     batched: bool
 
@@ -90,6 +90,20 @@ class Arithmetic:
     def mul(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         return torch.mul(xs[0], xs[1])
 
+    def div(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.div(xs[0], xs[1])
+
+    def affine(self, op: Affine, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        """A factor that is one over a whole number divides by that."""
+        (x,) = xs
+        whole = next((n for n in range(2, 65537) if 1 / n == abs(op.factor)), None)
+        if whole is None:
+            return torch.add(torch.mul(x, op.factor), op.shift)
+        return torch.add(torch.div(x, whole if op.factor > 0 else -whole), op.shift)
+
+    def abs(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.abs(xs[0])
+
     def sum(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         return reduce(torch.add, xs)
 
@@ -99,7 +113,13 @@ class Arithmetic:
     def max(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         return reduce(torch.maximum, xs)
 
-    def abs_mean(self, op: AbsMean, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+    def channel_mean(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.mean(xs[0], dim=1, keepdim=True)
+
+    def channel_max(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
+        return torch.amax(xs[0], dim=1, keepdim=True)
+
+    def abs_mean(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         (x,) = xs
         return torch.mean(torch.abs(x), dim=list(range(1 + self.batched, x.dim())), keepdim=True)
 

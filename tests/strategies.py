@@ -24,8 +24,9 @@ from archc.ops.activation import (
     StopGradient,
     Tanh,
 )
-from archc.ops.arithmetic import AbsMean, Add, Broadcast, Max, Min, Mul, Sub, Sum
-from archc.ops.convolution import ApplyConv, Conv, ConvTranspose
+from archc.ops.applied import ApplyConv, ApplyConvTranspose
+from archc.ops.arithmetic import Add, Affine, Broadcast, Div, Max, Min, Mul, Sub, Sum
+from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from archc.ops.op import Op, TensorType
@@ -40,6 +41,7 @@ from archc.ops.pooling import (
     Pool,
 )
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
+from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
 
@@ -149,6 +151,16 @@ def _apply_conv(draw: Draw) -> Case:
     return Case(op, (x, weight))
 
 
+def _apply_conv_transpose(draw: Draw) -> Case:
+    """As for `conv_transpose`; its weight has an axis for the channels of a group."""
+    case = _conv_transpose(draw)
+    own = case.op
+    assert isinstance(own, ConvTranspose)
+    (weight, *_) = own.weights(*case.types)
+    op = ApplyConvTranspose(own.stride, own.padding, own.output_padding, own.groups, own.dilation)
+    return Case(op, (*case.types, TensorType(weight.shape, batched=False)))
+
+
 def _linear(draw: Draw) -> Case:
     op = Linear(out=_int(draw, 1, 6), bias=draw(st.booleans()))
     return Case(op, (TensorType((_channels(draw),)),))
@@ -255,6 +267,10 @@ def _abs_mean(draw: Draw) -> Case:
     return Case(op, (_perhaps_learned(draw, op, _image(draw)),))
 
 
+def _over_channels(cls: type[Op]) -> Callable[[Draw], Case]:
+    return lambda draw: Case(cls(), (_image(draw),))
+
+
 def _reshape(draw: Draw) -> Case:
     """The sizes in another order, or some of them joined."""
     x = TensorType((12,)) if draw(st.booleans()) else _any_type(draw)
@@ -315,7 +331,7 @@ def _drop_path(draw: Draw) -> Case:
 def _param(draw: Draw) -> Case:
     init = draw(st.sampled_from(["zeros", "ones", "normal"]))
     shape = tuple(_int(draw, 1, 5) for _ in range(_int(draw, 1, 4)))
-    return Case(Param(shape=shape, init=init), ())
+    return Case(Param(shape=shape, init=init, std=draw(st.sampled_from([1.0, 0.05]))), ())
 
 
 def _scale(draw: Draw) -> Case:
@@ -326,6 +342,7 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "conv": _conv,
     "conv_transpose": _conv_transpose,
     "apply_conv": _apply_conv,
+    "apply_conv_transpose": _apply_conv_transpose,
     "linear": _linear,
     "bn": _bn,
     "layer_norm": _layer_norm,
@@ -361,10 +378,19 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "add": _broadcast(Add),
     "sub": _broadcast(Sub),
     "mul": _broadcast(Mul),
+    "div": _broadcast(Div),
+    "affine": _unary(
+        Affine,
+        factor=[1.0, -1.0, 2.0, 0.5, 1 / 3, -1 / 7, 0.3, 0.0, 1e-30],
+        shift=[0.0, 1.0, -1.5],
+    ),
     "sum": _broadcast(Sum),
     "min": _broadcast(Min),
     "max": _broadcast(Max),
+    "abs": _unary(Abs),
     "abs_mean": _abs_mean,
+    "channel_mean": _over_channels(ChannelMean),
+    "channel_max": _over_channels(ChannelMax),
     "dropout": _dropout,
     "drop_path": _drop_path,
     "param": _param,

@@ -34,7 +34,7 @@ RUNTIME = {
 
 WHOLE = ("flatten", "reshape", "space_to_depth")
 """These want sizes that are numbers, or multiples."""
-CONVOLUTIONS = ("conv", "conv_transpose", "apply_conv")
+CONVOLUTIONS = ("conv", "conv_transpose", "apply_conv", "apply_conv_transpose")
 
 few = settings(max_examples=25, deadline=None)
 each_operator = pytest.mark.parametrize("name", NAMES)
@@ -339,7 +339,7 @@ def test_symbolic_sizes_stand_for_every_number(name: str, data: st.DataObject, h
     """With h + n for each size, the result at one h is the result for the numbers."""
     case = data.draw(cases(name))
     types = [_with_symbols(type_, h) for type_ in case.types]
-    if name == "apply_conv":
+    if name in ("apply_conv", "apply_conv_transpose"):
         types[1] = case.types[1]
     if name in WHOLE and any(type_.elements is None for type_ in types):
         return

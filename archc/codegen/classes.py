@@ -242,5 +242,8 @@ class ClassWriter(ConstructorWriter):
 
     def _stored(self, value: Written) -> str:
         """A parameter's expression in `forward`: the parameter is kept by the constructor."""
-        self.stored.add(value.parameter)
-        return value.text.replace(value.parameter, f"self.{value.parameter}")
+        text = value.text
+        for name in value.parameters:
+            self.stored.add(name)
+            text = text.replace(name, f"self.{name}")
+        return text

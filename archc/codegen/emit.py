@@ -148,12 +148,13 @@ _TAKEN = MEANINGFUL | {
 
 
 def class_names(forms: list[Form], net: str) -> dict[int, str]:
-    """A class name for each form: the block's, or the scope's label in camel case.
+    """A class name for each form: the block's, or the scope's label in camel case. Of several
+    scopes `stage1`, `stage2`, ... with forms of their own, each has the number of its first.
 
     Of several forms of one block the smallest has the plain name; the others add the labels that
-    they have beyond it (`BottleneckDownsample`), or a number. What is called as the net is a part
-    of it: the scope `tree` of the net `Tree` is `TreePart`. Forms that differ in the number of
-    tensors say it: `Layer3` takes and gives three, `Layer3To2` gives two.
+    they have beyond it (`BottleneckDownsample`), or a number where these are more than two. What is
+    called as the net is a part of it: the scope `tree` of the net `Tree` is `TreePart`. Forms that
+    differ in the number of tensors say it: `Layer3` takes and gives three, `Layer3To2` gives two.
     """
     taken = _names_taken(forms)
     name = _free(net, net, taken)
@@ -165,12 +166,18 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
             base = _base(form)
             groups.setdefault(f"{base}Part" if base == name else base, []).append(form)
     for base, group in groups.items():
+        if len(group) > 1 and all(form.module.region.block is None for form in group):
+            for form in group:
+                names[form.id] = _free(camel(form.module.path[-1]), base, taken)
+                taken.add(names[form.id])
+            continue
         ordered = sorted(group, key=lambda form: (len(form.body.items), form.id))
         plain = _labels(ordered[0])
         counted = len({len(form.module.first.inputs) for form in ordered}) > 1
         for form in ordered:
             extra = [label for label in _labels(form) if label not in plain]
-            wanted = base + (_tensors(form) if counted else "".join(map(camel, extra)))
+            words = "".join(map(camel, extra)) if len(extra) <= 2 else ""
+            wanted = base + (_tensors(form) if counted else words)
             names[form.id] = _free(wanted, base, taken)
             taken.add(names[form.id])
     return names

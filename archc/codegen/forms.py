@@ -23,7 +23,7 @@ from archc.codegen.items import (
     unroll,
 )
 from archc.codegen.modules import Module, Modules
-from archc.codegen.parameters import Chooser, Parameter, Place, Slot, Table, typed
+from archc.codegen.parameters import Chooser, Kind, Parameter, Place, Slot, Table, typed
 from archc.codegen.text import Symbol, Value
 from archc.ir.graph import Hyper, Path, Reference
 
@@ -136,23 +136,51 @@ class Outliner:
     def _parametrise(self, form: Form) -> None:
         self._unroll(form)
         columns = [dict(self._slots(form, i)) for i in range(len(form.modules))]
+        terms = dict(self._concatenated(form))
         slots = [
-            Slot(place, role, tuple(column[place][1] for column in columns), many)
-            for place, (role, _, many) in columns[0].items()
+            Slot(
+                place,
+                role,
+                tuple(column[place][1] for column in columns),
+                kind,
+                terms.get(_label(place), ()),
+            )
+            for place, (role, _, kind) in columns[0].items()
         ]
         slots = [slot for slot in (self._uniform(slot) for slot in slots) if slot is not None]
-        counts_given = {slot.place[:-1] for slot in slots if slot.many and not slot.constant}
+        counts_given = {
+            slot.place[:-1] for slot in slots if slot.kind == "each" and not slot.constant
+        }
         slots = [
             slot
             for slot in slots
             if not (slot.role == "count" and slot.place[:-1] in counts_given and not slot.constant)
         ]
-        form.table.many = {slot.place for slot in slots if slot.many}
+        form.table.many = {slot.place for slot in slots if slot.kind == "each"}
         size = len(form.module.path)
         owned = [child.path for child in form.module.children]
         owned += [layer.path for layer in form.module.layers if layer.path is not None]
         labels = {path[size] for path in owned}
         Chooser(form.table, self._hyper(form), slots, labels, root=not size).choose()
+
+    def _concatenated(
+        self, form: Form
+    ) -> Iterator[tuple[Path | None, tuple[tuple[int, ...], ...]]]:
+        """The callees that read a concatenation, with the widths of its parts in all instances."""
+        body = form.body
+        joined = {
+            item.result: item.operands
+            for item in body.items
+            if isinstance(item, Function) and item.op == "concat"
+        }
+        for item in body.items:
+            if isinstance(item, Attribute) and len(item.operands) == 1:
+                parts = joined.get(item.operands[0], ())
+                yield item.label, tuple(self._widths(form, part) for part in parts)
+
+    def _widths(self, form: Form, value: int) -> tuple[int, ...]:
+        nodes = (self.modules.graph.node(body.values[value]) for body in form.bodies)
+        return tuple(node.type.channels for node in nodes)
 
     def _unroll(self, form: Form) -> None:
         """Two children in every instance are written out: clearer than a loop, and no longer."""
@@ -169,7 +197,7 @@ class Outliner:
 
     def _uniform(self, slot: Slot) -> Slot:
         """A sequence that is constant along every instance's loop is a scalar of each instance."""
-        if not slot.many:
+        if slot.kind != "each":
             return slot
         inner = [set(map(typed, value)) for value in slot.values if isinstance(value, tuple)]
         if all(len(values) == 1 for values in inner):
@@ -190,8 +218,8 @@ class Outliner:
             columns[name] = tuple(_value(record[name]) for record in records)
         return columns
 
-    def _slots(self, form: Form, index: int) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
-        """Place, and (role, value, whether it is a loop's sequence), of one instance."""
+    def _slots(self, form: Form, index: int) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
+        """Place, and (role, value, kind), of one instance."""
         module = form.modules[index]
         made: set[Path] = set()
         for i, item in enumerate(form.bodies[index].items):
@@ -211,13 +239,13 @@ class Outliner:
 
     def _item_slots(
         self, module: Module, body: Body, position: int, item: Item, made: set[Path]
-    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+    ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         match item:
             case Function():
                 node = body.values[item.result]
                 for arg in item.text.args:
                     value = self.symbols.get((node, arg.name), arg.value)
-                    yield (position, arg.name), (arg.name, value, False)
+                    yield (position, arg.name), (arg.name, value, "one")
             case Chain():
                 made.add(item.label)
                 chain = self.modules.by_path[item.path]
@@ -239,28 +267,34 @@ class Outliner:
 
     def _layer_slots(
         self, label: Path, path: Path
-    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+    ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         for arg in self.modules.torch_module(path).args:
             value = self.symbols.get((path, arg.name), arg.value)
-            yield (label, arg.name), (arg.name, value, False)
+            yield (label, arg.name), (arg.name, value, "one")
 
     def _child_slots(
         self, label: Path, child: Module
-    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+    ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         form = self.forms[self.of[child.path]]
         values = tuple(p.values[self._index[child.path]] for p in form.parameters)
         for parameter, value in zip(form.parameters, values, strict=True):
-            yield (label, parameter.name), (parameter.name, value, False)
+            kind: Kind = "sequence" if parameter.many else "one"
+            yield (label, parameter.name), (parameter.name, value, kind)
 
     def _loop_slots(
         self, module: Module, position: int, loop: Loop
-    ) -> Iterator[tuple[Place, tuple[str, Value, bool]]]:
+    ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         form = self.forms[loop.form]
         indices = [self._index[module.path + label] for label in loop.children]
-        yield (position, "count"), ("count", len(loop.children), False)
+        yield (position, "count"), ("count", len(loop.children), "one")
         for parameter in form.parameters:
             values = tuple(parameter.values[i] for i in indices)
-            yield (position, parameter.name), (parameter.name, values, True)
+            yield (position, parameter.name), (parameter.name, values, "each")
+
+
+def _label(place: Place) -> Path | None:
+    """The callee that a slot belongs to, if it is the body's own."""
+    return place[0] if isinstance(place[0], tuple) else None
 
 
 def scope_word(label: str) -> str:

@@ -57,6 +57,8 @@ class ForwardWriter:
     loop_children: Callable[[int, Loop], str]
     passed: frozenset[str] = frozenset()
     """Arguments of the `forward` that are layers."""
+    listed: bool = False
+    """Whether the results are a list: those of a net with exits."""
     collects: bool = False
     """Whether each result joins the list `exits` as soon as it is there."""
     indent: int = 8
@@ -85,6 +87,9 @@ class ForwardWriter:
         for value, name in known.items():
             self._hold(value, name)
         for position, item in enumerate(items, start=start):
+            if item is items[-1] and self._gives_all(item):
+                self._return_all(position, item)
+                return self.out
             self._item(position, item)
         self._return()
         return self.out
@@ -93,8 +98,7 @@ class ForwardWriter:
 
     def _item(self, position: int, item: Item) -> None:
         operands = operands_of(item)
-        if self._is_overtaken(item) or self._restarts(item) or self._comes_late(item):
-            self._flush()
+        self._end_line(item)
         if isinstance(item, Loop):
             self._loop(position, item)
             return
@@ -116,6 +120,11 @@ class ForwardWriter:
             return
         self.pending.append(_Pending(results[0], code, level, ops, _is_block(item)))
         if self.left.get(results[0], 0) != 1:
+            self._flush()
+
+    def _end_line(self, item: Item) -> None:
+        """Give what waits a name, unless it may wait longer or the item takes it in."""
+        if self._is_overtaken(item) or self._restarts(item) or self._comes_late(item):
             self._flush()
 
     def _is_overtaken(self, item: Item) -> bool:
@@ -290,11 +299,23 @@ class ForwardWriter:
     def _return_statement(self) -> list[str]:
         codes = {each.value: each.code for each in self.pending}
         values = [codes[value] if value in codes else self.names[value] for value in self.live]
-        return lines(self.indent, "return ", self.returned(values))
+        code: Code = Bracketed("", tuple(values), "")
+        if self.listed:
+            code = Bracketed("[", tuple(values), "]")
+        elif len(values) == 1:
+            code = values[0]
+        return lines(self.indent, "return ", code)
 
-    def returned(self, values: Sequence[Code]) -> Code:
-        """The results: a list where the net has exits, else one value or a tuple."""
-        return values[0] if len(values) == 1 else Bracketed("", tuple(values), "")
+    def _gives_all(self, item: Item) -> bool:
+        """Whether a call gives several results, and these are what is returned."""
+        several = isinstance(item, Attribute) and len(item.results) > 1
+        return several and not self.listed and results_of(item) == tuple(self.live)
+
+    def _return_all(self, position: int, item: Item) -> None:
+        """`return self.pair(x)`."""
+        self._end_line(item)
+        code, _ = self._code(position, item)
+        self.out += lines(self.indent, "return ", code)
 
     def _hint(self, value: int) -> str:
         """The spec's variable for a value, as this region calls it: scopes share variables."""
@@ -328,10 +349,10 @@ class ForwardWriter:
         for name in [hint, "y", "z"] if hint == "x" else [hint]:
             if self._is_free(name, also):
                 return name
-        number = 2
-        while not self._is_free(f"{hint}{number}", also):
+        number, stem = 2, f"{hint}_" if hint[-1].isdigit() else hint
+        while not self._is_free(f"{stem}{number}", also):
             number += 1
-        return f"{hint}{number}"
+        return f"{stem}{number}"
 
     def _is_free(self, name: str, also: Collection[str]) -> bool:
         holds = self.held.get(name)

@@ -139,7 +139,7 @@ class NetWriter(ClassWriter):
         writer = self.forward_writer()
         writer.collects = collects
         if exits:
-            writer.returned = lambda values: Bracketed("[", tuple(values), "]")  # type: ignore[method-assign]
+            writer.listed = True
             named = zip(self.body.outputs, self.graph.outputs, strict=True)
             words = {value: output.name.split(".")[-1] for value, output in named if output.name}
             writer.hints = {value: word for value, word in words.items() if is_name(word)}

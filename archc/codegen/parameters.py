@@ -6,6 +6,7 @@ agree; a column that is a multiple or a fraction of another in every instance is
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from archc.codegen.text import MEANINGFUL, Symbol, Value, is_name, sequence
 from archc.ir.names import RESERVED
@@ -23,14 +24,20 @@ def _symbolic(value: Value) -> bool:
     return isinstance(value, Symbol) or (isinstance(value, tuple) and any(map(_symbolic, value)))
 
 
+Kind = Literal["one", "sequence", "each"]
+"""One value; a sequence that a child takes as it is; or a loop's values, one for each turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One attribute over all instances; `many` where it is a loop's, one value for each turn."""
+    """One attribute over all instances."""
 
     place: Place
     role: str
     values: tuple[Value, ...]
-    many: bool = False
+    kind: Kind = "one"
+    terms: tuple[tuple[int, ...], ...] = ()
+    """The widths that are concatenated into it, each over all instances."""
 
     @property
     def constant(self) -> bool:
@@ -67,7 +74,7 @@ class Written:
     """An expression of constructor parameters."""
 
     text: str
-    parameter: str
+    parameters: tuple[str, ...]
 
 
 @dataclass
@@ -141,15 +148,16 @@ class Chooser:
     def _write(self, slot: Slot) -> None:
         if slot.place in self.table.written:
             return
-        found = self._implied(slot) or self._existing(slot)
+        found = self._implied(slot) or self._existing(slot) or self._sum(slot)
         found = found or self._derived(slot, self._chosen())
         if found is None and slot.values not in self.hyper.values():
             found = self._derived(slot, self.hyper)
             if found is not None:
-                self._add(found.parameter, self.hyper[found.parameter], False)
+                (name,) = found.parameters
+                self._add(name, self.hyper[name], False)
         if found is None:
-            name = self._add(self._name(slot), slot.values, slot.many)
-            found = Written(name, name)
+            name = self._add(self._name(slot), slot.values, slot.kind != "one")
+            found = Written(name, (name,))
         self.table.written[slot.place] = found
 
     def _chosen(self) -> dict[str, tuple[Value, ...]]:
@@ -157,13 +165,13 @@ class Chooser:
 
     def _existing(self, slot: Slot) -> Written | None:
         for parameter in self.table.parameters:
-            if parameter.values == slot.values and parameter.many == slot.many:
-                return Written(parameter.name, parameter.name)
+            if parameter.values == slot.values and parameter.many == (slot.kind != "one"):
+                return Written(parameter.name, (parameter.name,))
         return None
 
     def _implied(self, slot: Slot) -> Written | None:
         """What the layer's other numbers imply: a group for each channel, padding of the kernel."""
-        if slot.role not in ("groups", "padding") or slot.many:
+        if slot.role not in ("groups", "padding") or slot.kind != "one":
             return None
         place = _beside(slot.place, "in_channels" if slot.role == "groups" else "kernel_size")
         source = self.table.written.get(place)
@@ -174,19 +182,42 @@ class Chooser:
             return source
         odd = all(type(kernel) is int and kernel % 2 == 1 for kernel in values)
         if odd and slot.values == tuple(k // 2 for k in values if type(k) is int):
-            return Written(f"{source.text} // 2", source.parameter)
+            return Written(f"{source.text} // 2", source.parameters)
         return None
+
+    def _sum(self, slot: Slot) -> Written | None:
+        """The widths of what is concatenated, where each can be written."""
+        totals = tuple(sum(widths) for widths in zip(*slot.terms, strict=True))
+        if slot.role not in _SOURCES or slot.values != totals:
+            return None
+        counts: dict[str, int] = {}
+        constant = 0
+        names: list[str] = []
+        for values in slot.terms:
+            if len(set(values)) == 1:
+                constant += values[0]
+                continue
+            part = Slot(slot.place, slot.role, values)
+            found = self._existing(part) or self._derived(part, self._chosen())
+            if found is None:
+                return None
+            counts[found.text] = counts.get(found.text, 0) + 1
+            names += found.parameters
+        words = [text if n == 1 else f"{n} * {text}" for text, n in counts.items()]
+        if any("//" in word or "+" in word for word in words):
+            return None
+        return Written(" + ".join([*words, *([str(constant)] if constant else [])]), tuple(names))
 
     def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
         """A multiple or a fraction of a base, or a fixed step above it, in every instance."""
         for name, values in bases.items():
             if len(set(values)) == 1:
                 continue
-            if slot.many or slot.role in _EXACT:
+            if slot.kind != "one" or slot.role in _EXACT:
                 continue
             text = _ratio(name, values, slot.values)
             if text is not None and (bases is not self.hyper or self._usable(name)):
-                return Written(text, name)
+                return Written(text, (name,))
         return None
 
     def _name(self, slot: Slot) -> str:

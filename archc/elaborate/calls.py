@@ -62,7 +62,10 @@ class Evaluator(Expressions):
         match callee:
             case Builtin():
                 if callee.name in OPS and any(_tensors_in(argument) for argument in given):
-                    return self._fold(callee.name, given, frame, node)
+                    constructor = OpConstructor(OPS[callee.name])
+                    if constructor.cls.arity is None:
+                        self._check_fold(callee.name, given)
+                    return self._operator(constructor, given, frame, node)
                 return self._builtin(callee, given, node.span)
             case OpConstructor():
                 return self._operator(callee, given, frame, node)
@@ -103,8 +106,8 @@ class Evaluator(Expressions):
             self.builder.budget.spend_iterations(len(result), span)
         return result
 
-    def _fold(self, name: str, given: Sequence[Given], frame: Frame, node: ast.Call) -> Value:
-        """`sum`, `min` or `max` of tensors: the operators of these names."""
+    def _check_fold(self, name: str, given: Sequence[Given]) -> None:
+        """`sum`, `min` and `max` of tensors take several, and nothing else."""
         for argument in given:
             if argument.name is not None or not _is_operand(argument.value):
                 help = "`x -> relu` is the larger of x and 0" if name == "max" else None
@@ -118,7 +121,6 @@ class Evaluator(Expressions):
                 help=f"give several, as in `{name}([x, y])`; `global_avg_pool` and "
                 "`global_max_pool` take the mean and maximum of all positions",
             )
-        return self._operator(OpConstructor(OPS[name]), given, frame, node)
 
     def _operator(
         self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, node: ast.Call

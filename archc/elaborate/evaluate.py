@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 
 from archc.diagnostics import Fix, Span, error, nearest
+from archc.elaborate.arguments import Given
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
 from archc.elaborate.builder import Builder
 from archc.elaborate.frame import Frame, Names
@@ -167,6 +168,8 @@ class Expressions:
         if node.op == "not":
             return not self.condition(node.operand, frame)
         value = self.evaluate(node.operand, frame)
+        if isinstance(value, Tensor):
+            return self._affine(value, -1 if node.op == "-" else 1, 0, frame, node.span)
         try:
             return value if node.op == "+" and is_number(value) else negate(value)
         except ArithmeticRefused as refusal:
@@ -180,9 +183,14 @@ class Expressions:
         return value
 
     def combine(self, op: str, left: Value, right: Value, frame: Frame, span: Span) -> Value:
-        """`left op right`; between tensors these are the operators `add`, `sub` and `mul`."""
+        """`left op right`; of tensors these are the operators `add`, `sub`, `mul` and `div`, of a
+        tensor and a number `affine`."""
         if isinstance(left, Tensor) and isinstance(right, Tensor):
             return self._tensors(op, left, right, frame, span)
+        if isinstance(left, Tensor) and is_number(right):
+            return self._affine(left, *_of_tensor(op, right, span), frame, span)
+        if isinstance(right, Tensor) and is_number(left):
+            return self._affine(right, *_to_tensor(op, left, span), frame, span)
         try:
             result = combine(op, left, right)
         except ArithmeticRefused as refusal:
@@ -192,12 +200,17 @@ class Expressions:
         return result
 
     def _tensors(self, op: str, left: Tensor, right: Tensor, frame: Frame, span: Span) -> Tensor:
-        names = {"+": "add", "-": "sub", "*": "mul"}
+        names = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
         if op not in names:
-            message = f"`{op}` is not available between tensors (`+`, `-` and `*` are)"
+            message = f"`{op}` is not available between tensors (`+`, `-`, `*` and `/` are)"
             raise error("E0203", message, span)
         made = self.builder.make_op(OpConstructor(OPS[names[op]]), {}, frame, span)
         return self.builder.apply_op(made, (left, right), None, frame, span)
+
+    def _affine(self, x: Tensor, factor: float, shift: float, frame: Frame, span: Span) -> Tensor:
+        given = {"factor": Given("factor", factor, span), "shift": Given("shift", shift, span)}
+        made = self.builder.make_op(OpConstructor(OPS["affine"]), given, frame, span)
+        return self.builder.apply_op(made, (x,), None, frame, span)
 
     def _compare(self, node: ast.Compare, frame: Frame) -> bool:
         left = self.evaluate(node.first, frame)
@@ -301,3 +314,31 @@ def _hints(node: ast.Expr, frame: Frame) -> Iterator[tuple[str, ...]]:
         return repeat(frame.hint)
     (name,) = frame.hint
     return ((element_name(name, i),) for i in count(frame.first))
+
+
+def _of_tensor(op: str, number: float, span: Span) -> tuple[float, float]:
+    """Factor and shift of `x op number`."""
+    if op == "/" and number == 0:
+        raise error("E0202", "division by zero", span)
+    match op:
+        case "+":
+            return 1, number
+        case "-":
+            return 1, -number
+        case "*":
+            return number, 0
+        case "/":
+            return 1 / number, 0
+    help = "write `x * x`" if op == "**" and number == 2 else None
+    message = f"`{op}` does not apply to a tensor and a number (`+`, `-`, `*` and `/` do)"
+    raise error("E0203", message, span, help=help)
+
+
+def _to_tensor(op: str, number: float, span: Span) -> tuple[float, float]:
+    """Factor and shift of `number op x`."""
+    if op in ("+", "*"):
+        return _of_tensor(op, number, span)
+    if op == "-":
+        return -1, number
+    message = f"`{op}` does not apply to a number and a tensor (`+`, `-` and `*` do)"
+    raise error("E0203", message, span)

@@ -92,14 +92,18 @@ class Executor:
             case ast.Scope():
                 return self._scope(statement, frame)
             case ast.Return():
-                self._hint(statement.value, frame)
-                value = self.evaluator.evaluate(statement.value, frame)
-                return Returned(value, statement.span)
+                return Returned(self._returned(statement.value, frame), statement.span)
             case ast.Exit():
                 self._exit(statement, frame)
             case ast.Assert():
                 self._assert(statement, frame)
         return None
+
+    def _returned(self, expr: ast.Expr, frame: Frame) -> Value:
+        if isinstance(expr, ast.Tuple):
+            return tuple([self._returned(item, frame) for item in expr.items])
+        self._hint(expr, frame)
+        return self.evaluator.evaluate(expr, frame)
 
     # ---------------------------------------------------------------- names
 

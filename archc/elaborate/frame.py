@@ -76,7 +76,7 @@ class Names:
         if word in frame.file.names:
             declaration, home = frame.file.names[word]
             return self._declared(name, declaration, home)
-        if word in BUILTINS:  # `sum`, `min` and `max` of tensors are operators, too: see calls.py
+        if word in BUILTINS:  # some are operators of tensors, too: see calls.py
             return BUILTINS[word]
         if word in OPS:
             return OpConstructor(OPS[word])

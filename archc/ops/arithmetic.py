@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from archc.ops.activation import Elementwise
 from archc.ops.op import (
     CALL,
     PRODUCT,
@@ -13,7 +14,9 @@ from archc.ops.op import (
     OpError,
     Saved,
     TensorType,
+    TorchArg,
     TorchFunction,
+    parameter,
 )
 from archc.ops.size import Dim
 
@@ -102,6 +105,24 @@ class Mul(Broadcast):
         return TorchFunction("{0} * {1}", level=PRODUCT, needs=(PRODUCT, CALL), folds=True)
 
 
+@dataclass(frozen=True)
+class Div(Broadcast):
+    """The first tensor divided by the second, element by element."""
+
+    name: ClassVar[str] = "div"
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input", 0), Saved("input", 1))
+
+    @property
+    def at_zero(self) -> float | None:
+        """No number: zero divided by zero."""
+        return None
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        return TorchFunction("{0} / {1}", level=PRODUCT, needs=(PRODUCT, CALL), folds=True)
+
+
 _ALONE = TorchFunction("{0}", needs=(CALL,))
 """A sum, minimum or maximum of one tensor."""
 
@@ -160,34 +181,55 @@ class Max(Extreme):
 
 
 @dataclass(frozen=True)
-class AbsMean(Op):
-    """The mean of the absolute values over all axes but the first: `[C, *S] -> [C, 1, ...]`.
+class Affine(Elementwise):
+    """`factor * x + shift`: what arithmetic of a tensor and numbers becomes.
 
-    Of a convolution's weight it is the scale of each filter (XNOR-Net), of an image that of each
-    channel.
+    A factor of 1 / n divides by n, a whole number up to 65,536.
     """
 
-    name: ClassVar[str] = "abs_mean"
-    takes_learned: ClassVar[bool] = True
+    name: ClassVar[str] = "affine"
 
-    def rule(self, *types: TensorType) -> TensorType:
-        (x,) = types
-        if not x.rank:
-            raise OpError(
-                f"`abs_mean` needs axes beyond the first, but its input is {x}", operand=0
-            )
-        return TensorType((x.channels, *(1,) * x.rank), x.batched)
-
-    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        return (Saved("input"),)
+    factor: float = parameter("float", 1.0)
+    shift: float = parameter("float", 0.0)
 
     @property
-    def channel_rule(self) -> ChannelRule:
-        return "same"
+    def at_zero(self) -> float | None:
+        return self.shift
+
+    @property
+    def divisor(self) -> int | None:
+        """The whole number that x is divided by, if the factor is one over it."""
+        if not 1 / 65536 <= abs(self.factor) < 1:
+            return None
+        whole = round(1 / self.factor)
+        return whole if 1 / whole == self.factor else None
 
     def function(self, *types: TensorType) -> TorchFunction:
-        (x,) = types
-        first = 2 if x.batched else 1
-        axes = ", ".join(str(axis) for axis in range(first, first + x.rank))
-        words = f"({axes})" if x.rank > 1 else axes
-        return TorchFunction(f"{{0}}.abs().mean({words}, keepdim=True)", needs=(CALL,))
+        scaled = self._scaled()
+        if self.factor == -1 and self.shift:
+            return TorchFunction(
+                "{shift} - {0}", (TorchArg("shift", _number(self.shift)),), SUM, (PRODUCT,)
+            )
+        if not self.shift and self.factor != 1:
+            return scaled
+        sign = "-" if self.shift < 0 else "+"
+        args = (*scaled.args, TorchArg("shift", _number(abs(self.shift))))
+        needs = (PRODUCT,) if self.factor == 1 else scaled.needs
+        template = f"{scaled.template} {sign} {{shift}}"
+        return TorchFunction(template, args, SUM, needs)
+
+    def _scaled(self) -> TorchFunction:
+        if self.factor == 1:
+            return TorchFunction("{0}", needs=(SUM,))
+        if self.factor == -1:
+            return TorchFunction("-{0}", level=PRODUCT, needs=(CALL,))
+        if self.divisor is not None:
+            args = (TorchArg("divisor", self.divisor),)
+            return TorchFunction("{0} / {divisor}", args, PRODUCT, (PRODUCT,))
+        args = (TorchArg("factor", _number(self.factor)),)
+        return TorchFunction("{factor} * {0}", args, PRODUCT, (CALL,))
+
+
+def _number(value: float) -> int | float:
+    """A number as one writes it: `2`, not `2.0`."""
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value

@@ -1,4 +1,4 @@
-"""Convolutions: plain, transposed, and by a computed weight."""
+"""Convolutions with weights of their own: plain and transposed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from archc.ops.op import (
     Saved,
     TensorType,
     TorchArg,
-    TorchFunction,
     TorchModule,
     Weight,
     parameter,
@@ -60,6 +59,33 @@ def convolved(
         for size, k, s, p, d in zip(x.spatial, kernel, stride, padding, dilation, strict=True)
     )
     require_positive(op, spatial, x)
+    return spatial
+
+
+def enlarged(
+    op: str,
+    x: TensorType,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[Dim, ...]:
+    """The spatial sizes of a transposed convolution's result."""
+    for more, s, d in zip(output_padding, stride, dilation, strict=True):
+        if more >= max(s, d):
+            raise OpError(
+                f"`output_padding` must be less than the stride or the dilation: {more} is not "
+                f"less than {max(s, d)}",
+                parameter="output_padding",
+            )
+    axes = zip(x.spatial, kernel, stride, padding, output_padding, dilation, strict=True)
+    spatial = tuple(n * s + (d * (k - 1) + more + 1 - s - 2 * p) for n, k, s, p, more, d in axes)
+    if any(isinstance(size, int) and size < 1 for size in spatial):
+        raise OpError(
+            f"the padding of `{op}` leaves nothing of its result: {list(spatial)} from {x}",
+            parameter="padding",
+        )
     return spatial
 
 
@@ -189,34 +215,16 @@ class ConvTranspose(Op):
         (x,) = types
         require_spatial(self.name, x)
         require_groups(self.groups, x.channels, self.out)
-        spatial = tuple(
-            self._enlarged(*sizes)
-            for sizes in zip(
-                x.spatial,
-                per_axis(self.kernel, x.rank, "kernel"),
-                per_axis(self.stride, x.rank, "stride"),
-                per_axis(self.padding, x.rank, "padding"),
-                per_axis(self.output_padding, x.rank, "output_padding"),
-                per_axis(self.dilation, x.rank, "dilation"),
-                strict=True,
-            )
+        spatial = enlarged(
+            self.name,
+            x,
+            per_axis(self.kernel, x.rank, "kernel"),
+            per_axis(self.stride, x.rank, "stride"),
+            per_axis(self.padding, x.rank, "padding"),
+            per_axis(self.output_padding, x.rank, "output_padding"),
+            per_axis(self.dilation, x.rank, "dilation"),
         )
-        if any(isinstance(size, int) and size < 1 for size in spatial):
-            raise OpError(
-                f"the padding of `{self.name}` leaves nothing of its result: {list(spatial)} "
-                f"from {x}",
-                parameter="padding",
-            )
         return TensorType((self.out, *spatial))
-
-    def _enlarged(self, n: Dim, k: int, s: int, p: int, more: int, d: int) -> Dim:
-        if more >= max(s, d):
-            raise OpError(
-                f"`output_padding` must be less than the stride or the dilation: {more} is not "
-                f"less than {max(s, d)}",
-                parameter="output_padding",
-            )
-        return n * s + (d * (k - 1) + more + 1 - s - 2 * p)
 
     def weights(self, *types: TensorType) -> tuple[Weight, ...]:
         (x,) = types
@@ -255,104 +263,3 @@ class ConvTranspose(Op):
                 TorchArg("dilation", squeeze(self.dilation), 1),
             ),
         )
-
-
-@dataclass(frozen=True)
-class ApplyConv(Op):
-    """Convolution of a tensor by a computed weight, `[out, C // groups, *kernel]` without a batch
-    axis: XNOR-Net's binary weights. `padding` is as in `conv`; there is no bias.
-    """
-
-    name: ClassVar[str] = "apply_conv"
-    arity: ClassVar[int | None] = 2
-    takes_learned: ClassVar[bool] = True
-
-    stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    groups: int = parameter("int", 1, low=1)
-    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    padding: int | tuple[int, ...] | str = parameter("padding", "same", low=0, high=1023)
-
-    def channel_groups(self, *types: TensorType) -> int:
-        return self.groups
-
-    def _pads(self, kernel: tuple[int, ...]) -> tuple[int, ...]:
-        if not isinstance(self.padding, str):
-            return per_axis(self.padding, len(kernel), "padding")
-        return same_padding(kernel, per_axis(self.dilation, len(kernel), "dilation"))
-
-    def rule(self, *types: TensorType) -> TensorType:
-        x, weight = types
-        self._check_kinds(x, weight)
-        require_spatial(self.name, x)
-        shape = f"[out, {x.channels // self.groups}{', kernel' * x.rank}]"
-        if len(weight.shape) != x.rank + 2:
-            raise OpError(
-                f"the weight of `{self.name}` must be {shape} for the input {x}, not {weight}",
-                operand=1,
-            )
-        require_groups(self.groups, x.channels, weight.channels)
-        if weight.shape[1] != x.channels // self.groups:
-            raise OpError(
-                f"the weight of `{self.name}` must be {shape} for the input {x}, not {weight}: "
-                f"{weight.shape[1]} is not {x.channels // self.groups}",
-                operand=1,
-            )
-        kernel = _kernel_of(weight)
-        spatial = convolved(
-            self.name,
-            x,
-            kernel,
-            per_axis(self.stride, x.rank, "stride"),
-            self._pads(kernel),
-            per_axis(self.dilation, x.rank, "dilation"),
-        )
-        return TensorType((weight.channels, *spatial))
-
-    def _check_kinds(self, x: TensorType, weight: TensorType) -> None:
-        if not x.batched:
-            raise OpError(
-                f"`{self.name}` needs a tensor of the batch, but its 1st operand is the learned "
-                f"tensor {x}",
-                operand=0,
-                help="the tensor comes first, then the weight: `apply_conv(x, weight)`"
-                if weight.batched
-                else None,
-            )
-        if weight.batched:
-            raise OpError(
-                f"the weight of `{self.name}` must be a learned tensor, but its 2nd operand "
-                f"{weight} is one of the batch",
-                operand=1,
-                help="compute the weight from `param` alone, as in "
-                f"`param([16, {x.channels}{', 3' * x.rank}]) -> sign_ste`",
-            )
-
-    def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
-        positions, elements = product(out.spatial), types[1].elements
-        assert elements is not None
-        return None if positions is None else elements * positions
-
-    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        return (Saved("input", 0), Saved("input", 1))
-
-    @property
-    def channel_rule(self) -> ChannelRule:
-        """Its weight is not its own, so that no channel may leave."""
-        return "grouped"
-
-    def function(self, *types: TensorType) -> TorchFunction:
-        x, weight = types
-        return TorchFunction(
-            f"F.conv{x.rank}d({{0}}, {{1}}, {{args}})",
-            (
-                TorchArg("stride", squeeze(self.stride), 1),
-                TorchArg("padding", squeeze(self._pads(_kernel_of(weight))), 0),
-                TorchArg("dilation", squeeze(self.dilation), 1),
-                TorchArg("groups", self.groups, 1),
-            ),
-        )
-
-
-def _kernel_of(weight: TensorType) -> tuple[int, ...]:
-    """A weight's spatial sizes, which are numbers: no learned tensor has symbolic ones."""
-    return tuple(size for size in weight.shape[2:] if isinstance(size, int))

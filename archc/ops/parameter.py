@@ -26,7 +26,7 @@ class Param(Op):
     """A learned tensor of `[C, *S]`, without a batch axis: one value for all samples.
 
     It is to be added to tensors of the batch, or multiplied with them. `normal` draws from the
-    standard normal distribution.
+    normal distribution of mean 0 and standard deviation `std`.
     """
 
     name: ClassVar[str] = "param"
@@ -34,6 +34,7 @@ class Param(Op):
 
     shape: tuple[int, ...] = parameter("shape", low=1)
     init: str = parameter("string", "zeros", choices=tuple(_CONSTRUCTORS))
+    std: float = parameter("float", 1.0, above=0)
 
     def rule(self, *types: TensorType) -> TensorType:
         return TensorType(self.shape, batched=False)
@@ -51,7 +52,8 @@ class Param(Op):
 
     def module(self, *types: TensorType) -> TorchModule:
         sizes = (TorchArg(f"size{i}", n, positional=True) for i, n in enumerate(self.shape))
-        return TorchModule(_CONSTRUCTORS[self.init], tuple(sizes), parameter=True)
+        times = self.std if self.init == "normal" else 1.0
+        return TorchModule(_CONSTRUCTORS[self.init], tuple(sizes), parameter=True, times=times)
 
 
 @dataclass(frozen=True)

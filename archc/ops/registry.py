@@ -23,14 +23,16 @@ from archc.ops.activation import (
     StopGradient,
     Tanh,
 )
-from archc.ops.arithmetic import AbsMean, Add, Max, Min, Mul, Sub, Sum
-from archc.ops.convolution import ApplyConv, Conv, ConvTranspose
+from archc.ops.applied import ApplyConv, ApplyConvTranspose
+from archc.ops.arithmetic import Add, Affine, Div, Max, Min, Mul, Sub, Sum
+from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from archc.ops.op import REQUIRED, Kind, Op, OpError, Value, word
 from archc.ops.parameter import Param, Scale
 from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
+from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.size import Size
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
@@ -39,6 +41,7 @@ _CLASSES: tuple[type[Op], ...] = (
     Conv,
     ConvTranspose,
     ApplyConv,
+    ApplyConvTranspose,
     Linear,
     BatchNorm,
     LayerNorm,
@@ -74,10 +77,15 @@ _CLASSES: tuple[type[Op], ...] = (
     Add,
     Sub,
     Mul,
+    Div,
+    Affine,
     Sum,
     Min,
     Max,
+    Abs,
     AbsMean,
+    ChannelMean,
+    ChannelMax,
     Dropout,
     DropPath,
     Param,

@@ -1,12 +1,13 @@
 """Statements that join tensors: concatenations, arithmetic, residual branches, computed weights."""
 
+from archc.ops.applied import ApplyConv, ApplyConvTranspose
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.testing.body import Body
 from archc.testing.operators import STAGES, Situation
 from archc.testing.stages import Env, Num, OpStage, Unfit, Val, const, infer
 
-SIGNS = {"add": "+", "sub": "-", "mul": "*"}
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 FOLDS = ("sum", "min", "max")
 RARE = [
     *("pixel_shuffle", "pixel_shuffle", "space_to_depth", "space_to_depth", "channel_shuffle"),
@@ -41,11 +42,13 @@ class Joins(Body):
         self.join(target, text, "concat", sources)
 
     def arithmetic(self, op: str | None = None) -> None:
-        """A sum, difference or product of a tensor with another, with a branch of it, or a gate."""
+        """A tensor and another, a branch of it, or a gate: `+`, `-`, `*` or `/`."""
         base = self.tensor()
         x = self.env[base]
-        kind = self.one_of("other", "branch", "triple", *([] if op in ("add", "sub") else ["gate"]))
+        kind = self.one_of("other", "branch", "triple", *(["gate"] if op in ("mul", None) else []))
         op = op or self.one_of(*SIGNS)
+        if op == "div":  # by what is surely not close to zero
+            kind = "branch"
         same = [n for n in self.tensors() if self.env[n].type == x.type and n != base]
         if kind == "gate" and x.rank and not self.keep:
             other = self.variable()
@@ -57,7 +60,8 @@ class Joins(Body):
             other = self.one_of(*same)
         else:
             other = self.variable()
-            self.pipe([other], [base], [OpStage(self.one_of("relu", "sigmoid", "bn", "identity"))])
+            branches = ("sigmoid",) if op == "div" else ("relu", "sigmoid", "bn", "identity")
+            self.pipe([other], [base], [OpStage(self.one_of(*branches))])
         infer(OPS[op](), [self.env[base], self.env[other]])
         target, sign = self.target(base), SIGNS[op]
         text = self.one_of(f"{base} {sign} {other}", f"{op}({base}, {other})")
@@ -89,6 +93,17 @@ class Joins(Body):
         situation = Situation(self.writer.draw, x, self.keep, lambda: self.number(source))
         stages.append(STAGES[name](situation))
         self.pipe([self.target(source)], [source], stages)
+
+    def numbers(self) -> None:
+        """A tensor and numbers: `2 * x`, `1 - x`, `x / 3`."""
+        base = self.tensor()
+        n = self.one_of(1, 2, 3, 0.5, 10, 0.3)
+        text = self.one_of(
+            *(f"{n} * {base}", f"{base} * {n}", f"{base} / {n}", f"-{base}", f"1 - {base}"),
+            *(f"{base} + {n}", f"{base} - {n}", f"{n} - {base}", f"({base} + {n}) / 6"),
+            *(f"{base} * -{n}", f"-({base} - {n}) + {base}", f"{n} * ({base} + {base})"),
+        )
+        self.join(self.target(base), text, "identity", [base])
 
     def fold(self, op: str | None = None) -> None:
         """The sum, the least or the greatest of some tensors of one type."""
@@ -153,6 +168,28 @@ class Joins(Body):
             self.join(
                 target, self.one_of(f"{name} + {base}", f"{base} + {name}"), "add", [base, base]
             )
+
+    def tied_weight(self) -> None:
+        """A convolution, and back to as many channels by the same weight."""
+        base = self.tensor(lambda value: value.rank >= 1)
+        x = self.env[base]
+        weight, between, target = self.layer_variable(), self.variable(), self.target(base)
+        kernel = self.one_of(1, 3)
+        shape = (self.one_of(2, 4), x.channels, *[kernel] * x.rank)
+        self.say(f'{weight} = param({list(shape)}, "normal", std={self.one_of(0.05, 1.0)})')
+        self.say(f"{between} = apply_conv({base}, {weight}) -> relu")
+        pad = f", padding={kernel // 2}" if kernel > 1 else ""
+        self.say(f"{target} = apply_conv_transpose({between}, {weight}{pad})")
+        type_ = TensorType(shape, batched=False)
+        learned = Val(type_, type_)
+
+        def step(env: Env) -> None:
+            inner = infer(ApplyConv(), [env[base], learned])
+            env[target] = infer(ApplyConvTranspose(padding=kernel // 2), [inner, learned])
+
+        self.read(base)
+        self.do(step)
+        self.bind(target)
 
     def learned(self) -> None:
         """A learned tensor, added or multiplied."""

@@ -181,9 +181,12 @@ def _channel_shuffle(s: Situation) -> OpStage:
     return s.stage("channel_shuffle")
 
 
-def _abs_mean(s: Situation) -> OpStage:
-    _need(not s.keep)
-    return s.stage("abs_mean")
+def _reduction(name: str) -> Callable[[Situation], OpStage]:
+    def stage(s: Situation) -> OpStage:
+        _need(not s.keep)
+        return s.stage(name)
+
+    return stage
 
 
 def _upsample(s: Situation) -> OpStage:
@@ -248,7 +251,11 @@ STAGES: dict[str, Callable[[Situation], OpStage]] = {
     "pixel_shuffle": _by_factor("pixel_shuffle"),
     "space_to_depth": _by_factor("space_to_depth"),
     "channel_shuffle": _channel_shuffle,
-    "abs_mean": _abs_mean,
+    "affine": _plain("affine", factor=(1.0, 2.0, -1.0, 0.25, 1 / 3), shift=(0.0, 0.5, -1.0)),
+    "abs": _plain("abs"),
+    "abs_mean": _reduction("abs_mean"),
+    "channel_mean": _reduction("channel_mean"),
+    "channel_max": _reduction("channel_max"),
     "dropout": _dropout,
     "scale": _plain("scale", init=(1.0, 0.5, 0.0)),
 }

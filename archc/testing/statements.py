@@ -18,6 +18,7 @@ class Statements(Joins, Sharing, Control):
         actions = [
             *(self.chain, self.concat, self.concat, self.arithmetic, self.residual, self.fold),
             *(self.particular, self.particular, self.computed_weight, self.learned, self.dense),
+            *(self.numbers, self.tied_weight),
             *(self.loop, self.loop, self.condition, self.layer_list, self.numbered_scope),
             *(self.share_layer, self.share_layer, self.apply, self.apply, self.scope, self.exit),
             self.layer_argument,
@@ -36,6 +37,8 @@ class Statements(Joins, Sharing, Control):
             **{op: lambda op=op: self.fold(op) for op in FOLDS},  # type: ignore[misc]
             "concat": self.concat,
             "apply_conv": self.computed_weight,
+            "apply_conv_transpose": self.tied_weight,
+            "affine": self.numbers,
             "param": self.learned,
             "drop_path": self.residual,
         }

@@ -1,0 +1,105 @@
+"""Means and maxima over axes that are kept with size 1, and absolute values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archc.ops.activation import Elementwise
+from archc.ops.op import (
+    CALL,
+    ChannelRule,
+    Op,
+    OpError,
+    Saved,
+    TensorType,
+    TorchFunction,
+    require_spatial,
+)
+
+
+@dataclass(frozen=True)
+class Abs(Elementwise):
+    """The absolute value, with gradient 0 at 0."""
+
+    name: ClassVar[str] = "abs"
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input"),)
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        return TorchFunction("{0}.abs()", needs=(CALL,))
+
+
+@dataclass(frozen=True)
+class AbsMean(Op):
+    """The mean of the absolute values over all axes but the first: `[C, *S] -> [C, 1, ...]`.
+
+    Of a convolution's weight it is the scale of each filter (XNOR-Net), of an image that of each
+    channel.
+    """
+
+    name: ClassVar[str] = "abs_mean"
+    takes_learned: ClassVar[bool] = True
+
+    def rule(self, *types: TensorType) -> TensorType:
+        (x,) = types
+        if not x.rank:
+            raise OpError(
+                f"`abs_mean` needs axes beyond the first, but its input is {x}", operand=0
+            )
+        return TensorType((x.channels, *(1,) * x.rank), x.batched)
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input"),)
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "same"
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        (x,) = types
+        first = 2 if x.batched else 1
+        axes = ", ".join(str(axis) for axis in range(first, first + x.rank))
+        words = f"({axes})" if x.rank > 1 else axes
+        return TorchFunction(f"{{0}}.abs().mean({words}, keepdim=True)", needs=(CALL,))
+
+
+@dataclass(frozen=True)
+class OverChannels(Op):
+    """The base of what takes the channels together, position by position: `[C, *S] -> [1, *S]`."""
+
+    def rule(self, *types: TensorType) -> TensorType:
+        (x,) = types
+        require_spatial(self.name, x)
+        return TensorType((1, *x.spatial))
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        """All channels make one group, which none may leave."""
+        return "grouped"
+
+    def channel_groups(self, *types: TensorType) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class ChannelMean(OverChannels):
+    """The mean of the channels at each position."""
+
+    name: ClassVar[str] = "channel_mean"
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        return TorchFunction("{0}.mean(1, keepdim=True)", needs=(CALL,))
+
+
+@dataclass(frozen=True)
+class ChannelMax(OverChannels):
+    """The largest channel at each position; equal ones share the gradient."""
+
+    name: ClassVar[str] = "channel_max"
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return (Saved("input"), Saved("output"))
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        return TorchFunction("{0}.amax(1, keepdim=True)", needs=(CALL,))
