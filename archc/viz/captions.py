@@ -10,7 +10,7 @@ from archc.viz.grouping import Group
 from archc.viz.regions import View
 from archc.viz.sizes import given_value, leaving
 
-_TITLE = 16
+_TITLE = 18
 """Characters of a narrow title; of a longer path the end is shown."""
 
 
