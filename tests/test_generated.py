@@ -267,6 +267,7 @@ LEAST = {
     "exits": 0.1,
     "repeated region": 0.05,
     "rolled loop": 0.05,
+    "loop of several tensors": 0.02,
     "symbolic size": 0.1,
     "several inputs": 0.1,
     "several outputs": 0.1,
@@ -299,6 +300,7 @@ def features_of(graph: Graph, text: str) -> Iterator[str]:
         "rolled loop": re.search(
             r"\bfor \w+(, .*)? in ", text.split("for module in self.modules", maxsplit=1)[0]
         ),
+        "loop of several tensors": re.search(r" for .*\n +\w+, \w+.* = (layer|child)\(", text),
         "several inputs": len(inputs) > 1,
         "several outputs": len(outputs) > 1,
         "list of layers": "nn.ModuleList" in text or "nn.ModuleDict" in text,

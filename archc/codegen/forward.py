@@ -369,7 +369,7 @@ def _is_long(code: Code) -> bool:
     return len(str(code)) > _NESTED // 2
 
 
-_RESERVED = MEANINGFUL | {"exits", "layer", "i", "l", "O", "I"}
+_RESERVED = MEANINGFUL | {"layer", "i", "l", "O", "I"}
 """No names of values in a `forward`; the last three are hard to tell from digits."""
 
 

@@ -6,7 +6,7 @@ AWKWARD = [
     "self", "F", "torch", "nn", "Tensor", "layer", "child", "super", "print", "list", "tuple",
     "x2", "y2", "Sequence", "_", "__y", "ValueError", "int", "str", "i", "training", "i2",
     "drop_path", "getattr", "weight", "forward", "half", "isinstance", "enumerate", "set",
-    "num_classes", "in_chans", "pre_logits", "module", "children",
+    "num_classes", "in_chans", "pre_logits", "module", "children", "exits",
 ]  # fmt: skip
 """Names that mean something in Python, in torch or in emitted code."""
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from archc.testing.control import Control
+from archc.testing.grids import Grids
 from archc.testing.joins import FOLDS, SIGNS, Joins
 from archc.testing.sharing import Sharing
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from archc.testing.body import Statement
 
 
-class Statements(Joins, Sharing, Control):
+class Statements(Joins, Sharing, Grids, Control):
     """A body that can write every statement of the language."""
 
     def act(self, *, inner: bool = False) -> None:
@@ -21,7 +22,7 @@ class Statements(Joins, Sharing, Control):
             *(self.numbers, self.tied_weight),
             *(self.loop, self.loop, self.condition, self.layer_list, self.numbered_scope),
             *(self.share_layer, self.share_layer, self.apply, self.apply, self.scope, self.exit),
-            self.layer_argument,
+            *(self.layer_argument, self.grid),
         ]
         if inner:
             actions.remove(self.layer_argument)
