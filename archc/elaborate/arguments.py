@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Label, Span, error, nearest
-from archc.elaborate.foreign import PARAMETERS
+from archc.elaborate.foreign import PARAMETERS, SHORT
 from archc.elaborate.values import Value, describe
 from archc.syntax.edits import (
     appended,
@@ -101,7 +101,10 @@ def _of_unknown(callee: str, argument: Given, slots: Sequence[Slot], call: Span)
         then = f" -> {argument.value}"
         fix = (*without_arguments(place), *appended(call, then)) if is_stage(call) else ()
         return f"apply it after the layer: `{callee}(...){then}`", fix
-    near = nearest(name, names)
+    if name == "name":
+        help = f"a label names a layer: `-> {argument.value}: {callee}(...)`"
+        return help, without_arguments(place)
+    near = SHORT[name] if SHORT.get(name) in names else nearest(name, names)
     if near is None:
         return _signature(callee, slots), ()
     return f"did you mean `{near}`?", renamed_argument(place, near)

@@ -19,7 +19,7 @@ from archc.ir.names import element_name
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.syntax import ast
-from archc.syntax.edits import appended, replaced
+from archc.syntax.edits import appended, replaced, without_arguments
 
 
 class Expressions:
@@ -97,7 +97,14 @@ class Expressions:
         if not isinstance(value, list | tuple):
             raise error("E0208", f"{len(names)} names cannot be bound to {describe(value)}", span)
         if len(value) != len(names):
-            raise error("E0208", f"{len(names)} names are bound to {len(value)} values", span)
+            batch = span.text.endswith(".shape") and len(names) == len(value) + 1
+            raise error(
+                "E0208",
+                f"{len(names)} names are bound to {len(value)} values",
+                span,
+                help=f"a shape has no batch axis: leave out `{names[0].name}`" if batch else None,
+                fix=without_arguments(names[0].span) if batch else (),
+            )
         return list(value)
 
     # ---------------------------------------------------------------- atoms

@@ -57,9 +57,14 @@ PARAMETERS: Mapping[str, str | None] = {
     "units": "out", "num_filters": "out", "pool_size": "kernel", "dilation_rate": "dilation",
     "use_bias": "bias", "epsilon": "eps", "alpha": "slope", "drop_rate": "rate", "axis": None,
     "data_format": None, "in_chans": None, "padding_mode": None, "track_running_stats": None,
-    "device": None, "dtype": None, "start_dim": None, "align_corners": None,
+    "training": None, "device": None, "dtype": None, "start_dim": None, "align_corners": None,
 }  # fmt: skip
 """Their parameters -> the parameter here, or None for what archc infers or does not need."""
+
+SHORT: Mapping[str, str] = {
+    "k": "kernel", "s": "stride", "p": "padding", "g": "groups", "d": "dilation", "n": "out",
+}  # fmt: skip
+"""Letters of papers -> the parameter here."""
 
 _PREFIXES = {"nn", "torch", "F", "self", "tf", "keras", "layers", "timm", "functional", "np"}
 
@@ -94,7 +99,8 @@ def translation(use: Use, known: set[str]) -> Mend:
     if word == "Sequential" and use.call is not None:
         return _sequence(use.call)
     if use.name.name == "self" and use.prefixed:
-        return f"there is no `self`: write `{word}`", replaced(use.whole.span, word)
+        help = f"there is no `self`: write `{word}`"
+        return help, replaced(use.whole.span, word) if word in known else ()
     if word in OPERATORS:
         return f"archc calls it `{OPERATORS[word]}`", _translated(use, word, OPERATORS[word])
     if use.prefixed and (word in OPS or word in BUILTINS):

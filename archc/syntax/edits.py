@@ -7,6 +7,7 @@ from archc.diagnostics import Edit, Fix, Span
 _NAMED = re.compile(r"\w+\s*=(?!=)\s*")
 _BEFORE = re.compile(r",\s*$")
 _AFTER = re.compile(r"\s*,\s*")
+_NEAR = 200  # characters: an error may be met in every iteration of a loop
 _AFTER_ARROW = re.compile(r"->\s*(?:(?:\w+|\"[^\"\n]*\")\s*:\s*)?$")
 
 
@@ -28,7 +29,7 @@ def appended(span: Span, text: str) -> Fix:
 def without_arguments(first: Span, last: Span | None = None) -> Fix:
     """An argument goes (or those from the first to the last), with the comma that joins it."""
     text, start, end = first.source.text, first.start, (last or first).end
-    before = _BEFORE.search(text[:start])
+    before = _BEFORE.search(text, max(0, start - _NEAR), start)
     after = _AFTER.match(text, end)
     if before:
         start = before.start()
@@ -75,4 +76,5 @@ def indentation(span: Span) -> str:
 
 def is_stage(span: Span) -> bool:
     """Whether a span is the layer behind an `->`, with its label or without."""
-    return _AFTER_ARROW.search(span.source.text[: span.start]) is not None
+    start = span.start
+    return _AFTER_ARROW.search(span.source.text, max(0, start - _NEAR), start) is not None

@@ -4,18 +4,16 @@
 """
 
 import re
-from collections.abc import Callable
 
 from lark import Token
 
 from archc.diagnostics import Diagnostic, Label, Span, nearest
 from archc.syntax.edits import indentation, inserted, replaced
-from archc.syntax.foreign import FOREIGN_RULES, HEADERS, colon_before_body, say
+from archc.syntax.foreign import FOREIGN_RULES, HEADERS, Rule, say
 from archc.syntax.literals import QUOTE_HELP
 from archc.syntax.messages import CLOSING, DECLARATIONS, OPERATORS, WORDS
 from archc.syntax.situation import Situation, begins_statement
-
-Rule = Callable[[Situation], Diagnostic | None]
+from archc.syntax.structure import STRUCTURE_RULES, colon_before_body
 
 
 def explain(situation: Situation) -> Diagnostic:
@@ -114,7 +112,9 @@ def _not_closed(s: Situation, bracket: Token) -> Diagnostic:
         f"expected {closing} to close the `{bracket}` at {where}, found {s.found}",
         (Label(place, f"{closing} is missing"), Label(opened, "opened here")),
         help=f"put {closing} here",
-        fix=inserted(place, closing.strip("`")),
+        fix=replaced(s.span, closing.strip("`"))
+        if s.type in CLOSING.values() and bracket is s.bracket
+        else inserted(place, closing.strip("`")),
     )
 
 
@@ -243,6 +243,7 @@ RULES: tuple[Rule, ...] = (
     _operator_of_update,
     _quote_in_hole,
     *FOREIGN_RULES,
+    *STRUCTURE_RULES,
     _radix,
     _open_string,
     _unreadable,
@@ -274,6 +275,12 @@ def _expected(s: Situation) -> Diagnostic:
 def _help(s: Situation) -> str | None:
     if s.type == "ELSE" and s.accepts & {"_NL", "RBRACE", "FOR"}:
         return "an `else` follows the `}` of an `if`"
+    if s.keyword == "ASSERT" and "COMMA" in s.accepts:
+        return 'write `assert condition, "message"`, without parentheses'
+    if s.keyword == "FOR" and s.type == "LPAR" and s.previous is s.opener:
+        return "write `for i in range(n) { ... }`"
+    if "LBRACE" in s.accepts and "_NL" not in s.accepts and s.keyword in HEADERS | {"ELSE"}:
+        return "a body stands in braces: `{ ... }`"
     if s.type == "COLON" and "_NL" in s.accepts:
         return "a label stands after `->` or `exit`: `x -> name: layer`"
     if s.opener is not None and s.opener.type == "EXTERN":

@@ -1,0 +1,132 @@
+"""Bodies, slices, calls and pipes as other languages write them, or as one forgets to."""
+
+import re
+
+from archc.diagnostics import Diagnostic, Fix
+from archc.syntax.edits import appended, indentation, inserted, replaced
+from archc.syntax.foreign import HEADERS, Rule, line_before, match_here, say, span_of
+from archc.syntax.situation import Situation
+
+
+def colon_before_body(s: Situation) -> Diagnostic | None:
+    """`if n > 3:`, with what Python would take as its body."""
+    bodied = HEADERS | {"ELSE"}
+    if s.type != "COLON" or s.bracket is not None or s.keyword not in bodied:
+        return None
+    message, help = "a body stands in braces, not after a colon", "write `{ ... }`"
+    return say("E0129", message, s.span, help, _braces(s))
+
+
+def _braces(s: Situation) -> Fix:
+    """Braces around the rest of the line, or around the lines that are indented more."""
+    text, own = s.source.text, indentation(s.span)
+    if match_here(s, r":[ \t]*\{"):
+        return replaced(s.span, "")
+    rest = match_here(s, r":[ \t]*([^#\n{]*[^#\n{ \t])?")
+    opening = replaced(s.span, "{" if text[s.start - 1] == " " else " {")
+    if rest is not None and rest[1]:
+        return (*opening, *appended(span_of(s, s.start, rest.end()), " }"))
+    end = text.find("\n", s.start)
+    last = None
+    while end >= 0:
+        start, end = end + 1, text.find("\n", end + 1)
+        line = text[start : end if end >= 0 else len(text)]
+        if line.strip() and len(line) - len(line.lstrip()) <= len(own):
+            break
+        if line.strip():
+            last = start + len(line)
+    return (*opening, *appended(span_of(s, last, last), f"\n{own}}}")) if last else ()
+
+
+def dots(s: Situation) -> Diagnostic | None:
+    """`0..n`."""
+    line = line_before(s)
+    start = s.start - len(re.search(r"[\w.]*$", line)[0])  # type: ignore[index]  # matches always
+    found = match_here(s, r"(\w+)\s*\.\.\.?\s*(\w+)", start)
+    if found is None or found.end() < s.start:
+        return None
+    ours = f"range({found[1]}, {found[2]})"
+    span = span_of(s, found.start(), found.end())
+    return say("E0157", "there is no `..`", span, f"write `{ours}`", replaced(span, ours))
+
+
+_BY_AXES = re.compile(r"([A-Za-z_]\w*)\[\s*(?::\s*,\s*)?(\w*)\s*:\s*(\w*)\s*(?:,[^\[\]]*)?\]")
+
+
+def slice_by_axes(s: Situation) -> Diagnostic | None:
+    """`x[:, :8]`, or `x[:8, ...]`."""
+    bracket = s.bracket
+    if s.type != "COMMA" or bracket is None or bracket.type != "LSQB" or s.previous is None:
+        return None
+    line = s.source.text[: bracket.start_pos]
+    name = re.search(r"[A-Za-z_]\w*$", line)
+    if name is None or not match_here(s, r"\[[^\[\]\n]*:", bracket.start_pos):
+        return None
+    message = "tensors are not sliced by axes"
+    found = _BY_AXES.match(s.source.text, name.start())
+    if found is None or not (found[2] or found[3]) or not found[3]:
+        help = "`take(x, 8)` gives the first 8 channels"
+        return say("E0135", message, s.span, help)
+    ours = f"take({found[1]}, {found[3]})"
+    if found[2] and found[2] != "0":
+        ours = f"take({found[1]}, {found[3]} - {found[2]}, start={found[2]})"
+    span = span_of(s, found.start(), found.end())
+    return say("E0135", message, span, f"write `{ours}`", replaced(span, ours))
+
+
+def unpacked_arguments(s: Situation) -> Diagnostic | None:
+    """`conv(*sizes)`, `block B(**options)(x)`."""
+    before = s.previous.type if s.previous is not None else ""
+    if s.type not in ("STAR", "POWER") or s.bracket is None or before not in ("LPAR", "COMMA"):
+        return None
+    return say("E0158", "arguments are not unpacked", s.span, "write each argument")
+
+
+# ------------------------------------------------------------------- pipes
+
+
+def label_by_equals(s: Situation) -> Diagnostic | None:
+    """`x -> stem = conv(16)`."""
+    if s.type != "EQUAL" or s.previous is None or s.previous.type not in ("NAME", "STRING"):
+        return None
+    if not re.search(r"->\s*$", s.source.text[: s.previous.start_pos]):
+        return None
+    span = span_of(s, s.previous.end_pos or 0, s.end)
+    message, help = "a label is followed by a colon", f"write `{s.previous}:`"
+    return say("E0156", message, s.span, help, replaced(span, ":"))
+
+
+def shape_by_equals(s: Situation) -> Diagnostic | None:
+    """`net N()(image = [3, 32, 32])`."""
+    if s.type != "EQUAL" or s.bracket is None or s.keyword not in ("NET", "BLOCK"):
+        return None
+    if s.previous is None or "COLON" not in s.accepts or not match_here(s, r"=\s*\["):
+        return None
+    span = span_of(s, s.previous.end_pos or 0, s.end)
+    message, help = "the shape of an input stands after a colon", f"write `{s.previous}:`"
+    return say("E0118", message, s.span, help, replaced(span, ":"))
+
+
+def missing_arrow(s: Situation) -> Diagnostic | None:
+    """`x = image conv(16, 3)`."""
+    before = s.previous
+    if s.type not in ("NAME", "STRING") or s.first_on_line or before is None:
+        return None
+    if before.type not in ("NAME", "RPAR") or "ARROW" not in s.accepts or s.keyword in HEADERS:
+        return None
+    if not match_here(s, r"(?:[A-Za-z_]\w*|\"[^\"\n]*\")\s*[(:]"):
+        return None
+    message = f"expected the end of the statement, found {s.found}"
+    help = "`->` applies a layer"
+    return say("E0110", message, s.span, help, inserted(s.span, "-> "))
+
+
+STRUCTURE_RULES: tuple[Rule, ...] = (
+    dots,
+    slice_by_axes,
+    unpacked_arguments,
+    label_by_equals,
+    shape_by_equals,
+    missing_arrow,
+)
+"""In the order in which they are asked."""
