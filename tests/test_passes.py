@@ -2,12 +2,14 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path as Path_
 from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError, Source, Span
 from archc.ir.dump import dump
 from archc.ir.graph import Graph, Input, Layer, NetInfo, Node, Output, Path, Region
@@ -322,3 +324,11 @@ def test_mistakes_in_passes(text: str, code: str, column: int, says: str) -> Non
 def test_any_text_gives_passes_or_a_diagnostic(text: str) -> None:
     with suppress(ArchError):
         parse_passes(text, KNOWN)
+
+
+def test_one_tensor_given_twice_stays_two_inputs() -> None:
+    """Else the block would be two classes, and could not be shared."""
+    spec = Path_(__file__).with_name("cases") / "codegen" / "one_tensor_twice.arch"
+    compilation = compile_spec(Request(str(spec), passes=DEFAULT))
+    assert operators(compilation.graph).count("identity") == 2
+    assert compilation.source().count("class Join") == 1

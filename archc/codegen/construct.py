@@ -284,10 +284,10 @@ class ConstructorWriter:
 
     def _variable(self, parameter: Parameter, taken: Sequence[str]) -> str:
         """A letter for a number; a sequence keeps its name, so that no letter has two types."""
-        if parameter.many:
-            return parameter.name
-        short = parameter.name[0]
         others = {*taken, *(other.name for other in self.form.parameters)}
+        if parameter.many:
+            return f"each_{parameter.name}" if parameter.name in others else parameter.name
+        short = parameter.name[0]
         if short.isalpha() and short not in others and short not in "iFlOI":
             return short
         if len(taken) < 3:

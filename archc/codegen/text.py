@@ -14,7 +14,7 @@ WIDTH = 100
 
 MEANINGFUL = frozenset(
     {"self", "super", "nn", "torch", "F", "enumerate", "isinstance", "len", "range", "tuple", "zip"}
-    | {"ValueError", "drop_path", "exits", "sign_ste"}
+    | {"Sequence", "ValueError", "drop_path", "exits", "sign_ste"}
 )
 """Names that mean something else in emitted code, so that no variable has them."""
 

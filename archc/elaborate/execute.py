@@ -8,7 +8,7 @@ from archc.elaborate.annotations import evaluate_annotations
 from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame, trace
-from archc.elaborate.inputs import bind_inputs
+from archc.elaborate.inputs import apart, bind_inputs
 from archc.elaborate.limits import LimitError, exceeded
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import fit_inputs
@@ -287,7 +287,7 @@ class Executor:
         constructor = made.maker
         assert isinstance(constructor, BlockConstructor)
         block = constructor.declaration
-        inputs = bind_inputs(block, operands, span)
+        inputs = bind_inputs(block, apart(self.builder, operands, frame, span), span)
         if frame.depth >= self.builder.budget.limits.recursion:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
         path = self._module_path(made, label, span)

@@ -1,11 +1,14 @@
 """The tensors that a block is applied to, under the names of its inputs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archc.diagnostics import Label, Span, error
-from archc.elaborate.values import Tensor, Value
+from archc.elaborate.builder import Builder
+from archc.elaborate.frame import Frame
+from archc.elaborate.values import OpConstructor, Tensor, Value
 from archc.ir.names import element_name
+from archc.ops.registry import OPS
 from archc.syntax import ast
 
 
@@ -15,6 +18,19 @@ class Inputs:
 
     values: dict[str, Value]
     nodes: tuple[tuple[str, int], ...]
+
+
+def apart(builder: Builder, operands: Sequence[Tensor], frame: Frame, span: Span) -> list[Tensor]:
+    """The operands of a block; a tensor given twice, `(x, x) -> Block`, has a node for each."""
+    found: list[Tensor] = []
+    for operand in operands:
+        if all(operand.node != other.node for other in found):
+            found.append(operand)
+            continue
+        copy = builder.make_op(OpConstructor(OPS["identity"]), {}, frame, span)
+        named = replace(frame, hint=(builder.graph.node(operand.node).name,))
+        found.append(builder.apply_op(copy, (operand,), None, named, span))
+    return found
 
 
 def bind_inputs(block: ast.Block, operands: Sequence[Tensor], span: Span) -> Inputs:

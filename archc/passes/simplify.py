@@ -27,7 +27,8 @@ class Simplify(Pass):
 
     Labelled layers stay, for attributes of the emitted module are API. Applications of one module
     stay alike: of a module that is applied more than once, only what computes nothing whatever its
-    operands is removed. Applied twice it does what it does applied once.
+    operands is removed, and what makes two inputs of one tensor, `(x, x) -> Block`, stays. Applied
+    twice it does what it does applied once.
     """
 
     name: ClassVar[str] = "simplify"
@@ -38,9 +39,16 @@ class Simplify(Pass):
         for node in graph.nodes():  # operands first: a chain goes in one sweep
             if node.layer.path is None and _computes_nothing(result, node, applications):
                 (operand,) = result.operands(node.id)
-                result.replace_uses(node.id, operand)
+                if not _parts_inputs(result, node.id, operand):
+                    result.replace_uses(node.id, operand)
         result.remove_dead()
         return result
+
+
+def _parts_inputs(graph: Graph, id: int, operand: int) -> bool:
+    """Whether a node and its operand are two inputs of one region."""
+    given = ({node for _, node in region.inputs} for region in graph.regions.values())
+    return any({id, operand} <= nodes for nodes in given)
 
 
 def _computes_nothing(graph: Graph, node: Node, applications: Counter[Path]) -> bool:
