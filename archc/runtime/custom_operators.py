@@ -1,0 +1,61 @@
+"""Functions as operators of torch with gradients, so that torch.compile takes each as one node."""
+
+import hashlib
+import linecache
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def register_operator(
+    name: str,
+    schema: str,
+    function: Callable[..., Any],
+    fake: Callable[..., Any],
+    backward: Callable[..., Any],
+    setup: Callable[..., Any] | None = None,
+) -> Any:
+    """The operator that runs `function`; `fake` gives empty tensors like its results.
+
+    It lives in a namespace that ends in a hash of this file, so that two files with other texts
+    never get each other's operators; and it is registered only if it is not yet there. `backward`
+    and `setup` are its gradients, as torch's `register_autograd` wants them.
+    """
+    linecache.checkcache(__file__)
+    text = "".join(linecache.getlines(__file__, globals()))
+    namespace = "archc_" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    operators = getattr(torch.ops, namespace)
+    if not hasattr(operators, name):
+        operator = torch.library.custom_op(
+            f"{namespace}::{name}", function, mutates_args=(), schema=schema
+        )
+        operator.register_fake(fake)
+        operator.register_autograd(backward, setup_context=setup)
+    return getattr(operators, name)
+
+
+def refuse_twice(*_: Any) -> None:
+    """The gradient of what computes a gradient."""
+    raise RuntimeError(
+        "what shares its storage for backward cannot be differentiated twice: "
+        'build the net with memory="off"'
+    )
+
+
+def no_gradient(argument: Any) -> Any:
+    """What torch expects for an argument that is no tensor: it takes empty lists for tensors."""
+    return [] if argument == [] else None
+
+
+def given(tensors: Iterable[Tensor | None]) -> tuple[list[Tensor], list[bool]]:
+    """The tensors that there are, and where: operators with gradients take no lists with None."""
+    tensors = list(tensors)
+    return [t for t in tensors if t is not None], [t is not None for t in tensors]
+
+
+def with_gaps(tensors: Iterable[Tensor], places: Iterable[bool]) -> Iterator[Tensor | None]:
+    """The tensors at their places, None at the others."""
+    rest = iter(tensors)
+    return (next(rest) if place else None for place in places)
