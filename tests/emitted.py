@@ -72,6 +72,19 @@ class Emitted:
         return self.source.split(RUNTIME_HEADING)[0].rstrip().split("\n")
 
     @property
+    def parameters(self) -> int:
+        """The number of trained weights, by the graph."""
+        return sum(w.elements for _, weights in self.graph.weights() for w in weights if w.trained)
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates for one image, by the graph; None for a net of symbolic size."""
+        graph = self.graph
+        found = [node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()]
+        counts = [count for count in found if count is not None]
+        return sum(counts) if len(counts) == len(found) else None
+
+    @property
     def module(self) -> ModuleType:
         """The imported file."""
         return _import(self.path)

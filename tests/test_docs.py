@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import emitted
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -243,9 +244,9 @@ def test_the_shipped_nets_are_listed_with_their_costs() -> None:
     for first, net, params, macs in table_after(README, "## Shipped specs"):
         spec = first.strip("`") or spec
         listed.append((spec, net.strip("`")))
-        summary = json.loads(run(f"archc summary {spec} --net {listed[-1][1]} --json"))
-        cost = "any size" if summary["macs"] is None else f"{summary['macs']:,}"
-        assert (f"{summary['params']:,}", cost) == (params, macs), net
+        made = emitted.emit(*listed[-1])
+        cost = "any size" if made.macs is None else f"{made.macs:,}"
+        assert (f"{made.parameters:,}", cost) == (params, macs), net
     shipped = json.loads(run("archc list --json"))["specs"]
     assert listed == [(entry["name"], net) for entry in shipped for net in entry["nets"]]
 

@@ -3,7 +3,8 @@
 `reference_facts.json` holds what was measured on the code of the papers' authors (`source`), or on
 the best known port of it. Multiply-accumulates are those of convolutions and linear layers, for one
 image; where they are a text, only the rounded figure is known, where they are null, none. Exits are
-counted in the ways of `archc.analysis.cost.ExitCost`.
+counted in the ways of `archc.analysis.cost.ExitCost`. A fact with `keys` has some of the original's
+state_dict, and `entries` says how many there are.
 """
 
 import json
@@ -52,16 +53,6 @@ def _compile(fact: dict[str, Any]) -> Emitted:
     return emitted.emit(fact["spec"], fact["net"], **fact["settings"])
 
 
-def _parameters(net: Emitted) -> int:
-    return sum(w.elements for _, weights in net.graph.weights() for w in weights if w.trained)
-
-
-def _macs(net: Emitted) -> int:
-    graph = net.graph
-    found = [node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()]
-    return sum(count for count in found if count is not None)
-
-
 def _rounded(value: int, like: str) -> str:
     number, unit = like.split()
     scale = {"M": 1e6, "G": 1e9}[unit]
@@ -73,9 +64,12 @@ def _rounded(value: int, like: str) -> str:
 def test_counts_equal_those_of_the_original(fact: dict[str, Any]) -> None:
     net = _compile(fact)
     macs = fact["macs"]
-    assert _parameters(net) == fact["params"]
-    if macs is not None:
-        assert (_rounded(_macs(net), macs) if isinstance(macs, str) else _macs(net)) == macs
+    assert net.parameters == fact["params"]
+    if isinstance(macs, str):
+        assert net.macs is not None
+        assert _rounded(net.macs, macs) == macs
+    elif macs is not None:
+        assert net.macs == macs
 
 
 @pytest.mark.parametrize(
@@ -92,7 +86,7 @@ def test_each_exit_costs_what_it_does_in_the_original(fact: dict[str, Any]) -> N
 @each_fact
 def test_the_file_says_its_counts(fact: dict[str, Any]) -> None:
     net = _compile(fact)
-    said = f"{_parameters(net):,} parameters, {_macs(net):,} multiply-accumulates"
+    said = f"{net.parameters:,} parameters, {net.macs:,} multiply-accumulates"
     assert said in " ".join(net.source.split())
 
 
@@ -112,6 +106,15 @@ def test_real_modules_have_as_many_parameters(name: str) -> None:
     with torch.device("meta"):
         net = _compile(fact).build()
     assert sum(p.numel() for p in net.parameters()) == fact["params"]
+
+
+@pytest.mark.parametrize("name", [fact["name"] for fact in FACTS if "keys" in fact])
+def test_the_keys_are_those_of_the_original(name: str) -> None:
+    fact = next(fact for fact in FACTS if fact["name"] == name)
+    with torch.device("meta"):
+        state = _compile(fact).build().state_dict()
+    assert len(state) == fact["entries"]
+    assert not set(fact["keys"]) - set(state)
 
 
 @each_family
