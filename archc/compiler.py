@@ -15,6 +15,7 @@ from archc.elaborate.files import FileScope, find_spec, load_program
 from archc.elaborate.limits import Limits
 from archc.elaborate.net import Elaboration, Variation, elaborate, variations
 from archc.elaborate.resolve import check_names
+from archc.elaborate.unused import unused
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.passes.base import Pass
@@ -126,7 +127,7 @@ def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:
         check_names(program)
     except ArchError as problem:
         return problem.diagnostics
-    found: list[Diagnostic] = []
+    found: list[Diagnostic] = [] if program.nets else [*unused(program)]
     for net in program.nets:
         try:
             elaboration = elaborate(program, net.name.name, limits=limits)

@@ -32,7 +32,7 @@ def said_of_spec(text: str, folder: Path) -> set[str]:
     named = _FILE_NAME.match(text)
     path = folder / (named[1] if named else "example.arch")
     path.write_text(completed(text), encoding="utf-8")
-    said = said_of(path)
+    said = said_of(path, text)
     print("\n".join(render(diagnostic) for diagnostic in said))
     return {diagnostic.code for diagnostic in said}
 

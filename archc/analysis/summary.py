@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from archc.analysis.cost import Cost, ExitCost, costs_of, exit_costs, output_names, total
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Node, Path, Region
+from archc.ir.initialisation import Reach, reach_of
 from archc.ir.regions import boundaries
 from archc.ops.op import TensorType
 from archc.ops.size import Dim
@@ -79,6 +80,8 @@ class Summary:
     """The net's hyperparameters: name, value, and the spec's words for it."""
     externs: tuple[str, ...] = ()
     """The extern layers, whose weights and costs are in none of the figures."""
+    init: Reach | None = None
+    """What the net's `@init` does, if it has one."""
 
     @property
     def params(self) -> int:
@@ -114,6 +117,7 @@ class Summary:
                 }
                 for item in self.exits
             ],
+            "init": _init_json(self.init),
             "layers": [_layer_json(layer) for layer in self.root.layers()],
         }
 
@@ -139,6 +143,13 @@ def figures(cost: Cost) -> Json:
         "buffers": cost.buffers if known else None,
         "macs": cost.macs,
     }
+
+
+def _init_json(reach: Reach | None) -> Json | None:
+    """How many layers `@init` reaches and how many it does not, by operator."""
+    if reach is None:
+        return None
+    return {"reached": dict(reach.reached), "default": dict(reach.default)}
 
 
 def _layer_json(layer: LayerSummary) -> Json:
@@ -178,6 +189,7 @@ def summarize(graph: Graph) -> Summary:
         tree.summary(()),
         _parameters(graph),
         tuple(sorted({node.op.name for node in graph.nodes() if node.op.opaque})),
+        reach_of(graph),
     )
 
 

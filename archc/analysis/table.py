@@ -11,6 +11,7 @@ from itertools import groupby
 from archc.analysis.cost import macs_text, params_text, total
 from archc.analysis.summary import LayerSummary, RegionSummary, Summary
 from archc.diagnostics import printable
+from archc.ir.initialisation import Reach
 from archc.ops.op import TensorType
 
 MAX_ROWS = 48
@@ -44,6 +45,8 @@ def to_text(summary: Summary) -> str:
     below += ["", f"parameters {params_text(summary.cost):>20}"]
     below.append(f"buffers    {summary.buffers:>20,}{' + ?' if summary.externs else ''}")
     below.append(f"MACs       {macs_text(summary.cost):>20}")
+    if summary.init is not None:
+        below += ["", *_init_lines(summary.init)]
     if summary.externs:
         names = ", ".join(summary.externs)
         below += ["", printable(f"?: the extern layers ({names}), of which archc knows no weights")]
@@ -58,6 +61,16 @@ def _parameter_lines(summary: Summary) -> list[str]:
     docs = ((doc.splitlines() or [""])[0] for _, _, doc in summary.parameters)
     rows = (f"  {text:<{width}}  {doc}".rstrip() for text, doc in zip(texts, docs, strict=True))
     return ["", *(printable(row) for row in rows)] if texts else []
+
+
+def _init_lines(reach: Reach) -> list[str]:
+    """How many layers `@init` reaches, and how many keep what PyTorch gives them."""
+    reached, default = (
+        ", ".join(f"{count:,} {name}" for name, count in counts)
+        for counts in (reach.reached, reach.default)
+    )
+    lines = [f"@init reaches {reached or 'no layer'}"]
+    return [*lines, f"PyTorch's initial values stay in {default}"] if default else lines
 
 
 def _exit_lines(summary: Summary) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 
 from archc.cli.console import say, show, write_data
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+from archc.cli.warnings import Allow, Deny, judged
 from archc.timing import Phases
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def compile_command(
     time_passes: Annotated[
         bool, typer.Option("--time-passes", help="Print the time of each phase, on stderr.")
     ] = False,
+    deny: Deny = None,
+    allow: Allow = None,
     limit: Limit = None,
 ) -> None:
     """Compile a spec to PyTorch code.
@@ -56,7 +59,8 @@ def compile_command(
         raise typer.BadParameter("--check needs the FILE to compare with: -o FILE")
     request = make_request(spec, net, set_, limit, passes, plain)
     compilation = compile_spec(request, dump_after=_dumper(dump_after, request), phases=phases)
-    show(compilation.warnings)
+    if show(judged(compilation.warnings, deny, allow)):
+        raise typer.Exit(1)
     source = compilation.source()
     up_to_date = True
     with phases.measure("write"):

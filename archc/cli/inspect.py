@@ -16,6 +16,7 @@ from archc.cli.options import (
     make_limits,
     make_request,
 )
+from archc.cli.warnings import Allow, Deny, judged
 from archc.diagnostics import ArchError
 from archc.viz.picture import Color, Layout
 
@@ -33,6 +34,8 @@ def check_command(
         list[str],
         typer.Argument(metavar="SPEC...", help="Files, folders, or names of shipped specs."),
     ],
+    deny: Deny = None,
+    allow: Allow = None,
     limit: Limit = None,
 ) -> None:
     """Check every net of every spec, and show all that is wrong.
@@ -52,7 +55,7 @@ def check_command(
             found += problem.diagnostics
     for path in paths:
         found += check_spec(path, limits)
-    errors = show(without_repeats(found))
+    errors = show(judged(without_repeats(found), deny, allow))
     files = f"{len(paths)} spec{'' if len(paths) == 1 else 's'}"
     if errors:
         say("check", f"{errors} error{'' if errors == 1 else 's'} in {files}")

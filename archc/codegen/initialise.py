@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from archc.ir.graph import Hyper
+from archc.ir.initialisation import acts_on
 from archc.ops.op import TorchModule
 
 _FAN_OUT = ', mode="fan_out", nonlinearity="relu"'
@@ -33,33 +34,35 @@ def initialisation(words: dict[str, Hyper], made: Sequence[TorchModule]) -> list
 
 
 def _conv(words: dict[str, Hyper], modules: Sequence[TorchModule]) -> Iterator[_Step]:
-    if modules and words.get("scheme", "he_normal") == "he_normal":
+    if _some("scheme", words, modules):
         mode = _FAN_OUT if words.get("fan") == "out" else ""
         yield _Step(f"nn.init.kaiming_normal_(module.weight{mode})")
-    if words.get("conv_bias") == "zero" and True in _given(modules, "bias"):
+    if _some("conv_bias", words, modules):
         # PyTorch types the bias of a convolution as optional, whether or not there is one.
         yield _Step("nn.init.zeros_(module.bias)", "module.bias is not None")
 
 
 def _norm(words: dict[str, Hyper], modules: Sequence[TorchModule]) -> Iterator[_Step]:
-    affine = _given(modules, "affine")
-    if "bn_weight" in words and True in affine:
-        condition = "module.affine" if False in affine else None
+    if _some("bn_weight", words, modules):
+        condition = None if _all("bn_weight", words, modules) else "module.affine"
         yield _Step(f"nn.init.constant_(module.weight, {words['bn_weight']})", condition)
 
 
 def _linear(words: dict[str, Hyper], modules: Sequence[TorchModule]) -> Iterator[_Step]:
-    biased = _given(modules, "bias")
-    if modules and "linear_std" in words:
+    if _some("linear_std", words, modules):
         yield _Step(f"nn.init.normal_(module.weight, std={words['linear_std']})")
-    if words.get("linear_bias") == "zero" and True in biased:
-        condition = "module.bias is not None" if False in biased else None
+    if _some("linear_bias", words, modules):
+        every = _all("linear_bias", words, modules)
+        condition = None if every else "module.bias is not None"
         yield _Step("nn.init.zeros_(module.bias)", condition)
 
 
-def _given(modules: Sequence[TorchModule], name: str) -> set[object]:
-    """The values of an argument over all modules."""
-    return {arg.value for module in modules for arg in module.args if arg.name == name}
+def _some(argument: str, words: dict[str, Hyper], modules: Sequence[TorchModule]) -> bool:
+    return any(acts_on(argument, words, module) for module in modules)
+
+
+def _all(argument: str, words: dict[str, Hyper], modules: Sequence[TorchModule]) -> bool:
+    return all(acts_on(argument, words, module) for module in modules)
 
 
 def _branch(word: str, classes: Sequence[str], steps: Sequence[_Step]) -> Iterator[str]:

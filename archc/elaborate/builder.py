@@ -27,6 +27,8 @@ class Builder:
     made: list[MadeLayer] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
+    muted: list[int] = field(default_factory=list)
+    """The values of exits that do not apply, because their net stands where a block does."""
     order: int = 0
     layers: dict[Path, Layer] = field(default_factory=dict)
     modules: dict[Path, Region] = field(default_factory=dict)

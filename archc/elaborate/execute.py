@@ -368,6 +368,7 @@ class Executor:
                 "E0220", f"an exit is a tensor, not {describe(value)}", statement.value.span
             )
         if self._muted:
+            self.builder.muted.append(value.node)
             return
         if statement.label is not None:
             name = self.evaluator.text(statement.label, frame)

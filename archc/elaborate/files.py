@@ -39,6 +39,7 @@ class FileScope:
     source: Source
     tree: ast.File
     names: dict[str, tuple[Declared, "FileScope"]] = field(default_factory=dict)
+    imports: list[tuple[ast.Import, "FileScope"]] = field(default_factory=list)
     evaluating: set[str] = field(default_factory=set)
 
     @property
@@ -176,6 +177,7 @@ class _Loader:
         imported = self._load(path, display, chain)
         if imported is None:
             return
+        scope.imports.append((item, imported))
         for declaration in imported.own:
             if not declaration.name.name.startswith("_"):
                 self._declare(declaration.name, declaration, imported, scope)

@@ -4,6 +4,7 @@ from archc.diagnostics import Label, error
 from archc.elaborate.builder import Builder
 from archc.elaborate.limits import exceeded
 from archc.ir.graph import Graph, Node, Path
+from archc.ir.initialisation import reach_of
 from archc.ops.arithmetic import Add, Sum
 from archc.ops.regularization import DropPath
 
@@ -18,11 +19,12 @@ def finish(builder: Builder) -> None:
     _check_drop_paths(builder)
     _check_totals(builder)
     _warn_counted(builder)
+    _warn_idle_init(builder)
 
 
 def _warn_dead(builder: Builder) -> None:
     graph = builder.graph
-    live = graph.live()
+    live = graph.live(builder.muted)  # of these another warning speaks
     for node in graph.nodes():
         if node.id not in live and _has_weights(graph, node):
             message = "this layer has weights, but no output depends on it"
@@ -56,6 +58,41 @@ def _warn_counted(builder: Builder) -> None:
             weighty[0].span,
             help="label layers with weights: `-> norm1: bn`",
         )
+
+
+def _warn_idle_init(builder: Builder) -> None:
+    """An `@init` that initialises nothing: what its author believes is not what is trained."""
+    graph = builder.graph
+    reach = reach_of(graph)
+    if reach is None:
+        _warn_inner_init(builder)
+        return
+    place = reach.annotation.span
+    kept = ", ".join(f"{count} {name}" for name, count in reach.default)
+    if reach.idle and not reach.reached:
+        message = f"`@init` reaches no layer of `{graph.name}`"
+        if kept:
+            message += f": PyTorch's initial values stay ({kept})"
+        builder.warn("W0008", message, place, help="remove it, or name what it is to initialise")
+        return
+    for name in reach.idle:
+        if name in dict(reach.annotation.arguments):
+            message = f"`{name}` of `@init` reaches no layer of `{graph.name}`"
+            builder.warn("W0008", message, place, help=f"remove `{name}`")
+
+
+def _warn_inner_init(builder: Builder) -> None:
+    """The `@init` of a net does not apply where it is a block."""
+    for region in builder.graph.regions.values():
+        for annotation in region.annotations:
+            if annotation.name == "init" and region.parent is not None:
+                builder.warn(
+                    "W0008",
+                    f"the `@init` of `{region.block}` does not apply where it is a block",
+                    Label(region.span, "PyTorch's initial values stay"),
+                    Label(annotation.span),
+                    help=f"give `{builder.graph.name}` an `@init`, which reaches all its layers",
+                )
 
 
 def _layers(count: int) -> str:

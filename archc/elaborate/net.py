@@ -14,6 +14,7 @@ from archc.elaborate.frame import Frame, variant_constructor
 from archc.elaborate.limits import Budget, Limits, deep_recursion
 from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
+from archc.elaborate.unused import combined, unused
 from archc.elaborate.values import (
     BlockConstructor,
     Poison,
@@ -82,7 +83,8 @@ def elaborate(
     limits = limits or Limits()
     run = _Run(program, declaration, limits)
     graph = run.elaborate(_parse(arguments))
-    return Elaboration(graph, (*notes, *run.builder.warnings), limits)
+    warnings = combined(unused(program), run.builder.warnings)
+    return Elaboration(graph, (*notes, *warnings), limits)
 
 
 def _parse(arguments: Mapping[str, str] | None) -> dict[str, ast.Expr]:

@@ -7,7 +7,7 @@ from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
 from archc.elaborate.foreign import Use
 from archc.elaborate.frame import unknown_name
-from archc.elaborate.walk import bound_names
+from archc.elaborate.walk import bound_names, parts_of, used_names
 from archc.ops.registry import OPS
 from archc.syntax import ast
 
@@ -47,9 +47,9 @@ def _bound(block: ast.Block) -> set[str]:
     """All that a block binds anywhere: parameters, tensors, symbolic sizes, variables."""
     names = {item.name.name for item in block.parameters}
     names.update(item.name.name for item in block.inputs)
-    names.update(name.name for item in block.inputs for name in _names(item.shape))
+    names.update(name.name for item in block.inputs for name in used_names(item.shape))
     names.update(bound_names(block.body))
-    names.update(name for part in _parts(block.body) for name in _comprehended(part))
+    names.update(name for part in parts_of(block.body) for name in _comprehended(part))
     return names
 
 
@@ -61,7 +61,7 @@ def _comprehended(part: ast.Syntax) -> Iterator[str]:
 def _used(block: ast.Block) -> Iterator[Use]:
     """Names in expressions, with the attributes and the call that they begin; targets and labels
     are names of another kind."""
-    parts = [*_parts(tuple(item.default for item in block.parameters)), *_parts(block.body)]
+    parts = [*parts_of(tuple(item.default for item in block.parameters)), *parts_of(block.body)]
     uses: dict[int, Use] = {}
     for part in parts:  # what is around a name comes before it
         call = part if isinstance(part, ast.Call) else None
@@ -74,26 +74,3 @@ def _used(block: ast.Block) -> Iterator[Use]:
     for part in parts:
         if isinstance(part, ast.Name):
             yield uses[id(part)]
-
-
-def _names(tree: object) -> Iterator[ast.Name]:
-    for part in _parts(tree):
-        if isinstance(part, ast.Name):
-            yield part
-
-
-def _parts(tree: object) -> Iterator[ast.Syntax]:
-    """All nodes below, the fields that hold labels and targets left out."""
-    if isinstance(tree, tuple):
-        for item in tree:
-            yield from _parts(item)
-        return
-    if not isinstance(tree, ast.Syntax):
-        return
-    yield tree
-    skipped = {"span", "targets", "target", "names", "name"}
-    for field in tree.__dataclass_fields__:
-        value = getattr(tree, field)
-        if field in skipped or (field == "label" and isinstance(value, ast.Name)):
-            continue
-        yield from _parts(value)

@@ -41,3 +41,27 @@ def names_in(expr: object) -> Iterator[str]:
         for field_name in expr.__dataclass_fields__:
             if field_name != "span":
                 yield from names_in(getattr(expr, field_name))
+
+
+def used_names(tree: object) -> Iterator[ast.Name]:
+    """The names that a tree reads; labels and targets are names of another kind."""
+    for part in parts_of(tree):
+        if isinstance(part, ast.Name):
+            yield part
+
+
+def parts_of(tree: object) -> Iterator[ast.Syntax]:
+    """All nodes below, the fields that hold labels and targets left out."""
+    if isinstance(tree, tuple):
+        for item in tree:
+            yield from parts_of(item)
+        return
+    if not isinstance(tree, ast.Syntax):
+        return
+    yield tree
+    skipped = {"span", "targets", "target", "names", "name"}
+    for field in tree.__dataclass_fields__:
+        value = getattr(tree, field)
+        if field in skipped or (field == "label" and isinstance(value, ast.Name)):
+            continue
+        yield from parts_of(value)

@@ -4,7 +4,7 @@ networkx holds the topology; frozen dataclasses are the payload. Ids only grow, 
 older than its user, so the order of ids is a topological order and dumps are stable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
@@ -271,9 +271,9 @@ class Graph:
         """Let a node apply another layer; its operands stay."""
         self._payload[id] = replace(self._payload[id], layer=layer, type=type_)
 
-    def live(self) -> set[int]:
-        """The nodes that an output depends on, and the inputs."""
-        reached = {output.node for output in self.outputs}
+    def live(self, also: Iterable[int] = ()) -> set[int]:
+        """The nodes that an output depends on, or one of `also`, and the inputs."""
+        reached = {output.node for output in self.outputs} | set(also)
         stack = list(reached)
         while stack:
             for source in self._topology.predecessors(stack.pop()):

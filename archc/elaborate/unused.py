@@ -1,0 +1,173 @@
+"""Warnings of what a file declares or computes and never uses, read off its text.
+
+A name that begins with `_` is meant to be unused. The blocks and constants of a file without nets
+are for the files that import it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from archc.diagnostics import Diagnostic, Fix, Label, Span
+from archc.elaborate.files import Declared, FileScope
+from archc.elaborate.walk import parts_of, used_names, walk_statements
+from archc.syntax import ast
+from archc.syntax.edits import without_line
+
+
+def unused(program: FileScope) -> tuple[Diagnostic, ...]:
+    """What is to be said of one file; of those that it imports, nothing."""
+    found = [*_imports(program), *_declarations(program)]
+    for declaration in program.own:
+        if isinstance(declaration, ast.Block):
+            found += [*_parameters(declaration), *_variables(declaration)]
+        elif isinstance(declaration, ast.ExternLayer):
+            found += _extern_parameters(declaration)
+    return tuple(sorted(found, key=lambda each: each.labels[0].span.start))
+
+
+def _warning(
+    code: str, message: str, span: Span, help: str | None = None, fix: Fix = ()
+) -> Diagnostic:
+    return Diagnostic(code, message, (Label(span),), help=help, severity="warning", fix=fix)
+
+
+# ------------------------------------------------------------- declarations
+
+
+def _mentioned(declaration: Declared) -> set[str]:
+    return {name.name for name in used_names(declaration)}
+
+
+def _imports(program: FileScope) -> Iterator[Diagnostic]:
+    mentioned = {name for declaration in program.own for name in _mentioned(declaration)}
+    for item, imported in program.imports:
+        names = {declaration.name.name for declaration in imported.own}
+        if not names & mentioned:
+            yield _warning(
+                "W0005",
+                f'nothing of "{item.path}" is used',
+                item.span,
+                "remove the import",
+                without_line(item.span),
+            )
+
+
+def _declarations(program: FileScope) -> Iterator[Diagnostic]:
+    """What no other declaration mentions, in a file with nets; the nets are what it is for."""
+    if not program.nets:
+        return
+    mentions = Counter(name for each in program.own for name in _mentioned(each))
+    for declaration in program.own:
+        name = declaration.name.name
+        others = mentions[name] - (name in _mentioned(declaration))
+        if declaration in program.nets or others or name.startswith("_"):
+            continue
+        kind = "extern layer" if isinstance(declaration, ast.ExternLayer) else "block"
+        kind = "constant" if isinstance(declaration, ast.Const) else kind
+        yield _warning(
+            "W0005",
+            f"the {kind} `{name}` is never used",
+            declaration.name.span,
+            f"remove it, or call it `_{name}`",
+            without_line(declaration.span),
+        )
+
+
+# --------------------------------------------------------------- parameters
+
+
+def _parameters(block: ast.Block) -> Iterator[Diagnostic]:
+    read = {name.name for name in used_names((block.body, block.inputs, block.annotations))}
+    read |= {name.name for item in block.parameters for name in used_names(item.default)}
+    names = [item.name for item in block.parameters] + [item.name for item in block.inputs]
+    for name in names:
+        if name.name not in read and not name.name.startswith("_"):
+            yield _unread(block.name.name, name)
+
+
+def _extern_parameters(extern: ast.ExternLayer) -> Iterator[Diagnostic]:
+    """Without arguments, all are given to the constructor."""
+    if extern.arguments is None:
+        return
+    given = (extern.arguments, extern.inputs, extern.output)
+    read = {name.name for name in used_names(given)}
+    read |= {name.name for item in extern.parameters for name in used_names(item.default)}
+    for item in extern.parameters:
+        if item.name.name not in read and not item.name.name.startswith("_"):
+            yield _unread(extern.name.name, item.name)
+
+
+def _unread(owner: str, name: ast.Name) -> Diagnostic:
+    message = f"`{name.name}` of `{owner}` is never read"
+    return _warning("W0006", message, name.span, f"remove it, or call it `_{name.name}`")
+
+
+# ---------------------------------------------------------------- variables
+
+
+def _variables(block: ast.Block) -> Iterator[Diagnostic]:
+    """Values that nothing reads: the name is nowhere read, or bound again first."""
+    read = {name.name for name in used_names(block.body)}
+    for body in _bodies(block.body):
+        for target, overwritten in _targets(body):
+            if target.name.startswith("_") or (target.name in read and not overwritten):
+                continue
+            yield _warning(
+                "W0007",
+                f"the value of `{target.name}` is never used",
+                target.span,
+                f"remove the statement, or call it `_{target.name}`",
+            )
+
+
+def _bodies(body: Sequence[ast.Statement]) -> Iterator[Sequence[ast.Statement]]:
+    """A body, and the bodies inside it."""
+    yield body
+    for statement in walk_statements(body):
+        match statement:
+            case ast.For() | ast.Scope():
+                yield statement.body
+            case ast.If():
+                yield from (branch for _, branch in statement.branches)
+                yield statement.otherwise
+
+
+def _targets(body: Sequence[ast.Statement]) -> Iterator[tuple[ast.Name, bool]]:
+    """What a body's own statements bind, and whether it is bound again before it is read."""
+    bound_next: set[str] = set()
+    for statement in reversed(body):
+        targets = statement.targets if isinstance(statement, ast.Assign) else ()
+        yield from ((target, target.name in bound_next) for target in targets)
+        bound_next |= {target.name for target in targets}
+        bound_next -= {name.name for name in used_names(statement)}
+        bound_next -= {name.name for name in _changed(statement)}
+
+
+def _changed(statement: ast.Statement) -> Iterator[ast.Name]:
+    """`xs += [x]` and `xs[0] = x` need the value that was there."""
+    for part in parts_of(statement):
+        if isinstance(part, ast.Update | ast.AssignItem):
+            yield part.target
+
+
+def combined(
+    unread: Sequence[Diagnostic], elaborated: Sequence[Diagnostic]
+) -> tuple[Diagnostic, ...]:
+    """The warnings of the text and those of the elaboration, a statement that both name once.
+
+    A layer that is bound to an unread name is also one that is never applied, or that no output
+    depends on: what the elaboration says is then enough.
+    """
+    lines = {
+        (label.span.source.path, label.span.line)
+        for each in elaborated
+        if each.code in ("W0001", "W0003")
+        for label in each.labels[:1]
+    }
+    kept = [
+        each
+        for each in unread
+        if each.code != "W0007"
+        or (each.labels[0].span.source.path, each.labels[0].span.line) not in lines
+    ]
+    return (*kept, *elaborated)
