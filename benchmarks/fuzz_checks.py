@@ -1,0 +1,244 @@
+"""What is asked of archc for one input: diagnostics, or files that are what they should be.
+
+Runs in a process of its own, which has 1 GiB of memory; torch is not in it.
+"""
+
+import ast
+import re
+import resource
+import signal
+import traceback
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+
+from fuzz_inputs import Input
+
+from archc.analysis.summary import summarize
+from archc.compiler import Compilation, Request, check_spec, compile_spec
+from archc.diagnostics import ArchError, Diagnostic, render
+from archc.elaborate.files import load_program
+from archc.elaborate.limits import Limits
+from archc.explanations import pages
+from archc.ir.dump import dump
+from archc.ops.extern import Extern
+from archc.syntax.format import format_source
+from archc.syntax.source import read_source, source_from_text
+from archc.viz.draw import to_dot, to_svg
+
+SECONDS = 10
+MEMORY = 2**30
+
+
+class OutOfTimeError(BaseException):
+    """A command took too long; no `except Exception` hides it."""
+
+
+class WrongError(Exception):
+    """archc gave something that it should not."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """An emitted file; its input and output shapes if it is small enough to be run."""
+
+    source: str
+    importable: bool
+    shapes: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]] | None
+
+
+@dataclass
+class Outcome:
+    """What became of an input; `finding` is empty if all is well."""
+
+    codes: tuple[str, ...] = ()
+    nets: list[Net] = field(default_factory=list)
+    finding: str = ""
+
+
+def work(connection: Connection, folder: str) -> None:
+    """Take inputs and give outcomes until None comes."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    while (given := connection.recv()) is not None:
+        connection.send(outcome_of(given, Path(folder)))
+
+
+def outcome_of(given: Input, folder: Path) -> Outcome:
+    result = Outcome()
+    write(given, folder)
+    try:
+        examine(folder / given.main, result)
+    except OutOfTimeError as problem:
+        result.finding = f"more than {SECONDS} s in {problem}"
+    except Exception as problem:  # noqa: BLE001 - whatever it is, it is what we look for
+        result.finding = "".join(traceback.format_exception(problem)[-12:])
+    for name in given.files:
+        (folder / name).unlink(missing_ok=True)
+    return result
+
+
+def write(given: Input, folder: Path) -> None:
+    for name, content in given.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@contextmanager
+def limited(command: str) -> Iterator[None]:
+    """At most `SECONDS` of processor time: other work on the machine does not count."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise OutOfTimeError(command)
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def examine(path: Path, result: Outcome) -> None:
+    """All commands on one spec. Raises what a bug raises, WrongError where a result is wrong."""
+    with limited("check"):
+        diagnostics = check_spec(path, Limits())
+    for diagnostic in diagnostics:
+        check_diagnostic(diagnostic)
+    errors = [each for each in diagnostics if each.severity == "error"]
+    result.codes = tuple(sorted({each.code or "" for each in errors}))
+    check_format(path)
+    try:
+        nets = [net.name.name for net in load_program(path).nets]
+    except ArchError:
+        _demand(bool(errors), "check says nothing, and the spec cannot be loaded")
+        return
+    for net in nets[:2]:
+        try:
+            with limited("compile"):
+                compilation = compile_spec(Request(str(path), net))
+                source = compilation.source()
+        except ArchError as problem:
+            for diagnostic in problem.diagnostics:
+                check_diagnostic(diagnostic)
+            _demand(bool(errors), f"check says nothing, compile does:\n{problem}")
+            continue
+        check_source(source)
+        result.nets.append(Net(source, not _externs(compilation), _shapes(compilation)))
+        look_at(compilation)
+
+
+def check_diagnostic(diagnostic: Diagnostic) -> None:
+    text = render(diagnostic)
+    unseen = [char for char in text if not char.isprintable() and char != "\n"]
+    _demand(not unseen, f"unseen characters {unseen} in a message")
+    _demand(diagnostic.code in pages(), f"no page for {diagnostic.code}")
+    for label in diagnostic.labels:
+        start, end = label.span.start, label.span.end
+        size = len(label.span.source.text) + 1  # a caret may stand behind the last character
+        _demand(0 <= start <= end <= size, f"{start}-{end} is no span")
+
+
+def check_format(path: Path) -> None:
+    """What can be parsed is formatted, and formatting it again changes nothing."""
+    try:
+        source = read_source(path, display="spec.arch", name="spec.arch")
+        with limited("fmt"):
+            once = format_source(source)
+    except ArchError as problem:
+        for diagnostic in problem.diagnostics:
+            check_diagnostic(diagnostic)
+        return
+    with limited("fmt"):
+        twice = format_source(source_from_text(once, "spec.arch"))
+    _demand(once == twice, "fmt changes what it formatted")
+
+
+def look_at(compilation: Compilation) -> None:
+    """expand, summary and viz."""
+    graph = compilation.graph
+    with limited("expand"):
+        dump(graph)
+    with limited("summary"):
+        str(summarize(graph))
+    with limited("viz"):
+        check_svg(to_svg(graph))
+        check_dot(to_dot(graph))
+
+
+TAGS = {"svg", "title", "desc", "style", "defs", "marker", "g", "rect", "line", "path", "text"}
+TAGS |= {"tspan", "polyline", "polygon", "circle", "ellipse"}
+
+
+def check_svg(text: str) -> None:
+    """A well-formed picture that does nothing and loads nothing."""
+    for element in ElementTree.fromstring(text).iter():
+        tag = element.tag.rpartition("}")[2]
+        _demand(tag in TAGS, f"<{tag}> in an SVG")
+        for name, value in element.attrib.items():
+            plain = not name.lower().startswith("on") and not name.endswith("href")
+            _demand(plain, f"{name} in an SVG")
+            _demand("url(" not in value or "url(#" in value, f"{value} in an SVG")
+
+
+def check_dot(text: str) -> None:
+    """No label is HTML, and no attribute links, loads or shows a hint."""
+    outside = re.sub(r'"(?:[^"\\]|\\.)*"', '""', text).replace("->", "")
+    _demand("<" not in outside and ">" not in outside, "HTML in a DOT file")
+    attributes = set(re.findall(r"(\w+)=", outside))
+    _demand(not attributes & HARMFUL, f"{attributes & HARMFUL} in a DOT file")
+
+
+HARMFUL = {"URL", "href", "target", "image", "shapefile", "tooltip", "imagepath", "stylesheet"}
+
+MODULES = {"torch", "torch.nn", "collections.abc"}
+
+
+def check_source(source: str) -> None:
+    """Python that declares classes and functions, and does nothing else when it is imported."""
+    externs = re.search(r"import-untyped", source.split("\n", 1)[0])
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom):
+            _demand(bool(externs) or node.module in MODULES, f"imports {node.module}")
+        elif isinstance(node, ast.Import):
+            _demand([each.name for each in node.names] == ["torch"], "imports more than torch")
+        elif isinstance(node, ast.Assign):
+            (target,) = node.targets
+            _demand(ast.unparse(target) == "__all__", f"assigns {ast.unparse(target)}")
+        elif isinstance(node, ast.ClassDef):
+            _demand([ast.unparse(base) for base in node.bases] == ["nn.Module"], "another base")
+            kinds = (ast.FunctionDef, ast.Expr)
+            _demand(all(isinstance(each, kinds) for each in node.body), "a statement in a class")
+        elif isinstance(node, ast.Expr):
+            _demand(isinstance(node.value, ast.Constant), f"does {ast.unparse(node)}")
+        else:
+            _demand(isinstance(node, ast.FunctionDef), f"holds {ast.unparse(node)}")
+    _demand(source.isascii(), "characters that are not ASCII")
+    compile(source, "model.py", "exec")
+
+
+def _externs(compilation: Compilation) -> bool:
+    return any(isinstance(node.op, Extern) for node in compilation.graph.nodes())
+
+
+def _shapes(
+    compilation: Compilation,
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]] | None:
+    graph = compilation.graph
+    cost = summarize(graph).to_json()
+    if any(cost[what] is None or cost[what] > 10_000_000 for what in ("params", "macs")):
+        return None
+    inputs = [node.type.shape for node in graph.inputs()]
+    outputs = [graph.node(output.node).type.shape for output in graph.outputs]
+    if not all(type(size) is int for shape in (*inputs, *outputs) for size in shape):
+        return None
+    return tuple(inputs), tuple(outputs)  # type: ignore[return-value]
+
+
+def _demand(holds: bool, what: str) -> None:
+    if not holds:
+        raise WrongError(what)
