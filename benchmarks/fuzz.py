@@ -23,13 +23,16 @@ import threading
 import time
 import types
 from collections import Counter
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fuzz_checks
 from fuzz_checks import MEMORY, SECONDS, Net, Outcome
 from fuzz_inputs import ROOT, Corpus, Input, corpus, draw
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 GENERATED = 300
 PROCESS_EVERY = 100

@@ -8,13 +8,13 @@ import re
 import resource
 import signal
 import traceback
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
+from xml.etree import ElementTree as ET
 
 from fuzz_inputs import Input
 
@@ -26,6 +26,7 @@ from archc.elaborate.limits import Limits
 from archc.explanations import pages
 from archc.ir.dump import dump
 from archc.ops.extern import Extern
+from archc.ops.size import Size
 from archc.syntax.format import format_source
 from archc.syntax.source import read_source, source_from_text
 from archc.viz.draw import to_dot, to_svg
@@ -42,13 +43,16 @@ class WrongError(Exception):
     """archc gave something that it should not."""
 
 
+Shapes = tuple[tuple[int, ...], ...]
+
+
 @dataclass(frozen=True)
 class Net:
     """An emitted file; its input and output shapes if it is small enough to be run."""
 
     source: str
     importable: bool
-    shapes: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]] | None
+    shapes: tuple[Shapes, Shapes] | None
 
 
 @dataclass
@@ -176,7 +180,7 @@ TAGS |= {"tspan", "polyline", "polygon", "circle", "ellipse"}
 
 def check_svg(text: str) -> None:
     """A well-formed picture that does nothing and loads nothing."""
-    for element in ElementTree.fromstring(text).iter():
+    for element in ET.fromstring(text).iter():
         tag = element.tag.rpartition("}")[2]
         _demand(tag in TAGS, f"<{tag}> in an SVG")
         for name, value in element.attrib.items():
@@ -225,18 +229,21 @@ def _externs(compilation: Compilation) -> bool:
     return any(isinstance(node.op, Extern) for node in compilation.graph.nodes())
 
 
-def _shapes(
-    compilation: Compilation,
-) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]] | None:
+def _shapes(compilation: Compilation) -> tuple[Shapes, Shapes] | None:
+    """The shapes of inputs and outputs, the batch axis left out; None for a large net."""
     graph = compilation.graph
-    cost = summarize(graph).to_json()
-    if any(cost[what] is None or cost[what] > 10_000_000 for what in ("params", "macs")):
+    cost = summarize(graph).cost
+    if cost.opaque or cost.macs is None or max(cost.params, int(cost.macs)) > 10_000_000:
         return None
     inputs = [node.type.shape for node in graph.inputs()]
     outputs = [graph.node(output.node).type.shape for output in graph.outputs]
-    if not all(type(size) is int for shape in (*inputs, *outputs) for size in shape):
+    if any(isinstance(size, Size) for shape in (*inputs, *outputs) for size in shape):
         return None
-    return tuple(inputs), tuple(outputs)  # type: ignore[return-value]
+    return _plain(inputs), _plain(outputs)
+
+
+def _plain(shapes: Sequence[tuple[int | Size, ...]]) -> Shapes:
+    return tuple(tuple(size for size in shape if isinstance(size, int)) for shape in shapes)
 
 
 def _demand(holds: bool, what: str) -> None:

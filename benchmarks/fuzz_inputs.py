@@ -17,17 +17,24 @@ TOKEN = re.compile(
     re.DOTALL,
 )
 
-WORDS = (
-    "and arch assert block const else exit extern false for from if import in layer net not or "
-    "return scope true x y xs i n image conv bn relu concat add linear flatten global_avg_pool "
-    "max_pool avg_pool reshape split take upsample dropout range len zip enumerate min max sum int "
-    "floor ceil sqrt str conv_transpose group_norm layer_norm scale parameter apply_conv drop_path "
-    "channels height width shape self print __import__ eval lambda class def None nan inf"
-).split()
-NUMBERS = (
-    "0 1 2 3 7 -1 64 65536 65537 999999999999 1000000000000 1e999 1e308 0.5 1. .5 1_000 00 0x10 1e-400 "
-    "9**9**9 2**53 2**63 (-1) 0.1 1/3 10**12 [0]*10**12 range(10**18) [1,2,3] 9007199254740993"
-).split()
+WORDS: list[str] = re.findall(
+    r"\w+",
+    """
+    and arch assert block const else exit extern false for from if import in layer net not or return
+    scope true x y xs i n image conv bn relu concat add linear flatten global_avg_pool max_pool
+    avg_pool reshape split take upsample dropout range len zip enumerate min max sum int floor ceil
+    sqrt str conv_transpose group_norm layer_norm scale parameter apply_conv drop_path channels
+    height width shape self print __import__ eval lambda class def None nan inf
+    """,
+)
+NUMBERS: list[str] = re.findall(
+    r"\S+",
+    """
+    0 1 2 3 7 -1 64 65536 65537 999999999999 1000000000000 1e999 1e308 0.5 1. .5 1_000 00 0x10
+    1e-400 9**9**9 2**53 2**63 (-1) 0.1 1/3 10**12 [0]*10**12 range(10**18) [1,2,3]
+    9007199254740993
+    """,
+)
 STRINGS = (
     '""', '"a"', '"s{i}"', '"{"', '"}"', '"{{7*7}}"', '"{% x %}"', '"<script>alert(1)</script>"',
     '"]]>"', '"&amp;"', '"--"', '"\\n"', '"\\\\"', '"\\""', "\"'''\"", '"""', '"../../etc/passwd"',
@@ -82,7 +89,9 @@ def _examples() -> tuple[tuple[str, str], ...]:
     """What stands between three backquotes in the documentation."""
     found = []
     for page in sorted(ROOT.glob("docs/**/*.md")):
-        blocks = re.findall(r"^```arch[^\n]*\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+        blocks = re.findall(
+            r"^```arch[^\n]*\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        )
         found += [(f"{page.name} {i}", block) for i, block in enumerate(blocks)]
     return tuple(found)
 
@@ -163,7 +172,8 @@ def _alike(rng: random.Random, token: str) -> str:
 
 
 def _token(rng: random.Random, text: str) -> str:
-    return rng.choice(TOKEN.findall(text) or [""])
+    tokens: list[str] = TOKEN.findall(text)
+    return rng.choice(tokens or [""])
 
 
 def _change_tokens(rng: random.Random, text: str, other: str) -> str:
@@ -217,7 +227,8 @@ def _nest(rng: random.Random, text: str, other: str) -> str:
         opened, closed = rng.choice(
             (("(", ")"), ("[", "]"), ("f(", ")"), ("-", ""), ("not ", ""), ("x -> ", ""),
              ("if true {\n", "\n}"), ("scope s {\n", "\n}"), ("1 if 1 == 1 else ", ""), ("{", "}"),
-             ("", "[0]"), ("", "()"), ("", ".x"), ("", " + 1"), ("2 ** ", ""), ("[i for i in ", "]"))
+             ("", "[0]"), ("", "()"), ("", ".x"), ("", " + 1"), ("2 ** ", ""),
+             ("[i for i in ", "]"))
         )  # fmt: skip
         tokens[at] = opened * depth + tokens[at] + closed * depth
         return "".join(tokens)

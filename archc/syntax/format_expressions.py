@@ -37,7 +37,8 @@ from archc.syntax.literals import Hole, pieces
 from archc.syntax.messages import DECLARATIONS
 
 WIDE_HEAD = 40
-"""A pipe whose head ends beyond this column of its statement breaks before its first stage, too."""
+"""A pipe whose head ends beyond this column of its statement breaks before its first stage, too;
+beyond twice that, the head breaks instead."""
 
 # From the loosest to the tightest.
 _OPERATORS = (
@@ -143,8 +144,9 @@ def _pipe(parts: Statement, offset: int, bracketed: bool) -> Layout:
             separated(segment[0].separator, Newline(), deeper=False),
             _segment(segment, bracketed),
         ]
-    width = 0 if forced(first) else offset + flat_width(first)
-    if stages[0].separator.comments or width > WIDE_HEAD:
+    width = offset + flat_width(first)
+    breaks = forced(first) or width > 2 * WIDE_HEAD  # inside, so that it ends at a low column
+    if stages[0].separator.comments or (width > WIDE_HEAD and not breaks):
         start = separated(stages[0].separator, Break(), deeper=False)
         return group(first, nest(start, *lines))
     return row([first, " ", nest(*lines, align=True) if len(stages) > 1 else lines[0]])
