@@ -268,6 +268,7 @@ LEAST = {
     "repeated region": 0.05,
     "rolled loop": 0.05,
     "loop of several tensors": 0.02,
+    "shared layers in turns": 0.05,
     "symbolic size": 0.1,
     "several inputs": 0.1,
     "several outputs": 0.1,
@@ -300,6 +301,7 @@ def features_of(graph: Graph, text: str) -> Iterator[str]:
         "rolled loop": re.search(
             r"\bfor \w+(, .*)? in ", text.split("for module in self.modules", maxsplit=1)[0]
         ),
+        "shared layers in turns": re.search(r"\n        for _ in range\(\d\):\n", text),
         "loop of several tensors": re.search(r" for .*\n +\w+, \w+.* = (layer|child)\(", text),
         "several inputs": len(inputs) > 1,
         "several outputs": len(outputs) > 1,

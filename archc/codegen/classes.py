@@ -8,6 +8,7 @@ from archc.codegen.construct import ConstructorWriter
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Item, Loop
 from archc.codegen.parameters import Written
+from archc.codegen.repeats import RepeatingWriter
 from archc.codegen.text import (
     MEANINGFUL,
     WIDTH,
@@ -137,7 +138,7 @@ class ClassWriter(ConstructorWriter):
         return "nn.Parameter"
 
     def forward_writer(self) -> ForwardWriter:
-        return ForwardWriter(
+        return RepeatingWriter(
             self.modules.graph,
             self.module.region,
             self.body,

@@ -86,13 +86,19 @@ class ForwardWriter:
             self.out.append(f"{' ' * self.indent}exits: list[Tensor] = []")
         for value, name in known.items():
             self._hold(value, name)
-        for position, item in enumerate(items, start=start):
-            if item is items[-1] and self._gives_all(item):
-                self._return_all(position, item)
+        position = start
+        while position < stop:
+            if position == stop - 1 and self._gives_all(items[-1]):
+                self._return_all(position, items[-1])
                 return self.out
-            self._item(position, item)
+            position += self._step(position, stop)
         self._return()
         return self.out
+
+    def _step(self, position: int, stop: int) -> int:
+        """Write what begins at a position, before `stop`; gives the number of its items."""
+        self._item(position, self.body.items[position])
+        return 1
 
     # ------------------------------------------------------------- items
 

@@ -65,19 +65,51 @@ class Sharing(Applications):
         self.say(f"{name} = [{elements if self.chance(60) else ', '.join([text] * count)}]")
         self.do(lambda env: env.__setitem__(name, [stage.made(env) for _ in range(count)]))
         if self.chance(50):
-            self._in_a_row(base, name)
+            exits = not isinstance(stage, OpStage) and stage.block.exits
+            self._in_a_row(base, name, 1 if exits else self.one_of(1, 1, 2, 3, 4))
         else:
             self._side_by_side(base, name, count)
 
-    def _in_a_row(self, base: str, name: str) -> None:
+    def recur(self) -> None:
+        """Two layers that read each other's results, again and again."""
+        base = self.tensor(lambda value: value.rank >= 1)
+        width = Num(f"{base}.channels", lambda env: env[base].channels)
+        kernel = const(self.one_of(1, 3))
+        conv = OpStage("conv", (("out", width), ("kernel", kernel)))
+        f, g = (self.make(self.layer_variable(), conv) for _ in range(2))
+        a, b = self.variable(), self.variable()
+        old = f"{a}_old"
+        turn = self.one_of(
+            (f"{a} = ({b} -> {f.text}) + {a}", f"{b} = {a} -> {g.text} -> relu"),
+            (f"{b} = ({a} -> {g.text}) - {base}", f"{a} = {b} -> {f.text} -> tanh"),
+            (f"{old} = {a}", f"{a} = {b} -> {f.text} -> tanh", f"{b} = {old} -> {g.text}"),
+            (f"{old} = {b}", f"{b} = ({a} -> {g.text}) * {base}", f"{a} = {old} -> {f.text}"),
+        )
+        self.say(f"{a} = {base}")
+        self.say(f"{b} = {base} -> tanh")
+        self.say(f"for turn_ in range({self.one_of(2, 3, 4)}) {{")
+        for line in turn:
+            self.say(f"    {line}")
+        self.say("}")
+
+        def step(env: Env) -> None:
+            (env[a],) = f.run(env, [env[base]])
+            (env[b],) = g.run(env, [env[base]])
+
+        self.read(base)
+        self.do(step)
+        self.bind(a, b)
+
+    def _in_a_row(self, base: str, name: str, turns: int) -> None:
         target = self.target(base)
         if target != base:
             self.say(f"{target} = {base}")
-        self.say(f"for head_ in {name} {{ {target} = {target} -> head_ }}")
+        row = f"for head_ in {name} {{ {target} = {target} -> head_ }}"
+        self.say(row if turns == 1 else f"for turn_ in range({turns}) {{ {row} }}")
 
         def step(env: Env) -> None:
             value = env[base]
-            for made in env[name]:
+            for made in env[name] * turns:
                 (value,) = made([value])
             env[target] = value
 
