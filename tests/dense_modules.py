@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from archc.runtime.dense_block import GrowingLayer, Memory, dense_block, shares_storage
+from archc.runtime.dense_block import GrowingLayer, dense_block, shares_storage
 
 NORMS: dict[int, Any] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 CONVS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 Layout = torch.memory_format
-Memories = Memory | Sequence[Memory]
+Memories = str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Block(nn.Module):
         return (layer for layer in self.children() if isinstance(layer, Layer))
 
     def forward(self, x: Tensor) -> Tensor:
-        if shares_storage(self, x, self.memory):
+        if shares_storage(self, x):
             return dense_block(x, [layer.described() for layer in self.layers()], self.memory)
         for layer in self.layers():
             x = layer(x)

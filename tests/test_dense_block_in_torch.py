@@ -18,10 +18,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 import archc.runtime.dense_block
 from archc.runtime.block_function import DENSE_BLOCK
-from archc.runtime.dense_block import Memory
 
 BLOCK = 1e-12
-MEMORIES: tuple[Memory, ...] = ("keep", "off")
+MEMORIES: tuple[str, ...] = ("keep", "off")
 
 
 def shares(y: Tensor) -> bool:

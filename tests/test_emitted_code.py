@@ -99,15 +99,19 @@ def _run(*command: str | Path) -> str:
 # ------------------------------------------------------------------------------ length
 
 
-@pytest.mark.parametrize("passes", [emitted.O0, DEFAULT], ids=["O0", "default"])
 @pytest.mark.parametrize(
     ("spec", "net", "budget"),
     [("densenet_cifar", "DenseNetBC", 110), ("densenet", "DenseNet121", 130)],
 )
-def test_a_dense_net_stays_within_its_lines(
-    spec: str, net: str, budget: int, passes: tuple[Any, ...]
-) -> None:
-    assert len(emitted.emit(spec, net, passes).model_lines) <= budget
+def test_a_dense_net_stays_within_its_lines(spec: str, net: str, budget: int) -> None:
+    """Sharing memory adds the runtime's imports, and some lines to the block and the net."""
+    assert len(emitted.emit(spec, net, emitted.O0).model_lines) <= budget
+    shared = emitted.emit(spec, net, DEFAULT).model_lines
+    assert len([line for line in shared if not _imports(line)]) <= budget + 4
+
+
+def _imports(line: str) -> bool:
+    return line.startswith(("import ", "from "))
 
 
 @pytest.mark.parametrize("passes", [emitted.O0, DEFAULT], ids=["O0", "default"])
@@ -136,9 +140,22 @@ def test_the_files_are_formatted(folder: Path) -> None:
 
 
 def test_the_files_are_free_of_lint(folder: Path) -> None:
+    """The model by all rules; the runtime, which is checked where it stands, by ruff's own."""
     options = ("--isolated", "--line-length", str(COLUMNS), "--target-version", "py311")
-    rules = ("--select", "ALL", "--ignore", ",".join(LINT))
-    assert not _run("ruff", "check", "--no-cache", "--quiet", *options, *rules, folder)
+    assert not _run("ruff", "check", "--no-cache", "--quiet", *options, folder)
+    rules = ("--select", "ALL", "--ignore", ",".join(LINT), "--output-format", "json")
+    found = json.loads(_run("ruff", "check", "--no-cache", *options, *rules, folder) or "[]")
+    heading = {path: _model_length(path) for path in folder.glob("*.py")}
+    assert not [
+        (each["filename"], each["location"], each["code"], each["message"])
+        for each in found
+        if each["location"]["row"] <= heading[Path(each["filename"])]
+    ]
+
+
+def _model_length(path: Path) -> int:
+    """The lines above the runtime."""
+    return path.read_text("utf-8").split(emitted.RUNTIME_HEADING)[0].count("\n")
 
 
 def test_mypy_has_nothing_to_say(folder: Path, pytestconfig: pytest.Config) -> None:
@@ -164,7 +181,8 @@ def test_names_are_words() -> None:
     The elements of a spec's list `xs` are `x0`, `x1`, ...; a temporary would begin with `x2`.
     """
     for name, net in _bodies().items():
-        names = {n.id for n in ast.walk(ast.parse(net.source)) if isinstance(n, ast.Name)}
+        model = ast.parse("\n".join(net.model_lines))
+        names = {n.id for n in ast.walk(model) if isinstance(n, ast.Name)}
         assert not [n for n in names if n.startswith("_") and n not in ("_", "__all__")], name
         numbered = {n for n in names if re.fullmatch(r"(x|y|t|v|tmp)\d+", n)}
         elements = {f"x{i}" for i in range(len(numbered))} if "x0" in numbered else set()
@@ -190,7 +208,8 @@ def test_a_file_only_defines(folder: Path) -> None:
     """Imports, `__all__`, classes and functions: nothing runs when it is imported."""
     kinds = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef)
     for path in sorted(folder.glob("*.py")):
-        docstring, *body = ast.parse(path.read_text("utf-8")).body
+        model = path.read_text("utf-8").split(emitted.RUNTIME_HEADING)[0]
+        docstring, *body = ast.parse(model).body
         assert isinstance(docstring, ast.Expr)
         assigned = [node for node in body if not isinstance(node, kinds)]
         assert [ast.unparse(node).split(" = ")[0] for node in assigned] == ["__all__"]

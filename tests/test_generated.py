@@ -86,8 +86,10 @@ def check_spec(spec: Spec, place: Path, coverage: "Coverage") -> None:
         module = import_file(path)
         net = getattr(module, module.__all__[0])()
         assert list(net.state_dict()) == keys_in_order(plain.graph)
+        reordered = bool(compilation.graph.sharing.blocks or compilation.graph.sharing.swaps)
         for training in (True, False):
-            compare(net, compilation.graph, spec.shapes, training=training)
+            if not reordered:
+                compare(net, compilation.graph, spec.shapes, training=training)
             if passes:
                 compare(net.double(), plain.graph, spec.shapes, training=training, exact=False)
                 net.float()

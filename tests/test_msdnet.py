@@ -45,7 +45,7 @@ def test_the_cifar_net_is_a_short_file() -> None:
 
 
 def test_layers_between_two_exits_are_a_loop() -> None:
-    source = emitted.emit("msdnet", "MSDNetStep7").source
+    source = emitted.emit("msdnet", "MSDNetStep7", emitted.O0).source
     assert (
         """\
         for layer in (self.get_submodule(f"layer{i}") for i in range(1, 8)):

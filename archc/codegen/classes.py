@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archc.codegen.construct import ConstructorWriter
+from archc.codegen.dense import ListedLayer, layers_text, listed_layers
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Item, Loop
 from archc.codegen.parameters import Written
@@ -129,7 +130,33 @@ class ClassWriter(ConstructorWriter):
         known = dict(enumerate(names))
         writer = self.forward_writer()
         body = writer.run(0, len(self.body.items), self.body.outputs, known)
-        return [*head, *body]
+        return [*head, *self._shared(names), *body]
+
+    def _shared(self, names: Sequence[str]) -> Iterator[str]:
+        """The other way through a dense block, whose features lie in one buffer."""
+        graph = self.modules.graph
+        blocks = {block.region: block for block in graph.sharing.blocks}
+        regions = [each.region.id for module in self.form.modules for each in module.applications]
+        if not all(region in blocks for region in regions):
+            return
+        listed, *others = (listed_layers(graph, blocks[region]) for region in regions)
+        if any(
+            {layer.rates for layer in other} != {listed[0].rates} for other in (listed, *others)
+        ):
+            return
+        (name,) = names
+        layers = layers_text(listed, self._listed_children(listed), self.receiver)
+        yield f"        if shares_storage(self, {name}):"
+        yield from lines(12, "layers = ", layers)
+        yield f"            return dense_block({name}, layers, memory_of(self))"
+
+    def _listed_children(self, listed: Sequence[ListedLayer]) -> str:
+        """What goes over the children of a dense block, each of which is a layer."""
+        loops = [(i, item) for i, item in enumerate(self.body.items) if isinstance(item, Loop)]
+        if len(loops) == len(self.body.items) == 1:
+            return self._loop_children(*loops[0])
+        names = [self.receiver(layer.child) for layer in listed if layer.child]
+        return f"({', '.join(names)})" if len(names) == len(listed) else ""
 
     def _class_of(self, path: Path) -> str:
         """The class of a layer or module that `forward` takes."""

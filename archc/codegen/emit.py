@@ -3,7 +3,7 @@
 import hashlib
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -15,10 +15,10 @@ from archc.codegen.imports import ALONE, WITH_EXTERNS, Imported, import_lines, i
 from archc.codegen.items import Attribute, Chain
 from archc.codegen.modules import Modules
 from archc.codegen.net import NetWriter
+from archc.codegen.runtime import Part, closure, part
 from archc.codegen.symbols import Variation, find_symbols
 from archc.codegen.text import MEANINGFUL, comment
 from archc.diagnostics import error
-from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 
 RUNTIME_HEADING = "# --- archc runtime"
@@ -53,15 +53,18 @@ def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
             region.span,
             help="what a block does may depend on its input only where it is applied once",
         ) from None
-    names = class_names(forms, graph.name)
-    imported = imported_classes(graph, {*_names_taken(forms), *names.values()})
+    runtime = _runtime(graph)
+    defined = frozenset(name for each in runtime for name in each.names)
+    names = class_names(forms, graph.name, defined)
+    imported = imported_classes(graph, {*_names_taken(forms), *defined, *names.values()})
     writers = [
         NetWriter(modules, outliner, form, names, imported, arguments=symbols.arguments)
         if not form.module.path
         else ClassWriter(modules, outliner, form, names, imported)
         for form in forms
     ]
-    return _render(graph, [writer.write() for writer in writers], imported, header)
+    classes = [writer.write() for writer in writers]
+    return _render(graph.name, classes, runtime, imported, header)
 
 
 def is_untouched(text: str) -> bool:
@@ -76,7 +79,13 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(blank.encode()).hexdigest()[:16]
 
 
-def _render(graph: Graph, classes: list[ClassView], imported: Imported, header: Header) -> str:
+def _render(
+    net: str,
+    classes: list[ClassView],
+    runtime: Sequence[Part],
+    imported: Imported,
+    header: Header,
+) -> str:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -85,25 +94,21 @@ def _render(graph: Graph, classes: list[ClassView], imported: Imported, header: 
         autoescape=False,  # noqa: S701 - Python is no markup: `text.py` is the filter
     )
     source = files("archc.codegen").joinpath("templates/model.py.jinja").read_text("utf-8")
-    runtime = _runtime(graph)
     text = environment.from_string(source).render(
-        title=comment(f"{graph.name}, compiled by archc {header.version} from {header.spec}."),
-        about=_about(graph, header),
-        imports=import_lines(_text(classes) + runtime, imported),
+        title=comment(f"{net}, compiled by archc {header.version} from {header.spec}."),
+        about=_about(header),
+        imports=import_lines(_text(classes), imported, runtime),
         suppressed=WITH_EXTERNS if imported else ALONE,
         classes=classes,
-        runtime=runtime,
+        runtime=[each.text for each in runtime],
     )
     return text.replace(_BLANK, _checksum(text), 1)
 
 
-def _about(graph: Graph, header: Header) -> list[str]:
-    """The command on its own line; then the checksum, the passes, the net's parameters."""
-    parameters = [f"{name}={hyper_text(value)}" for name, value in graph.info.parameters]
-    made = (
-        f"Checksum {_BLANK}; passes: {', '.join(header.passes) or 'none'}; "
-        f"{', '.join(parameters) or 'no parameters'}. Edit a copy freely."
-    )
+def _about(header: Header) -> list[str]:
+    """The command on its own line; then the checksum and the passes."""
+    passes = ", ".join(header.passes) or "none"
+    made = f"Checksum {_BLANK}; passes: {passes}. Edit a copy freely."
     paragraphs = (f"    {header.command}", made)
     return [
         line
@@ -120,16 +125,19 @@ def _text(classes: list[ClassView]) -> str:
     )
 
 
-def _runtime(graph: Graph) -> str:
-    """The functions of archc's runtime that the net calls, as they stand in its tested source."""
-    names = sorted(
-        {name for node in graph.nodes() if not node.layer.path for name in node.op.runtime}
-    )
-    parts = []
-    for name in names:
-        source = files("archc.runtime").joinpath(f"{name}.py").read_text("utf-8")
-        parts.append(source[source.index("\ndef ") :].strip())
-    return "\n\n\n".join(parts)
+def _runtime(graph: Graph) -> tuple[Part, ...]:
+    """The parts of archc's runtime that the net calls, those that others need first."""
+    names = {name for node in graph.nodes() if not node.layer.path for name in node.op.runtime}
+    sharing = graph.sharing
+    if sharing:
+        names.add("memory")
+    if sharing.rebuilds:
+        names.add("rebuild")
+    if sharing.rows:
+        names.add("rerun")
+    if sharing.blocks:
+        names.add("dense_block")
+    return tuple(map(part, closure(names)))
 
 
 _TAKEN = MEANINGFUL | {
@@ -147,7 +155,7 @@ _TAKEN = MEANINGFUL | {
 }
 
 
-def class_names(forms: list[Form], net: str) -> dict[int, str]:
+def class_names(forms: list[Form], net: str, defined: Set[str]) -> dict[int, str]:
     """A class name for each form: the block's, or the scope's label in camel case. Of several
     scopes `stage1`, `stage2`, ... with forms of their own, each has the number of its first.
 
@@ -155,8 +163,9 @@ def class_names(forms: list[Form], net: str) -> dict[int, str]:
     they have beyond it (`BottleneckDownsample`), or a number where these are more than two. What is
     called as the net is a part of it: the scope `tree` of the net `Tree` is `TreePart`. Forms that
     differ in the number of tensors say it: `Layer3` takes and gives three, `Layer3To2` gives two.
+    `defined` are the names of the runtime below.
     """
-    taken = _names_taken(forms)
+    taken = {*_names_taken(forms), *defined}
     name = _free(net, net, taken)
     names: dict[int, str] = {form.id: name for form in forms if not form.module.path}
     taken.add(name)

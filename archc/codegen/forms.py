@@ -188,6 +188,7 @@ class Outliner:
             position
             for position, item in enumerate(form.body.items)
             if isinstance(item, Loop)
+            and not item.rerun
             and not item.container
             and all(len(_loop(body, position).children) <= 2 for body in form.bodies)
             and len({len(_loop(body, position).children) for body in form.bodies}) == 1

@@ -23,7 +23,7 @@ from archc.codegen.text import MEANINGFUL, WIDTH, Bracketed, Code, call, is_name
 from archc.ir.graph import Graph, Path, Region
 from archc.ops.op import CALL, TorchArg, TorchFunction
 
-_LISTED = re.compile(r"([\w.]+)\(\[\{operands\}\], (.*)\)")
+_LISTED = re.compile(r"([\w.]+)\(\[\{operands\}\](?:, (.*))?\)")
 """A function of a list of tensors: the one form whose arguments may need several lines."""
 
 _NESTED = 72
@@ -105,7 +105,7 @@ class ForwardWriter:
     def _item(self, position: int, item: Item) -> None:
         operands = operands_of(item)
         self._end_line(item)
-        if isinstance(item, Loop):
+        if isinstance(item, Loop) and not item.rerun:
             self._loop(position, item)
             return
         code, level = self._code(position, item)
@@ -147,14 +147,19 @@ class ForwardWriter:
         return not (single and only_returned and others == self.pending[: len(others)])
 
     def _restarts(self, item: Item) -> bool:
-        """Whether a line ends before this item: its kind is in the line, or blocks follow ops."""
+        """Whether a line ends before this item: it has blocks of this kind, or blocks follow ops.
+
+        Two blocks of one kind may share it: `self.extract(self.reduce(x))`.
+        """
         if not self.pending or isinstance(item, Function):
             return False
         if self.pending[-1].value not in operands_of(item):
             return False
         chain = self.pending[-1]
         if _is_block(item):
-            return _kind(item) in chain.ops or (not chain.blocks and len(chain.ops) > 1)
+            pair = isinstance(item, Attribute) and chain.ops == (_kind(item),)
+            again = _kind(item) in chain.ops and not pair
+            return again or (not chain.blocks and len(chain.ops) > 1)
         return _kind(item) in chain.ops and len(chain.ops) > 1
 
     def _comes_late(self, item: Item) -> bool:
@@ -168,8 +173,14 @@ class ForwardWriter:
                 return self._function(position, item)
             case Attribute():
                 return self._attribute(item)
+            case Loop():
+                children = self.loop_children(position, item)
+                return call("rerun", [children, self._operand(item.operands[0], 0)]), CALL
             case Chain():
-                return call(self.receiver(item.label), [self._operand(item.operand, 0)]), CALL
+                target, operand = self.receiver(item.label), self._operand(item.operand, 0)
+                return (
+                    call("rerun", [target, operand]) if item.rerun else call(target, [operand])
+                ), CALL
         raise AssertionError(item)
 
     def _attribute(self, item: Attribute) -> tuple[Code, int]:
@@ -200,7 +211,8 @@ class ForwardWriter:
         ]
         listed = _LISTED.fullmatch(text.template)
         if listed:
-            return call(listed[1], [Bracketed("[", tuple(operands), "]"), listed[2]]), text.level
+            listing = Bracketed("[", tuple(operands), "]")
+            return call(listed[1], [listing, *filter(None, [listed[2]])]), text.level
         template = text.template if shown else text.template.replace(", {args}", "")
         filled = template.format(
             *operands, operands=", ".join(operands), args=", ".join(shown), **values

@@ -1,8 +1,11 @@
 """The imports of an emitted file: what its text mentions of torch, and extern layers' classes."""
 
+import ast
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
+from archc.codegen.runtime import Part
 from archc.codegen.text import WIDTH
 from archc.ir.graph import Graph
 from archc.ops.extern import Extern
@@ -48,30 +51,76 @@ def _free(wanted: Sequence[str], taken: set[str]) -> str:
     return f"{stem}{number}"
 
 
-def import_lines(text: str, imported: Imported) -> list[str]:
-    """The import statements of a file with this text, as ruff sorts them."""
-    found = []
-    if re.search(r"(?<![\w.])Sequence\[", text):
-        found += ["from collections.abc import Sequence", ""]
-    if re.search(r"(?<![\w.])torch\.", text):
-        found.append("import torch")
-    statements = [("torch", "from torch import Tensor, nn")]
-    if re.search(r"(?<![\w.])F\.", text):
-        statements.append(("torch.nn", "from torch.nn import functional as F"))
-    statements += _of_externs(imported)
-    return found + [line for _, line in sorted(statements, key=_place)]
-
-
-def _of_externs(imported: Imported) -> Iterator[tuple[str, str]]:
-    """One statement a module for the classes that keep their names, one for each that does not."""
-    plain: dict[str, list[str]] = {}
+def import_lines(text: str, imported: Imported, runtime: Sequence[Part]) -> list[str]:
+    """The import statements of a file, as ruff sorts them: what its classes' text mentions, the
+    classes of extern layers, and what its parts of the runtime import."""
+    found = _Imports()
+    found.add("from torch import Tensor, nn")
+    for pattern, statement in _MENTIONED.items():
+        if re.search(pattern, text):
+            found.add(statement)
     for (module, cls), name in imported.items():
-        if name == cls:
-            plain.setdefault(module, []).append(cls)
-        else:
-            yield module, _import(module, [f"{cls} as {name}"])
-    for module, classes in plain.items():
-        yield module, _import(module, sorted(classes))
+        found.add(f"from {module} import {cls}" + (f" as {name}" if name != cls else ""))
+    for each in runtime:
+        for statement in each.imports:
+            found.add(statement)
+    return list(found.lines())
+
+
+_MENTIONED = {
+    r"(?<![\w.])Sequence\[": "from collections.abc import Sequence",
+    r"(?<![\w.])torch\.": "import torch",
+    r"(?<![\w.])F\.": "from torch.nn import functional as F",
+}
+
+
+class _Imports:
+    """Import statements, merged: the standard library's, then others; modules before names."""
+
+    def __init__(self) -> None:
+        self.modules: set[str] = set()
+        self.names: dict[str, set[str]] = {}
+
+    def add(self, statement: str) -> None:
+        """One statement, `import x` or `from x import a, b`."""
+        (tree,) = ast.parse(statement).body
+        if isinstance(tree, ast.Import):
+            self.modules.update(map(ast.unparse, tree.names))
+        elif isinstance(tree, ast.ImportFrom) and tree.module:
+            self.names.setdefault(tree.module, set()).update(map(ast.unparse, tree.names))
+
+    def lines(self) -> Iterator[str]:
+        """All of them, with an empty line between the two groups."""
+        standard, others = list(self._group(standard=True)), list(self._group(standard=False))
+        yield from [*standard, ""] if standard else []
+        yield from others
+
+    def _group(self, *, standard: bool) -> Iterator[str]:
+        for module in sorted(self.modules):
+            if _is_standard(module) == standard:
+                yield f"import {module}"
+        for module in sorted(self.names, key=lambda name: (name.lower(), name)):
+            if _is_standard(module) == standard:
+                yield from self._from(module)
+
+    def _from(self, module: str) -> Iterator[str]:
+        """One statement for the names that stay, one for each that is called something else."""
+        plain = [name for name in self.names[module] if " as " not in name]
+        renamed = self.names[module] - set(plain)
+        if plain:
+            yield _import(module, sorted(plain, key=_rank))
+        for name in sorted(renamed):
+            yield _import(module, [name])
+
+
+def _is_standard(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] in sys.stdlib_module_names
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Constants, classes, the rest: isort's order."""
+    word = name.split(maxsplit=1)[0]
+    return (0 if word.isupper() and len(word) > 1 else 1 if word[0].isupper() else 2, name)
 
 
 def _import(module: str, names: Sequence[str]) -> str:
@@ -79,8 +128,3 @@ def _import(module: str, names: Sequence[str]) -> str:
     if len(line) <= WIDTH:
         return line
     return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
-
-
-def _place(statement: tuple[str, str]) -> tuple[str, str]:
-    module, line = statement
-    return module.lower(), line

@@ -11,7 +11,8 @@ from collections.abc import Container, Hashable, Mapping
 from dataclasses import dataclass, replace
 
 from archc.codegen.modules import Application, Call, Module, Modules
-from archc.ir.graph import Path
+from archc.ir.graph import Node, Path
+from archc.ir.sharing import Rebuilt
 from archc.ops.op import TorchFunction, TorchModule
 
 
@@ -48,6 +49,7 @@ class Attribute:
     results: tuple[int, ...]
     external: bool
     op: str
+    rerun: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -59,7 +61,8 @@ class Attribute:
 class Loop:
     """Children `prefix + start`, `prefix + start + 1`, ... of one form, each fed to the next.
 
-    `nodes` are the nodes behind the results of each child.
+    `nodes` are the nodes behind the results of each child. With `rerun`, the backward pass runs
+    each child again.
     """
 
     container: Path
@@ -71,10 +74,12 @@ class Loop:
     operands: tuple[int, ...]
     results: tuple[int, ...]
     op: str
+    rerun: bool
 
     @property
     def key(self) -> Hashable:
-        return ("loop", self.container, self.prefix, self.start, self.form, self.operands)
+        place = (self.container, self.prefix, self.start)
+        return ("loop", *place, self.form, self.operands, self.rerun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +91,12 @@ class Chain:
     items: tuple["Item", ...]
     operand: int
     result: int
+    rerun: bool
 
     @property
     def key(self) -> Hashable:
-        return ("chain", self.label, self.operand, tuple(item.key for item in self.items))
+        items = tuple(item.key for item in self.items)
+        return ("chain", self.label, self.operand, items, self.rerun)
 
 
 Item = Function | Attribute | Loop | Chain
@@ -137,6 +144,9 @@ class BodyBuilder:
         self.modules = modules
         self.forms = forms
         self.chains = chains
+        graph = modules.graph
+        self.rerun = {graph.regions[id].path for id in graph.sharing.rows}
+        self.swapped = {pool for _, pool in graph.sharing.swaps}
 
     def build(self, module: Module, application: Application) -> Body:
         numbers = {node: i for i, node in enumerate(application.inputs)}
@@ -172,21 +182,45 @@ class BodyBuilder:
         if path is None:
             node = call.node
             assert node is not None
-            text = self.modules.torch_function(node)
+            text = self._function(node)
             return Function(text, operands, results[0], node.op.random, node.op.name)
         own = module.path
         external = path[: len(own)] != own
         label = _place(path, own)
         if call.region is not None and path in self.chains:
-            return Chain(label, path, self.chains[path].items, operands[0], results[0])
+            children = {child.path for child in self.modules.by_path[path].children}
+            rerun = bool(children) and children <= self.rerun
+            return Chain(label, path, self.chains[path].items, operands[0], results[0], rerun)
         passed = tuple(_place(p, own) for p in call.modules[1 if external else 0 :])
         if call.region is not None:
             name = call.region.block or "scope"
             form = self.forms[path]
-            return Attribute(label, form, None, operands, passed, results, external, name)
+            rerun = path in self.rerun
+            return Attribute(label, form, None, operands, passed, results, external, name, rerun)
         assert call.node is not None
         layer = self.modules.torch_module(path)
+        if call.rebuilt is not None:
+            layer = replace(layer, use=self._rebuilt(call.rebuilt))
+        if call.node.id in self.swapped:
+            layer = replace(layer, use=TorchFunction("pooled({0}, {layer})"))
         return Attribute(label, None, layer, operands, (), results, external, call.node.op.name)
+
+    def _function(self, node: Node) -> TorchFunction:
+        """An operator as `forward` writes it."""
+        if node.id in self.modules.graph.sharing.concats:
+            return TorchFunction("concat([{operands}])")
+        return self.modules.torch_function(node)
+
+    def _rebuilt(self, rebuilt: Rebuilt) -> TorchFunction:
+        """A batch norm and its activation in one."""
+        text = self.modules.torch_function(self.modules.graph.node(rebuilt.activation))
+        act = text.template.partition("(")[0]
+        words = ["{0}", "{layer}"]
+        if act != "torch.relu":
+            words.append(act)
+        if rebuilt.kept:
+            words.append("keep=True")
+        return TorchFunction(f"norm_act({', '.join(words)})")
 
 
 def _place(path: Path, own: Path) -> Path:
@@ -299,8 +333,8 @@ def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> Loop | 
     prefix, start = match[1], int(match[2])
     container, children = item.label[:-1], (item.label,)
     nodes = (tuple(values[result] for result in item.results),)
-    operands, results = item.operands, item.results
-    return Loop(container, prefix, start, item.form, children, nodes, operands, results, item.op)
+    fields = (children, nodes, item.operands, item.results, item.op, item.rerun)
+    return Loop(container, prefix, start, item.form, *fields)
 
 
 def unroll(body: Body, positions: Container[int]) -> Body:
@@ -325,7 +359,7 @@ def unroll(body: Body, positions: Container[int]) -> Body:
 
 def _continues(loop: Loop, next: Loop) -> bool:
     return (
-        next.form == loop.form
+        (next.form, next.rerun) == (loop.form, loop.rerun)
         and next.operands == loop.results
         and (next.container, next.prefix) == (loop.container, loop.prefix)
         and next.start == loop.start + len(loop.children)

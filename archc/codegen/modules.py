@@ -1,9 +1,10 @@
 """From a graph to its modules: what each one owns, what it is given, what it runs, in order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Layer, Node, Path, Region
+from archc.ir.sharing import Rebuilt
 from archc.ops.op import TensorType, TorchFunction, TorchModule
 
 
@@ -12,6 +13,7 @@ class Call:
     """One application inside a module: of an operator (`node`) or of a block (`region`).
 
     `operands` and `results` are node ids; `modules` the paths of layers that are passed along.
+    `rebuilt` is set where an activation goes with its batch norm, and is computed again.
     """
 
     node: Node | None
@@ -19,6 +21,7 @@ class Call:
     operands: tuple[int, ...]
     modules: tuple[Path, ...]
     results: tuple[int, ...]
+    rebuilt: Rebuilt | None = None
 
     @property
     def path(self) -> Path | None:
@@ -164,20 +167,38 @@ class Modules:
 
     def _calls(self, chains: dict[int, list[int]]) -> None:
         entered: set[int] = set()
+        written = self._written()
         for node in self.graph.nodes():
             outward = chains[node.region]
             for inner, outer in zip(outward, outward[1:], strict=False):
                 if inner not in entered:
                     entered.add(inner)
                     self._enter(self.applications[inner], self.applications[outer])
-            operands = self.graph.operands(node.id)
-            if node.op.name != "input":
-                path = node.layer.path
-                own = self.graph.regions[node.region].path
-                passed = (path,) if path is not None and path[: len(own)] != own else ()
-                self.applications[node.region].calls.append(
-                    Call(node, None, operands, passed, (node.id,))
-                )
+            if node.op.name != "input" and written.get(node.id, node) is not None:
+                self.applications[node.region].calls.append(self._apply(node, written))
+
+    def _written(self) -> dict[int, "Node | Rebuilt | None"]:
+        """What stands in a node's place in `forward`, by the graph's sharing; None for nothing."""
+        sharing = self.graph.sharing
+        written: dict[int, Node | Rebuilt | None] = {}
+        for each in sharing.activations:
+            written |= {each.norm: None, each.activation: each}
+        for conv, pool in sharing.swaps:
+            written |= {conv: self.graph.node(pool), pool: self.graph.node(conv)}
+        return written
+
+    def _apply(self, node: Node, written: Mapping[int, "Node | Rebuilt | None"]) -> Call:
+        instead = written.get(node.id)
+        rebuilt = instead if isinstance(instead, Rebuilt) else None
+        applied = instead if isinstance(instead, Node) else node
+        operands = self.graph.operands(node.id)
+        if rebuilt is not None:
+            applied = self.graph.node(rebuilt.norm)
+            operands = self.graph.operands(rebuilt.norm)
+        path = applied.layer.path
+        own = self.graph.regions[node.region].path
+        passed = (path,) if path is not None and path[: len(own)] != own else ()
+        return Call(applied, None, operands, passed, (node.id,), rebuilt)
 
     def _enter(self, inner: Application, outer: Application) -> None:
         own = outer.region.path

@@ -51,7 +51,8 @@ class NetWriter(ClassWriter):
         return f"{comment(span.source.name)}:{span.line}"
 
     def signature(self) -> list[str]:
-        return [f"{name}: int = {value}" for name, value in self.arguments]
+        numbers = [f"{name}: int = {value}" for name, value in self.arguments]
+        return [*numbers, 'memory: str = "keep"'] if self.graph.sharing else numbers
 
     def doc(self) -> Iterator[str]:
         graph = self.graph
@@ -88,6 +89,8 @@ class NetWriter(ClassWriter):
         info = list(self._feature_info())
         if info:
             out += lines(8, "self.feature_info = ", Bracketed("[", tuple(info), "]"))
+        if self.graph.sharing:
+            out.append("        set_memory(self, memory)")
         return [*out, *self._initialise()]
 
     def _attribute(self, item: Item) -> list[str]:
@@ -114,9 +117,11 @@ class NetWriter(ClassWriter):
         yield self._features(position, value)
         yield self._head(position, value)
         (name,) = self.input_names()
+        pad = "    " if self.graph.sharing.rebuilds else ""
         yield [
             f"    def forward(self, {name}: Tensor) -> Tensor:",
-            f"        return self.forward_head(self.forward_features({name}))",
+            *self._rebuilding(),
+            f"{pad}        return self.forward_head(self.forward_features({name}))",
         ]
         yield from self._classifier_methods()
 
@@ -132,7 +137,7 @@ class NetWriter(ClassWriter):
         body = self._body(names, exits)
         if exits and not body[-1].lstrip().startswith("return"):  # the list needs several lines
             body = self._body(names, exits, collects=True)
-        return [*head, *self._multiples(names), *body]
+        return [*head, *self._multiples(names), *self._rebuilding(), *body]
 
     def _body(self, names: Sequence[str], exits: bool, *, collects: bool = False) -> list[str]:
         """The statements of `forward`; with `collects`, exits join a list as they are computed."""
@@ -143,7 +148,13 @@ class NetWriter(ClassWriter):
             named = zip(self.body.outputs, self.graph.outputs, strict=True)
             words = {value: output.name.split(".")[-1] for value, output in named if output.name}
             writer.hints = {value: word for value, word in words.items() if is_name(word)}
+        writer.indent += 4 * self.graph.sharing.rebuilds
         return writer.run(0, len(self.body.items), self.body.outputs, dict(enumerate(names)))
+
+    def _rebuilding(self) -> Iterator[str]:
+        """What stands around the statements of a net with values that are built again."""
+        if self.graph.sharing.rebuilds:
+            yield "        with Rebuilding(self):"
 
     def _multiples(self, names: Sequence[str]) -> Iterator[str]:
         """One check for inputs whose sizes were declared as multiples."""

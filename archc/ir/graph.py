@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 import networkx as nx
 
 from archc.diagnostics import Span
+from archc.ir.sharing import Sharing
 from archc.ops.op import ChannelRule, Op, TensorType, Weight
 
 Path = tuple[str, ...]
@@ -152,6 +153,7 @@ class Graph:
         self.info = info
         self.regions: dict[int, Region] = {}
         self.outputs: tuple[Output, ...] = ()
+        self.sharing = Sharing()
         self._topology: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._payload: dict[int, Node] = {}
         self._mentions: dict[int, set[int]] = {}
@@ -182,6 +184,7 @@ class Graph:
         other = Graph(self.info)
         other.regions = dict(self.regions)
         other.outputs = self.outputs
+        other.sharing = self.sharing
         other._topology = self._topology.copy()
         other._payload = dict(self._payload)
         other._mentions = {node: set(regions) for node, regions in self._mentions.items()}

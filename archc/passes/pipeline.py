@@ -12,13 +12,14 @@ from archc.diagnostics import ArchError, Source, Span, did_you_mean, error
 from archc.ir.graph import Graph
 from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
+from archc.passes.share_memory import ShareMemory
 from archc.passes.simplify import Simplify
 from archc.timing import Phases
 
-PASSES: tuple[type[Pass], ...] = (Simplify,)
+PASSES: tuple[type[Pass], ...] = (Simplify, ShareMemory)
 """All passes, in the only order in which they may run."""
 
-DEFAULT: tuple[Pass, ...] = (Simplify(),)
+DEFAULT: tuple[Pass, ...] = (Simplify(), ShareMemory())
 """What runs unless the user asks for something else; at -O0 nothing does."""
 
 BEFORE = "elaborate"

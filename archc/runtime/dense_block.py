@@ -13,16 +13,16 @@ Kept for backward are the buffer and, with `memory="keep"`, the bottlenecks: lin
 Outputs, gradients and running statistics are those of the plain modules up to rounding. So:
 
     def forward(self, x: Tensor) -> Tensor:
-        if shares_storage(self, x, self.memory):
+        if shares_storage(self, x):
             layers = [(l.norm1, l.conv1, l.norm2, l.conv2) for l in self.children()]
-            return dense_block(x, layers, self.memory)
+            return dense_block(x, layers, memory_of(self))
         for layer in self.children():
             x = torch.cat([x, layer(x)], 1)
         return x
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from archc.runtime.block_function import DENSE_BLOCK, BlockPlan, DenseBlockFunction
 from archc.runtime.custom_operators import given
 from archc.runtime.feature_rows import CHANNELS_LAST, from_rows
+from archc.runtime.memory import memory_of
 from archc.runtime.plain_modules import (
     compute_dtype,
     differentiates,
@@ -39,9 +40,6 @@ from archc.runtime.plain_modules import (
     normalises_by_batch,
     update_running,
 )
-
-Memory = Literal["keep", "recompute", "off"]
-"""What becomes of a block's bottlenecks; "off" is the plain path."""
 
 
 class GrowingLayer(NamedTuple):
@@ -67,12 +65,13 @@ class GrowingLayer(NamedTuple):
         return [first, (self.norm2, self.conv2, self.dropout2, None)]
 
 
-def shares_storage(block: nn.Module, x: Tensor, memory: Memory | Sequence[Memory]) -> bool:
-    """Whether `dense_block` is the way: in training, not in inference and export.
+def shares_storage(block: nn.Module, x: Tensor) -> bool:
+    """Whether `dense_block` is the way: in training, not in inference and export, unless
+    `block.memory` is "off".
 
     Raises RuntimeError if a module in the block has a hook, which would not run.
     """
-    if memory == "off" or not differentiates(x, block):
+    if memory_of(block) == "off" or not differentiates(x, block):
         return False
     for name, module in block.named_modules():
         if name and has_hooks(module):
@@ -84,7 +83,7 @@ def shares_storage(block: nn.Module, x: Tensor, memory: Memory | Sequence[Memory
 
 
 def dense_block(
-    x: Tensor, layers: Iterable[tuple[Any, ...]], memory: Memory | Sequence[Memory] = "keep"
+    x: Tensor, layers: Iterable[tuple[Any, ...]], memory: str | Sequence[str] = "keep"
 ) -> Tensor:
     """[N, C, *S] -> [N, C + sum of growths, *S], in channels_last order.
 

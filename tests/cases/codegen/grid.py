@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum 0fc16e3798414bd6; passes: none; classes=10. Edit a copy freely.
+Checksum aa84212fd1c64b81; passes: none. Edit a copy freely.
 """
 
 from torch import Tensor, nn

@@ -2,7 +2,7 @@
 """Initialised, compiled by archc 0 from initialise.arch.
 
     archc compile initialise.arch -O0
-Checksum 6d02a74638b95f2b; passes: none; classes=10. Edit a copy freely.
+Checksum 84eaa5e27ddd474b; passes: none. Edit a copy freely.
 """
 
 import torch

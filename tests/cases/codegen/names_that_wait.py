@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from names_that_wait.arch.
 
     archc compile names_that_wait.arch -O0
-Checksum b020e4adc3853d83; passes: none; classes=10. Edit a copy freely.
+Checksum 4d8c5771fa3dfa7d; passes: none. Edit a copy freely.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from sharing.arch.
 
     archc compile sharing.arch -O0
-Checksum 54419f5e9796bd32; passes: none; no parameters. Edit a copy freely.
+Checksum a43eec5bf244d7c2; passes: none. Edit a copy freely.
 """
 
 import torch
@@ -29,7 +29,5 @@ class N(nn.Module):  # sharing.arch:2
         self.again = nn.ModuleList([Step(), Step()])
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.again[0](image)
-        x = self.again[1](x)
-        x = self.again[0](x)
-        return self.again[1](x)
+        x = self.again[1](self.again[0](image))
+        return self.again[1](self.again[0](x))

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from symbolic_sizes.arch.
 
     archc compile symbolic_sizes.arch -O0
-Checksum 08b6c9f395130523; passes: none; no parameters. Edit a copy freely.
+Checksum 457f71985b67be84; passes: none. Edit a copy freely.
 """
 
 import torch

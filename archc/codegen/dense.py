@@ -1,0 +1,75 @@
+"""How a dense block lists its layers for the runtime: their norms and convolutions, in order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from archc.codegen.text import Bracketed, Code, generator, is_name, py
+from archc.ir.graph import Graph, Path
+from archc.ir.sharing import DenseBlock
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLayer:
+    """A layer by its modules, below the block, and the rates of its dropouts (0: none)."""
+
+    modules: tuple[Path, ...]
+    rates: tuple[float, ...]
+
+    @property
+    def child(self) -> Path:
+        """The one child that holds the whole layer; empty if there is none."""
+        heads = {path[:-1] for path in self.modules}
+        return heads.pop() if len(heads) == 1 else ()
+
+    @property
+    def chances(self) -> tuple[str, ...]:
+        """What follows the modules where there are dropouts: how probable each is, now."""
+        if not any(self.rates):
+            return ()
+        gap = ("None",) * (4 - len(self.modules))
+        return (*gap, *(f"{py(rate)} * self.training" if rate else "0.0" for rate in self.rates))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its modules as that child calls them."""
+        return tuple(path[-1] for path in self.modules)
+
+
+def listed_layers(graph: Graph, block: DenseBlock) -> list[ListedLayer]:
+    """The layers of a block, in order."""
+    above = len(graph.regions[block.region].path)
+    listed = []
+    for layer in block.layers:
+        nodes = [node for pair in zip(layer.norms, layer.convs, strict=True) for node in pair]
+        paths = [graph.node(node).layer.path or () for node in nodes]
+        rates = tuple(
+            0.0 if node is None else getattr(graph.node(node).op, "rate", 0.0)
+            for node in layer.dropouts
+        )
+        listed.append(ListedLayer(tuple(path[above:] for path in paths), rates))
+    return listed
+
+
+def layers_text(
+    layers: Sequence[ListedLayer], children: str, receiver: Callable[[Path], str]
+) -> Code:
+    """`[(layer.norm1, layer.conv1) for layer in children]`, or one by one where layers differ.
+
+    `children` is what a loop goes over, empty where there is nothing; `receiver` is how `forward`
+    calls a module of the block.
+    """
+    first = layers[0]
+    alike = {(layer.names, layer.chances, bool(layer.child)) for layer in layers}
+    if not children or len(alike) > 1 or not first.child or not all(map(is_name, first.names)):
+        each = [(*map(receiver, layer.modules), *layer.chances) for layer in layers]
+        return Bracketed("[", tuple(f"({', '.join(words)})" for words in each), "]")
+    for word in ("layer", "m"):
+        words = (*(f"{word}.{name}" for name in first.names), *first.chances)
+        code = generator("[", f"({', '.join(words)})", f"for {word} in {children}", "]")
+        if len(str(code)) <= _SHORT:
+            break
+    return code
+
+
+_SHORT = 79
+"""What fits into one line as the value of `layers`."""

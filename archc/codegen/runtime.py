@@ -1,0 +1,61 @@
+"""The parts of archc's runtime that a net needs, as they stand in its tested source."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_PACKAGE = "archc.runtime"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A module of the runtime: the modules it builds on, what it imports of others, its text, and
+    the names that the text defines."""
+
+    needs: tuple[str, ...]
+    imports: tuple[str, ...]
+    text: str
+    names: frozenset[str]
+
+
+@cache
+def part(name: str) -> Part:
+    """One module of the runtime, without its docstring and its imports."""
+    source = files(_PACKAGE).joinpath(f"{name}.py").read_text("utf-8")
+    tree = ast.parse(source)
+    heads = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    own = [node for node in heads if (getattr(node, "module", None) or "").startswith(_PACKAGE)]
+    needs = tuple(
+        node.module.rpartition(".")[2]
+        for node in own
+        if isinstance(node, ast.ImportFrom) and node.module
+    )
+    imports = tuple(ast.unparse(node) for node in heads if node not in own)
+    end = max((node.end_lineno or 0 for node in heads), default=0)
+    text = "".join(source.splitlines(keepends=True)[end:]).strip()
+    return Part(needs, imports, text, frozenset(_defined(tree)))
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def closure(names: Iterable[str]) -> tuple[str, ...]:
+    """The modules of the runtime and those that they need, each behind those."""
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        for need in part(name).needs:
+            visit(need)
+        found.setdefault(name)
+
+    for name in sorted(names):
+        visit(name)
+    return tuple(found)

@@ -1,0 +1,109 @@
+"""Dense blocks, found by what they compute: each layer reads all features before it."""
+
+from collections.abc import Iterator, Mapping
+
+from archc.ir.graph import Graph, Node
+from archc.ir.regions import Boundary
+from archc.ir.sharing import DenseBlock, DenseLayer
+from archc.ops.activation import Relu
+from archc.ops.convolution import Conv
+from archc.ops.normalization import BatchNorm
+from archc.ops.regularization import Dropout
+from archc.ops.tensor import Concat
+
+
+def dense_blocks(
+    graph: Graph, members: Mapping[int, frozenset[int]], boundaries: Mapping[int, Boundary]
+) -> Iterator[DenseBlock]:
+    """The regions that are dense blocks as a whole; `members` are the nodes in each region."""
+    for region, boundary in boundaries.items():
+        if len(boundary.reads) == len(boundary.gives) == 1:
+            (last,) = boundary.gives
+            block = _Finder(graph, region, members[region]).find(last)
+            if block is not None:
+                yield block
+
+
+class _Finder:
+    """Reads one region backwards, from its result, as a dense block."""
+
+    def __init__(self, graph: Graph, region: int, members: frozenset[int]) -> None:
+        self.graph = graph
+        self.region = region
+        self.members = members
+
+    def find(self, last: int) -> DenseBlock | None:
+        """The region, whose only result is `last`, as a dense block; None where it is none."""
+        source, *added = self._parts(last)
+        if source in self.members or len(added) < 2:
+            return None
+        layers = []
+        for i, feature in enumerate(added):
+            layer = self._layer(feature, (source, *added[:i]))
+            if layer is None:
+                return None
+            layers.append(layer)
+        concats = tuple(
+            node for node in sorted(self.members) if isinstance(self.graph.node(node).op, Concat)
+        )
+        block = DenseBlock(self.region, source, tuple(layers), concats)
+        paths = [self.graph.node(norm).layer.path for layer in layers for norm in layer.norms]
+        whole = block.nodes == self.members and len(set(paths)) == len(paths)
+        return block if whole and self._prefixes(block, (source, *added)) else None
+
+    def _parts(self, node: int) -> tuple[int, ...]:
+        """What a value is a concatenation of, by concatenations of this region."""
+        if node not in self.members or not isinstance(self.graph.node(node).op, Concat):
+            return (node,)
+        return tuple(part for each in self.graph.operands(node) for part in self._parts(each))
+
+    def _prefixes(self, block: DenseBlock, parts: tuple[int, ...]) -> bool:
+        """Whether each concatenation holds the first features: a view of the buffer."""
+        return all(
+            self._parts(concat) == parts[: len(self._parts(concat))] for concat in block.concats
+        )
+
+    def _layer(self, feature: int, before: tuple[int, ...]) -> DenseLayer | None:
+        """The layer that makes a feature from all those before it."""
+        stages: list[tuple[int, int, int, int | None]] = []
+        value = feature
+        while len(stages) < 2:
+            stage = self._stage(value)
+            if stage is None:
+                return None
+            stages.insert(0, stage)
+            (value,) = self.graph.operands(stage[0])
+            if self._parts(value) == before:
+                norms, activations, convs, dropouts = zip(*stages, strict=True)
+                return DenseLayer(norms, activations, convs, dropouts)
+        return None
+
+    def _stage(self, value: int) -> tuple[int, int, int, int | None] | None:
+        """Batch norm, ReLU, convolution and perhaps dropout, which end in a value."""
+        dropout = None
+        node = self._private(value)
+        if node is not None and isinstance(node.op, Dropout) and node.layer.path is None:
+            dropout = node.id
+            node = self._before(node)
+        if node is None or not isinstance(node.op, Conv):
+            return None
+        relu = self._before(node)
+        if relu is None or not isinstance(relu.op, Relu):
+            return None
+        norm = self._before(relu)
+        if norm is None or not isinstance(norm.op, BatchNorm):
+            return None
+        return norm.id, relu.id, node.id, dropout
+
+    def _before(self, node: Node) -> Node | None:
+        (operand,) = self.graph.operands(node.id)
+        return self._private(operand)
+
+    def _private(self, id: int) -> Node | None:
+        """A node of this region that one node reads, or only concatenations do."""
+        if id not in self.members:
+            return None
+        readers = [self.graph.node(user).op for user, _ in self.graph.users(id)]
+        if len(readers) > 1 and not all(isinstance(op, Concat) for op in readers):
+            return None
+        return self.graph.node(id)
