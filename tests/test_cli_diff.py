@@ -148,6 +148,22 @@ def test_a_change_is_said_where_it_is_and_nowhere_else() -> None:
     ]
 
 
+def test_what_a_block_does_not_read_is_no_difference() -> None:
+    """Of a list of tensors a block may read a few; what only made the others is gone."""
+    text = """\
+block Last()(*xs) { return xs[-1] -> relu -> conv1: conv(8, 3) }
+
+net N()(image: [3, 8, 8]) {
+    a = image -> relu
+    b = image -> conv2: conv(8, 3)
+    return (a, b) -> last: Last -> global_avg_pool
+}
+"""
+    assert "The nets are equal." in diff(text, text)
+    assert "The nets are equal." in diff(text, text.replace("-> relu\n", "-> sigmoid\n"))
+    assert "The nets are equal." not in diff(text, text.replace("(a, b)", "(b, a)"))
+
+
 @settings(max_examples=40, derandomize=True, database=None, phases=[Phase.generate],
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(specs(), st.randoms(use_true_random=False))

@@ -38,9 +38,10 @@ class _Names:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.chains = chains(graph)
+        self.boundaries = boundaries(graph)
         self.gives = {
             id: {node: i for i, node in enumerate(boundary.gives)}
-            for id, boundary in boundaries(graph).items()
+            for id, boundary in self.boundaries.items()
         }
         self.inputs = {node.id: i for i, node in enumerate(graph.inputs())}
         self.modules = _numbered((r.id, r.parent, r.path) for r in graph.regions.values())
@@ -78,6 +79,8 @@ class _Names:
                 continue
             around = self.graph.regions[region.parent]
             for name, operand in region.inputs:
+                if operand not in self.boundaries[region.id].reads:
+                    continue  # an operand that nothing reads may be gone, with all that made it
                 value = self._name(operand, around)
                 links[around.id].add(f"{self.modules[region.id]}.{name} <- {value}")
         return links

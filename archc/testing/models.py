@@ -73,7 +73,8 @@ def backward(outputs: Sequence[Tensor]) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a net gives for some inputs, and the gradients of its weights by their keys."""
+    """What a net gives for some inputs, and the gradients of its weights, by their keys, and of
+    its inputs, by their positions."""
 
     outputs: list[Tensor]
     gradients: Mapping[str, Tensor]
@@ -84,10 +85,12 @@ def run(net: nn.Module, inputs: Sequence[Tensor], *, training: bool) -> Outcome:
     net.train(training)
     net.zero_grad()
     torch.manual_seed(2)
-    result = net(*inputs)
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    result = net(*leaves)
     outputs = [result] if isinstance(result, Tensor) else list(result)
     backward(outputs)
     gradients = {key: weight.grad for key, weight in net.named_parameters()}
+    gradients |= {f"input {i}": leaf.grad for i, leaf in enumerate(leaves)}
     return Outcome(outputs, {key: grad for key, grad in gradients.items() if grad is not None})
 
 
