@@ -37,7 +37,7 @@ _GLOBAL_MAX_POOL = {
     2: functional.adaptive_max_pool2d,
     3: functional.adaptive_max_pool3d,
 }
-_ADAPTIVE_AVG_POOL = {
+_ADAPTIVE_AVG_POOL: dict[int, Callable[..., Tensor]] = {
     1: functional.adaptive_avg_pool1d,
     2: functional.adaptive_avg_pool2d,
     3: functional.adaptive_avg_pool3d,

@@ -4,6 +4,7 @@ import json
 from itertools import combinations
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from command_line import run
@@ -57,7 +58,7 @@ def diff(a: str, b: str, *options: str) -> str:
     ids=str,
 )
 def test_the_keys_are_those_that_torch_complains_of(
-    a: dict[str, int], b: dict[str, int], loads: str
+    a: dict[str, Any], b: dict[str, Any], loads: str
 ) -> None:
     one, other = emit("resnet_cifar", "ResNet", **a), emit("resnet_cifar", "ResNet", **b)
     found = to_json(compare(one.graph, other.graph))

@@ -96,7 +96,7 @@ def test_it_computes_what_torchvision_computes(
         def forward(self, x: Tensor) -> Tensor:
             p = drop_rate if self.training else 0.0
             layers = [(m.norm1, m.conv1, m.norm2, m.conv2, 0.0, p) for m in self.values()]
-            return dense_block(x, layers, memory)  # type: ignore[arg-type]
+            return dense_block(x, layers, memory)
 
     ours = copy.deepcopy(reference)
     ours.__class__ = Shared

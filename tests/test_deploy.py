@@ -168,7 +168,7 @@ def test_both_are_bit_equal_to_torchvision(
         reference = models.DenseNet(
             growth_rate=8, block_config=(2, 3), num_init_features=16, num_classes=10
         )
-        small = {"growth": 8, "stem": 16, "blocks": [2, 3], "classes": 10}
+        small: dict[str, Any] = {"growth": 8, "stem": 16, "blocks": [2, 3], "classes": 10}
         net = emitted.emit("densenet", passes=emitted.O0, **small)
     else:
         torch.manual_seed(2)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-UNET = {"width": 4, "depth": 2}
-FPN = {"blocks": [1, 1, 1, 1], "out": 8}
+UNET: dict[str, Any] = {"width": 4, "depth": 2}
+FPN: dict[str, Any] = {"blocks": [1, 1, 1, 1], "out": 8}
 
 
 class PlainUNet(nn.Module):

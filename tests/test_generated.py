@@ -291,9 +291,9 @@ def features_of(graph: Graph, text: str) -> Iterator[str]:
     nodes, inputs, outputs = list(graph.nodes()), graph.inputs(), graph.outputs
     modules = Counter(region.path for region in graph.regions.values())
     uses = Counter(node.layer.path for node in nodes if node.layer.path)
-    weights = {node.layer.path for node, _ in graph.weights()}
+    weights = {node.layer.path or () for node, _ in graph.weights()}
     found = {
-        "shared layer": any(uses[p] > 1 and modules[(p or ())[:-1]] <= 1 for p in weights),
+        "shared layer": any(uses[p] > 1 and modules[p[:-1]] <= 1 for p in weights),
         "shared block": max(modules.values()) > 1,
         "concat of three or more": any(
             node.op.name == "concat" and len(graph.operands(node.id)) > 2 for node in nodes

@@ -1,5 +1,8 @@
 """Values that the backward pass builds again: the numbers of the plain net, in fewer bytes."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,11 +11,13 @@ from torch.nn import functional as F
 from archc.runtime.memory import set_memory
 from archc.runtime.rebuild import Rebuilding, concat, norm_act
 
+Activation = Callable[[Tensor], Tensor]
+
 
 class Growing(nn.Module):
     """Post-activation features, concatenated; `shares` chooses the runtime's functions."""
 
-    def __init__(self, shares: bool, act=torch.relu, keep: bool = False) -> None:
+    def __init__(self, shares: bool, act: Activation = torch.relu, keep: bool = False) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(4 + 3 * i, 3, 3, padding=1) for i in range(4))
         self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(4))
@@ -25,10 +30,11 @@ class Growing(nn.Module):
             for conv, norm in zip(self.convs, self.norms, strict=True):
                 y = norm_act(conv(x), norm, self.act, self.keep)
                 x = concat([x, y])
-            return self.last(x)
+            result: Tensor = self.last(x)
+        return result
 
 
-def pair(**options: object) -> tuple[nn.Module, nn.Module]:
+def pair(**options: Any) -> tuple["Growing", "Growing"]:
     plain, shared = Growing(False, **options).double(), Growing(True, **options).double()
     shared.load_state_dict(plain.state_dict())
     return plain, shared
@@ -52,7 +58,7 @@ def numbers(model: nn.Module, x: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize(
     "act", [torch.relu, F.relu6, F.silu, torch.sigmoid, F.hardswish], ids=lambda act: act.__name__
 )
-def test_the_numbers_are_those_of_the_plain_net(act, keep):
+def test_the_numbers_are_those_of_the_plain_net(act: Activation, keep: bool) -> None:
     plain, shared = pair(act=act, keep=keep)
     x = image(2, 4, 5, 5)
     for a, b in zip(numbers(plain, x), numbers(shared, x), strict=True):
@@ -60,11 +66,13 @@ def test_the_numbers_are_those_of_the_plain_net(act, keep):
 
 
 @pytest.mark.parametrize("change", ["eval", "frozen", "no affine", "no statistics", "momentum"])
-def test_every_kind_of_batch_norm(change):
+def test_every_kind_of_batch_norm(change: str) -> None:
     plain, shared = pair()
     for model in (plain, shared):
         for i, norm in enumerate(model.norms):
+            assert isinstance(norm, nn.BatchNorm2d)
             if change == "eval" or (change == "frozen" and i == 1):
+                assert norm.running_mean is not None
                 norm.running_mean.uniform_(-1, 1, generator=torch.Generator().manual_seed(i))
                 norm.eval()
             elif change == "no affine":

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 HARDNET = {"stem": [4, 8], "layers": [4, 8], "growth": [4, 6], "widths": [8, 12], "halved": [0]}
-RKCNN = {"growth": [8, 8], "stages": [3, 3], "steps": [2, 1]}
-MGIC = {"widths": [32, 64], "blocks": [1, 2], "group": 8, "coarsest": 16}
+RKCNN: dict[str, Any] = {"growth": [8, 8], "stages": [3, 3], "steps": [2, 1]}
+MGIC: dict[str, Any] = {"widths": [32, 64], "blocks": [1, 2], "group": 8, "coarsest": 16}
 
 NETS: list[tuple[str, str, dict[str, Any], tuple[int, int]]] = [
     ("hardnet", "HarDNet68", HARDNET, (32, 32)),
@@ -43,7 +43,7 @@ def test_a_step_reaches_every_weight(
     result = model(torch.randn(4, 3, *size))
     outputs = [result] if isinstance(result, Tensor) else list(result)
     loss = torch.stack([(output - torch.randn_like(output)).square().mean() for output in outputs])
-    loss.sum().backward()
+    loss.sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     for name, value in model.named_parameters():
         assert value.grad is not None, name
