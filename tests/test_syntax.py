@@ -172,6 +172,12 @@ def test_a_line_break_ends_a_statement_only_where_one_can_end() -> None:
     assert [type(s).__name__ for s in statements] == ["Assign", "Assign", "Assign", "If"]
 
 
+@pytest.mark.parametrize("word", ["block", "net", "const", "extern", "layer", "arch"])
+def test_a_word_that_opens_a_declaration_may_be_a_label_on_a_line_of_its_own(word: str) -> None:
+    (statement,) = body(f"y = x ->\n    {word}: f")
+    assert show(statement) == f"(Assign [y] (Pipe x [(Stage {word} f)]) [])"
+
+
 # ------------------------------------------------------------ declarations
 
 

@@ -9,7 +9,8 @@ from archc.diagnostics import Source, Span
 from archc.syntax.messages import WORDS
 
 _FIRST_WORD = re.compile(
-    r"\s*(?:(?:for|if|scope|return|exit|assert|net|block|const|import|extern)\b|[@}])"
+    r"\s*(?:(?:for|if|scope|return|exit|assert)\b"
+    r"|(?:net|block|const|import|extern)\b(?!\s*:)|[@}])"  # with a colon it is a label
 )
 _ASSIGNMENT = re.compile(
     r"\s*[A-Za-z_]\w*(?:\[[^\]\n]*\]|[ \t]*,[ \t]*[A-Za-z_]\w*)*[ \t]*\+?=(?!=).*"
