@@ -147,6 +147,18 @@ def test_rows_are_symbolic_sizes_too(tmp_path: Path) -> None:
     assert rows == ("32*h x 32*w", "16*h x 16*w", "8*h x 8*w")
 
 
+def test_a_box_of_blocks_without_numbers_names_the_first_and_the_last(tmp_path: Path) -> None:
+    text = """
+    block Inception(out)(x) { return x -> conv: conv(out, 3) -> relu }
+    net Letters()(image: [3, 8, 8]) {
+        x = image -> inception3a: Inception(4) -> inception3b: Inception(8)
+        return x -> features_end: conv(4)
+    }
+    """
+    picture = picture_of(graph_of(tmp_path, text), layout=Layout.GRID)
+    assert "inception3a..inception3b" in [box.lines[0] for box in picture.boxes]
+
+
 # ---------------------------------------------------------------------- where things stand
 
 

@@ -168,31 +168,15 @@ class ConstructorWriter:
 
     def _chain(self, chain: Chain, outer: Place) -> list[Code]:
         parts: list[Code] = []
-        for i, part in enumerate(chain.items):
+        for i, part in enumerate(chain.body.items):
             place = (*outer, chain.label)
             if isinstance(part, Loop):
-                parts += self._unrolled(i, part, place)
+                header, arguments = self._iteration(i, part, place)
+                parts.append(generator("*(", self._made(part.form, arguments), header))
             else:
                 assert isinstance(part, Attribute | Chain)
                 parts.append(self.construct(part, place))
         return parts
-
-    def _unrolled(self, position: int, loop: Loop, outer: Place) -> list[Code]:
-        """A loop inside an `nn.Sequential`: up to two elements, or a generator."""
-        parameters = self.outliner.forms[loop.form].parameters
-        slots = {p: self.slot(outer, (position, p.name)) for p in parameters}
-        many = {p for p in parameters if self._is_many((position, p.name), outer)}
-        fixed = all(isinstance(slots[p], tuple) for p in many)
-        count = self.slot(outer, (position, "count")) if not many or fixed else 0
-        if not isinstance(count, int) or not 0 < count <= 2:
-            header, arguments = self._iteration(position, loop, outer)
-            return [generator("*(", self._made(loop.form, arguments), header)]
-        made: list[Code] = []
-        for turn in range(count):
-            turned = {p.name: _turn(slots[p], turn) if p in many else slots[p] for p in parameters}
-            given = {p.name: self._argument(p, turned[p.name]) for p in parameters}
-            made.append(self._made(loop.form, given))
-        return made
 
     def _child(self, label: Path, form: int, outer: Place = ()) -> Code:
         given = {
@@ -322,8 +306,3 @@ class ConstructorWriter:
         if isinstance(source, Bracketed):
             return replace(source, before=f"for {target} in {source.before}")
         return Bracketed(f"for {target} in {source}", (), "")
-
-
-def _turn(value: Value | Written, turn: int) -> Value:
-    assert isinstance(value, tuple)
-    return value[turn]

@@ -20,7 +20,7 @@ from archc.codegen.items import (
     Loop,
     is_chain,
     layer_key,
-    unroll,
+    written_out,
 )
 from archc.codegen.modules import Module, Modules
 from archc.codegen.parameters import Chooser, Kind, Parameter, Place, Slot, Table, typed
@@ -134,7 +134,8 @@ class Outliner:
     # ---------------------------------------------------------- parameters
 
     def _parametrise(self, form: Form) -> None:
-        self._unroll(form)
+        form.bodies = written_out(form.bodies)
+        form.body = form.bodies[0]
         columns = [dict(self._slots(form, i)) for i in range(len(form.modules))]
         terms = dict(self._concatenated(form))
         slots = [
@@ -181,20 +182,6 @@ class Outliner:
     def _widths(self, form: Form, value: int) -> tuple[int, ...]:
         nodes = (self.modules.graph.node(body.values[value]) for body in form.bodies)
         return tuple(node.type.channels for node in nodes)
-
-    def _unroll(self, form: Form) -> None:
-        """Two children in every instance are written out: clearer than a loop, and no longer."""
-        short = {
-            position
-            for position, item in enumerate(form.body.items)
-            if isinstance(item, Loop)
-            and not item.rerun
-            and not item.container
-            and all(len(_loop(body, position).children) <= 2 for body in form.bodies)
-            and len({len(_loop(body, position).children) for body in form.bodies}) == 1
-        }
-        form.bodies = [unroll(body, short) for body in form.bodies]
-        form.body = form.bodies[0]
 
     def _uniform(self, slot: Slot) -> Slot:
         """A sequence that is constant along every instance's loop is a scalar of each instance."""
@@ -250,7 +237,7 @@ class Outliner:
             case Chain():
                 made.add(item.label)
                 chain = self.modules.by_path[item.path]
-                for i, part in enumerate(item.items):
+                for i, part in enumerate(item.body.items):
                     for place, slot in self._item_slots(chain, body, i, part, set()):
                         yield (item.label, place), slot
             case Loop():
@@ -301,12 +288,6 @@ def _label(place: Place) -> Path | None:
 def scope_word(label: str) -> str:
     """A scope's label without its number: `stage1` and `stage2` may share a class."""
     return label.rstrip("0123456789").rstrip("_") or label
-
-
-def _loop(body: Body, position: int) -> Loop:
-    item = body.items[position]
-    assert isinstance(item, Loop)
-    return item
 
 
 _ABSENT = Reference("")

@@ -7,7 +7,7 @@ modules called 0, 1, 2, ... is an `nn.Sequential`.
 """
 
 import re
-from collections.abc import Container, Hashable, Mapping
+from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archc.codegen.modules import Application, Call, Module, Modules
@@ -84,19 +84,18 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A scope written as `nn.Sequential`: its items call each other in a row."""
+    """A scope written as `nn.Sequential`: the items of its body call each other in a row."""
 
     label: Path
     path: Path
-    items: tuple["Item", ...]
+    body: "Body"
     operand: int
     result: int
     rerun: bool
 
     @property
     def key(self) -> Hashable:
-        items = tuple(item.key for item in self.items)
-        return ("chain", self.label, self.operand, items, self.rerun)
+        return ("chain", self.label, self.operand, self.body.key, self.rerun)
 
 
 Item = Function | Attribute | Loop | Chain
@@ -190,7 +189,7 @@ class BodyBuilder:
         if call.region is not None and path in self.chains:
             children = {child.path for child in self.modules.by_path[path].children}
             rerun = bool(children) and children <= self.rerun
-            return Chain(label, path, self.chains[path].items, operands[0], results[0], rerun)
+            return Chain(label, path, self.chains[path], operands[0], results[0], rerun)
         passed = tuple(_place(p, own) for p in call.modules[1 if external else 0 :])
         if call.region is not None:
             name = call.region.block or "scope"
@@ -335,6 +334,33 @@ def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> Loop | 
     nodes = (tuple(values[result] for result in item.results),)
     fields = (children, nodes, item.operands, item.results, item.op, item.rerun)
     return Loop(container, prefix, start, item.form, *fields)
+
+
+def written_out(bodies: Sequence[Body]) -> list[Body]:
+    """The bodies of a form with its short loops written out, those inside of `nn.Sequential`s too.
+
+    Two children in every instance are clearer as two calls than as a loop, and no longer.
+    """
+    items = [list(body.items) for body in bodies]
+    short = set()
+    for position, column in enumerate(zip(*items, strict=True)):
+        loops = [item for item in column if isinstance(item, Loop)]
+        chains = [item for item in column if isinstance(item, Chain)]
+        if loops and _is_short(loops):
+            short.add(position)
+        inner = written_out([chain.body for chain in chains])
+        for row, chain, body in zip(items, chains, inner, strict=False):
+            row[position] = replace(chain, body=body)
+    return [
+        unroll(replace(body, items=tuple(row)), short)
+        for body, row in zip(bodies, items, strict=True)
+    ]
+
+
+def _is_short(loops: Sequence[Loop]) -> bool:
+    counts = {len(loop.children) for loop in loops}
+    kept = any(loop.container or loop.rerun for loop in loops)
+    return not kept and len(counts) == 1 and max(counts) <= 2
 
 
 def unroll(body: Body, positions: Container[int]) -> Body:

@@ -110,6 +110,9 @@ _EXACT = frozenset(
 )
 """What is no width: such numbers are a multiple of another one only by coincidence."""
 
+_IMPLYING = {"groups": ("in_channels", "channels"), "padding": ("kernel_size", "kernel")}
+"""What such a number may follow from: an attribute of its layer, or a parameter of its class."""
+
 _SOURCES = frozenset({"in_channels", "num_features", "in_features", "channels"})
 
 
@@ -171,18 +174,18 @@ class Chooser:
 
     def _implied(self, slot: Slot) -> Written | None:
         """What the layer's other numbers imply: a group for each channel, padding of the kernel."""
-        if slot.role not in ("groups", "padding") or slot.kind != "one":
+        if slot.role not in _IMPLYING or slot.kind != "one":
             return None
-        place = _beside(slot.place, "in_channels" if slot.role == "groups" else "kernel_size")
-        source = self.table.written.get(place)
-        values = next((other.values for other in self.slots if other.place == place), ())
-        if not isinstance(source, Written):
+        places = [_beside(slot.place, role) for role in _IMPLYING[slot.role]]
+        source = next((other for other in self.slots if other.place in places), None)
+        written = self.table.written.get(source.place) if source else None
+        if source is None or not isinstance(written, Written):
             return None
-        if slot.values == values and slot.role == "groups":
-            return source
-        odd = all(type(kernel) is int and kernel % 2 == 1 for kernel in values)
-        if odd and slot.values == tuple(k // 2 for k in values if type(k) is int):
-            return Written(f"{source.text} // 2", source.parameters)
+        if slot.role == "groups":
+            return written if slot.values == source.values else None
+        odd = all(type(kernel) is int and kernel % 2 == 1 for kernel in source.values)
+        if odd and slot.values == tuple(k // 2 for k in source.values if type(k) is int):
+            return Written(f"{written.text} // 2", written.parameters)
         return None
 
     def _sum(self, slot: Slot) -> Written | None:

@@ -1,5 +1,6 @@
 """The words of boxes: wide lines for a flow, narrow ones for a grid, and the details of both."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,7 +92,7 @@ def _channels_of(graph: Graph, node: Node) -> str:
 
 def _short(path: str) -> str:
     """The end of a path, as much as is good for a title."""
-    words = path.split(".")
+    words = re.split(r"(?<!\.)\.(?!\.)", path)  # the two dots of a range do not separate
     while len(words) > 1 and len(".".join(words)) > _TITLE:
         words.pop(0)
     return ".".join(words)

@@ -1,0 +1,108 @@
+# mypy: disable-error-code=no-any-return
+"""SequentialScopes, compiled by archc 0 from sequential_scopes.arch.
+
+    archc compile sequential_scopes.arch -O0
+Checksum 310872f41328c696; passes: none. Edit a copy freely.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["SequentialScopes"]
+
+
+class ConvNorm(nn.Module):  # sequential_scopes.arch:2
+    def __init__(self, channels: int, out: int, kernel: int, stride: int, groups: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            channels, out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
+        )
+        self.norm = nn.BatchNorm2d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu6(self.norm(self.conv(x)))
+
+
+class Inverted(nn.Module):  # sequential_scopes.arch:6
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            ConvNorm(channels, 6 * channels, kernel=1, stride=1, groups=1),
+            ConvNorm(6 * channels, 6 * channels, kernel=3, stride=2, groups=6 * channels),
+            nn.Conv2d(6 * channels, channels + 8, 1, bias=False),
+            nn.BatchNorm2d(channels + 8),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Inverted2(nn.Module):  # sequential_scopes.arch:6
+    def __init__(self, out: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            ConvNorm(out, 6 * out, kernel=1, stride=1, groups=1),
+            ConvNorm(6 * out, 6 * out, kernel=3, stride=1, groups=6 * out),
+            nn.Conv2d(6 * out, out, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+
+class Branches(nn.Module):  # sequential_scopes.arch:15
+    def __init__(self, channels: int, reduce: int, out: int) -> None:
+        super().__init__()
+        self.wide = nn.Sequential(
+            ConvNorm(channels, reduce, kernel=1, stride=1, groups=1),
+            ConvNorm(reduce, out, kernel=3, stride=1, groups=1),
+        )
+        self.wider = nn.Sequential(
+            nn.Sequential(
+                ConvNorm(channels, reduce, kernel=1, stride=1, groups=1),
+                ConvNorm(reduce, 3 * reduce, kernel=5, stride=1, groups=1),
+            ),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.wide(x)
+        return torch.cat([a, self.wider(x)], 1)
+
+
+class SequentialScopes(nn.Module):  # sequential_scopes.arch:21
+    """[N, 3, 32, 32] -> [N, 10]; 91,162 parameters, 10,241,664 multiply-accumulates."""
+
+    def __init__(self, num_classes: int = 10, in_chans: int = 3) -> None:
+        super().__init__()
+        self.stem = ConvNorm(in_chans, 16, kernel=3, stride=1, groups=1)
+        self.features = nn.Sequential(
+            Inverted(16), Inverted2(24), Inverted(24), *(Inverted2(32) for _ in range(3))
+        )
+        self.mixed1 = Branches(32, 8, 16)
+        self.mixed2 = Branches(40, 12, 28)
+        self.fc: nn.Module = nn.Linear(64, num_classes)
+        self.num_features = 64
+        self.feature_info = [
+            {"num_chs": 16, "reduction": 1, "module": "stem"},
+            {"num_chs": 24, "reduction": 2, "module": "features.1"},
+            {"num_chs": 64, "reduction": 4, "module": "mixed2"},
+        ]
+
+    def forward_features(self, image: Tensor) -> Tensor:
+        x = self.mixed1(self.features(self.stem(image)))
+        return self.mixed2(x)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        x = x.mean((2, 3))
+        return x if pre_logits else self.fc(x)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(image))
+
+    def get_classifier(self) -> nn.Module:
+        return self.fc
+
+    def reset_classifier(self, num_classes: int) -> None:
+        self.fc = nn.Linear(64, num_classes) if num_classes else nn.Identity()
