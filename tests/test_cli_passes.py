@@ -61,6 +61,7 @@ def test_programs_get_types_and_defaults(prune: None) -> None:
     assert shown["passes"][1] == {
         "name": "prune",
         "default": False,
+        "distribution": None,
         "promise": "Remove channels.\n\nMore of it.",
         "options": [
             {"name": "ratio", "type": "float", "required": True, "default": None},

@@ -9,6 +9,7 @@ import archc
 from archc.analysis.summary import summarize
 from archc.compiler import Request, check_spec, compile_spec
 from archc.elaborate.limits import Limits
+from archc.resources import library_root
 
 SPEC = """\
 const UNUSED = 1
@@ -68,7 +69,7 @@ def test_only_warnings_are_denied_and_allowed(careless: str, option: str, what: 
 
 
 def test_shipped_specs_and_blocks_leave_nothing_unused() -> None:
-    assert run("check", str(Path("specs")), "--deny", "warnings").exit_code == 0
+    assert run("check", str(library_root()), "--deny", "warnings").exit_code == 0
 
 
 def said(folder: Path, text: str) -> list[str]:

@@ -2,13 +2,17 @@
 
 docs/language.md says how its examples are read. Besides: an example whose first line is a comment
 with a file name is that file for the commands; `sh` blocks run in one folder a document; `python`
-blocks run if they import archc, and are else parts of what the README's spec compiles to.
+blocks of the README run if they import archc, and are else parts of what its spec compiles to. What
+docs/passes.md shows of a distribution is installed, in a folder of `sys.path`.
 """
 
+import importlib
 import inspect
 import json
 import re
 import shlex
+import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE_NAME = re.compile(r"# ([\w/]+\.arch)\n")
+_FILE_NAME = re.compile(r"# ([\w/]+\.(?:arch|py|toml))\n")
 _CODE = re.compile(r"[EW]\d{4}")
 
 
@@ -147,10 +151,40 @@ def targets() -> set[str]:
 
 
 def write_specs(document: Path, folder: Path) -> None:
-    for block in blocks_of(document, "arch"):
+    for block in blocks_of(document, "arch", "text"):
         named = _FILE_NAME.match(block.text)
         if named:
             (folder / named[1]).write_text(block.text, encoding="utf-8")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The distribution that docs/passes.md shows: its modules, and the entry points that it has."""
+    site = tmp_path / "site"
+    info = site / "tidy-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tidy\nVersion: 1.0\n")
+    entries = ""
+    for block in blocks_of(ROOT / "docs" / "passes.md", "python", "toml"):
+        named = _FILE_NAME.match(block.text)
+        assert named
+        if block.language == "toml":
+            for group, names in tomllib.loads(block.text)["project"]["entry-points"].items():
+                entries += f"[{group}]\n"
+                entries += "".join(f"{name} = {target}\n" for name, target in names.items())
+        else:
+            path = site / named[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+    (info / "entry_points.txt").write_text(entries)
+    monkeypatch.syspath_prepend(site)
+    yield site
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tidy", "test_tidy")]:
+        del sys.modules[name]
+
+
+def test_the_pass_of_the_documents_keeps_what_it_says(installed: Path) -> None:
+    importlib.import_module("test_tidy").test_remove_dropout()
 
 
 SHORT = shlex.split("--epochs 1 --batch-size 512 --set depth=10 --set growth=4")
@@ -171,7 +205,7 @@ def run(line: str) -> str:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_shown_commands_run(
-    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    document: Path, tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_specs(document, tmp_path)

@@ -15,7 +15,7 @@ ROOT = Path(archc.__file__).parent
 FOUNDATION = {"diagnostics", "resources"}
 GRAPH = {"diagnostics", "ops", "ir"}
 FRONT = {"syntax", "elaborate"}
-COMPILER = FOUNDATION | FRONT | GRAPH | {"passes", "codegen", "timing"}
+COMPILER = FOUNDATION | FRONT | GRAPH | {"passes", "codegen", "plugins", "timing"}
 PUBLIC = {"", "api", "compiler", "diagnostics"}
 
 # DESIGN.md, section 4: for each package or module, what it may import of archc, and from outside
@@ -29,10 +29,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "explanations": ({"resources"}, set()),
     "files": ({"diagnostics"}, set()),
     "syntax": (FOUNDATION, {"lark"}),
-    "ops": ({"diagnostics"}, set()),
+    "plugins": ({"diagnostics"}, set()),
+    "ops": ({"diagnostics", "plugins"}, set()),
     "ir": ({"diagnostics", "ops"}, {"networkx"}),
-    "elaborate": (FOUNDATION | {"syntax", "ops", "ir"}, set()),
-    "passes": (GRAPH | {"timing"}, set()),
+    "elaborate": (FOUNDATION | {"syntax", "ops", "ir", "plugins"}, set()),
+    "passes": (GRAPH | {"plugins", "timing"}, set()),
     "codegen": (GRAPH, {"jinja2"}),
     "analysis": (GRAPH, set()),
     "viz": (GRAPH | {"analysis", "files"}, {"graphviz", "graphviz_pure"}),

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from archc.codegen.runtime import Part
 from archc.codegen.text import WIDTH
 from archc.ir.graph import Graph
-from archc.ops.extern import Extern
 
 Imported = Mapping[tuple[str, str], str]
 """The names of imported classes in the emitted file, by module and class."""
@@ -20,23 +19,24 @@ WITH_EXTERNS = (
 
 
 def imported_classes(graph: Graph, taken: set[str]) -> dict[tuple[str, str], str]:
-    """A name for each class that extern layers import, none of them in `taken`.
+    """A name for each class that a net needs and torch does not have, none of them in `taken`.
 
     It is the class's own name where that is free, else the spec's, else a number is added; of two
     classes of one name the one that the spec calls so keeps it.
     """
     names: dict[tuple[str, str], str] = {}
-    for op in sorted(_externs(graph), key=lambda op: op.title != op.class_name):
-        key = (op.module_name, op.class_name)
+    for key, title in sorted(_foreign(graph), key=lambda pair: pair[0][1] != pair[1]):
         if key not in names:
-            names[key] = _free([op.class_name, op.title], {*taken, *names.values()})
+            names[key] = _free([key[1], title], {*taken, *names.values()})
     return names
 
 
-def _externs(graph: Graph) -> Iterator[Extern]:
+def _foreign(graph: Graph) -> Iterator[tuple[tuple[str, str], str]]:
+    """Module and class of each layer that is not torch's, and what the spec calls it."""
     for node in graph.nodes():
-        if isinstance(node.op, Extern):
-            yield node.op
+        module = node.op.module(*graph.operand_types(node.id)) if node.layer.path else None
+        if module is not None and module.source:
+            yield (module.source, module.cls), node.op.name
 
 
 def _free(wanted: Sequence[str], taken: set[str]) -> str:

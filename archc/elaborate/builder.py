@@ -141,7 +141,8 @@ class Builder:
             check_relabel(made, label)
             return made.layer
         made.applied = True
-        if not weights and not op.opaque and label is None:
+        functional = not weights and op.function(*types) is not None
+        if functional and label is None:
             return Layer(op, None, made.order, made.span)
         if op.module(*types) is None:
             raise error(

@@ -18,7 +18,9 @@ from archc.elaborate.values import (
     show,
 )
 from archc.ir.graph import Annotation, Path, Region
-from archc.ops.registry import OPS
+from archc.ops.op import Op
+from archc.ops.registry import OPS, operator
+from archc.plugins import PluginError
 from archc.syntax import ast
 
 
@@ -78,8 +80,8 @@ class Names:
             return self._declared(name, declaration, home)
         if word in BUILTINS:  # some are operators of tensors, too: see calls.py
             return BUILTINS[word]
-        if word in OPS:
-            return OpConstructor(OPS[word])
+        if (op := operator_at(name)) is not None:
+            return OpConstructor(op)
         raise unknown_name(Use(name, name), self.known(frame))
 
     def _variable(self, name: ast.Name, value: Value) -> Value:
@@ -104,6 +106,14 @@ class Names:
             case ast.ExternLayer():
                 return ExternConstructor(declaration, home)
         return declaration
+
+
+def operator_at(name: ast.Name) -> type[Op] | None:
+    """The operator that a name stands for, unless something else hides it. Raises ArchError."""
+    try:
+        return operator(name.name)
+    except PluginError as refusal:
+        raise refusal.at(name.span) from None
 
 
 def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstructor:

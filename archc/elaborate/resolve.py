@@ -6,7 +6,7 @@ from archc.diagnostics import ArchError, Diagnostic, Label, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
 from archc.elaborate.foreign import Use
-from archc.elaborate.frame import unknown_name
+from archc.elaborate.frame import operator_at, unknown_name
 from archc.elaborate.walk import bound_names, parts_of, used_names
 from archc.ops.registry import OPS
 from archc.syntax import ast
@@ -22,9 +22,18 @@ def check_names(program: FileScope) -> None:
             inner = known | _bound(declaration)
             for use in _used(declaration):
                 if use.name.name not in inner:
-                    diagnostics += unknown_name(use, inner).diagnostics
+                    diagnostics += _unknown(use, inner)
     if diagnostics:
         raise ArchError(tuple(diagnostics))
+
+
+def _unknown(use: Use, known: set[str]) -> tuple[Diagnostic, ...]:
+    """What is wrong with a name that the file does not bind, unless it is an operator's."""
+    try:
+        known_operator = operator_at(use.name) is not None
+    except ArchError as refusal:
+        return refusal.diagnostics
+    return () if known_operator else unknown_name(use, known).diagnostics
 
 
 def _twice(block: ast.Block) -> Iterator[Diagnostic]:

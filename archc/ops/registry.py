@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields
 
+from archc import plugins
 from archc.diagnostics import did_you_mean, nearest
 from archc.ops.activation import (
     Gelu,
@@ -94,6 +95,26 @@ _CLASSES: tuple[type[Op], ...] = (
 
 OPS: dict[str, type[Op]] = {cls.name: cls for cls in _CLASSES}
 """The operators by their names in the language."""
+
+
+GROUP = "archc.ops"
+"""The entry points of the operators of other distributions."""
+
+
+def operator(name: str) -> type[Op] | None:
+    """The operator of a name, archc's own or one of another distribution. Raises PluginError."""
+    if name in OPS:
+        return OPS[name]
+    plugin = plugins.find(GROUP, name)
+    return None if plugin is None else plugins.load(plugin, Op, _undeclared)
+
+
+def _undeclared(cls: type[Op]) -> str | None:
+    """Why the hyperparameters of an operator could not be given in a spec."""
+    for hyper in fields(cls):
+        if "kind" not in hyper.metadata:
+            return f"its field `{hyper.name}` is not declared by `archc.ops.op.parameter`"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

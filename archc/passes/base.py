@@ -23,6 +23,8 @@ class Pass:
 
     name: ClassVar[str]
     keeps: ClassVar[Kept] = "outputs"
+    last: ClassVar[bool] = False
+    """Whether it runs after the passes of other distributions: it plans what they have made."""
 
     def run(self, graph: Graph) -> Graph:
         raise NotImplementedError

@@ -1,6 +1,6 @@
 """Which passes there are, which run by default, in which order, and the running of them.
 
-A pass joins by standing in `PASSES`.
+A pass joins by standing in `PASSES`, or by an entry point of another distribution (docs/passes.md).
 """
 
 import re
@@ -8,16 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
+from archc import plugins
 from archc.diagnostics import ArchError, Source, Span, did_you_mean, error
 from archc.ir.graph import Graph
 from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
 from archc.passes.share_memory import ShareMemory
 from archc.passes.simplify import Simplify
+from archc.plugins import Plugin, PluginError
 from archc.timing import Phases
 
 PASSES: tuple[type[Pass], ...] = (Simplify, ShareMemory)
-"""All passes, in the only order in which they may run."""
+"""archc's own passes, in the only order in which they may run."""
+
+GROUP = "archc.passes"
+"""The entry points of the passes of other distributions. These run after archc's own that are not
+`last`, in the order in which they are asked for."""
 
 DEFAULT: tuple[Pass, ...] = (Simplify(), ShareMemory())
 """What runs unless the user asks for something else; at -O0 nothing does."""
@@ -140,12 +146,7 @@ def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span
     if reader.at_end():
         raise reader.needs("the name of a pass")
     word = reader.take()
-    by_name = {cls.name: cls for cls in known}
-    if word.text not in by_name:
-        listed = f"passes are {', '.join(f'`{name}`' for name in by_name)}"
-        help = did_you_mean(word.text, by_name) or listed
-        raise error("E0712", f"there is no pass `{word.text}`", word.span, help=help)
-    cls = by_name[word.text]
+    cls = _pass_of(word, known)
     options: dict[str, object] = {}
     if reader.accept("{") and not reader.accept("}"):
         _read_option(reader, cls, options)
@@ -156,6 +157,40 @@ def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span
         if option.default is MISSING and option.name not in options:
             raise error("E0713", f"`{cls.name}` needs the option `{option.name}`", word.span)
     return cls(**options), word.span
+
+
+def _pass_of(word: _Token, known: Sequence[type[Pass]]) -> type[Pass]:
+    """The class that a name stands for."""
+    for cls in known:
+        if cls.name == word.text:
+            return cls
+    try:
+        plugin = plugins.find(GROUP, word.text)
+        if plugin is not None:
+            return load_pass(plugin)
+    except PluginError as refusal:
+        raise refusal.at(word.span) from None
+    names = [*(cls.name for cls in known), *(plugin.name for plugin in plugins.offered(GROUP))]
+    listed = f"passes are {', '.join(f'`{name}`' for name in names)}"
+    help = did_you_mean(word.text, names) or listed
+    raise error("E0712", f"there is no pass `{word.text}`", word.span, help=help)
+
+
+def load_pass(plugin: Plugin) -> type[Pass]:
+    """The pass of another distribution. Raises PluginError."""
+    return plugins.load(plugin, Pass, _unreadable)
+
+
+def _unreadable(cls: type[Pass]) -> str | None:
+    """Why the options of a pass could not be given on the command line."""
+    for option in fields(cls):
+        if _type_name(option) not in _KINDS:
+            return f"its option `{option.name}` is none of {', '.join(_KINDS)}"
+    return None
+
+
+def _type_name(option: Field[Any]) -> str:
+    return option.type if isinstance(option.type, str) else option.type.__name__
 
 
 def _read_option(reader: _Reader, cls: type[Pass], options: dict[str, object]) -> None:
@@ -174,7 +209,7 @@ def _read_option(reader: _Reader, cls: type[Pass], options: dict[str, object]) -
 
 def _option_value(option: Field[Any], token: _Token) -> object:
     """The value as the field's type has it."""
-    wanted, read = _KINDS[option.type if isinstance(option.type, str) else option.type.__name__]
+    wanted, read = _KINDS[_type_name(option)]
     try:
         return read(token.text)
     except (ValueError, KeyError):
@@ -199,14 +234,25 @@ _KINDS: dict[str, tuple[str, Callable[[str], object]]] = {
 
 def _check_order(read: Sequence[tuple[Pass, Span]], known: Sequence[type[Pass]]) -> None:
     """Passes run in one order, whatever a user would like: others have no defined meaning."""
-    order = [cls.name for cls in known]
-    for (before, _), (step, span) in zip(read, read[1:], strict=False):
-        if order.index(step.name) <= order.index(before.name):
-            repeated = step.name == before.name
-            raise error(
-                "E0715",
-                f"`{step.name}` runs {'once' if repeated else f'before `{before.name}`'}, "
-                f"not {'twice' if repeated else 'after it'}",
-                span,
-                help=f"the order of passes is {', '.join(order)}",
-            )
+    for i, (step, span) in enumerate(read):
+        before = [other for other, _ in read[:i]]
+        if any(type(other) is type(step) for other in before):
+            raise _disorder(f"`{step.name}` runs once, not twice", span, known)
+        late = [other for other in before if _rank(other, known) > _rank(step, known)]
+        if late:
+            message = f"`{step.name}` runs before `{late[-1].name}`, not after it"
+            raise _disorder(message, span, known)
+
+
+def _disorder(message: str, span: Span, known: Sequence[type[Pass]]) -> ArchError:
+    first = [cls.name for cls in known if not cls.last]
+    last = [cls.name for cls in known if cls.last]
+    order = [*first, "those of other distributions", *last] if last else first
+    return error("E0715", message, span, help=f"the order of passes is {', '.join(order)}")
+
+
+def _rank(step: Pass, known: Sequence[type[Pass]]) -> tuple[int, int]:
+    """Where a pass stands in the order; those of other distributions stand in one place."""
+    if type(step) not in known:
+        return (1, 0)
+    return (2 if step.last else 0, list(known).index(type(step)))

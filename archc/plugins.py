@@ -1,0 +1,119 @@
+"""Passes and operators of other distributions, found by their entry points.
+
+`[project.entry-points."archc.passes"]` and `"archc.ops"` give a class for each name. Nobody looks
+until a name is asked for that archc itself does not have, and only the class of that name is then
+imported.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from archc.diagnostics import ArchError, Span, error, printable
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A name that a distribution offers, and where its class is: `package.module:Class`."""
+
+    group: str
+    name: str
+    target: str
+    distribution: str
+    """Name and version."""
+
+
+class PluginError(Exception):
+    """What a distribution offers cannot be used; whoever asked for it knows the place."""
+
+    def __init__(self, code: str, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.help = help
+
+    def at(self, *spans: Span) -> ArchError:
+        """The error, where the name stands."""
+        return error(self.code, str(self), *spans, help=self.help)
+
+
+def offered(group: str) -> tuple[Plugin, ...]:
+    """All that other distributions offer, by distribution and name; nothing is imported."""
+    return tuple(plugin for plugin in _scan(tuple(sys.path)) if plugin.group == group)
+
+
+def find(group: str, name: str) -> Plugin | None:
+    """What is offered under a name. Raises PluginError if two distributions do."""
+    found = [plugin for plugin in offered(group) if plugin.name == name]
+    if len(found) > 1:
+        names = " and ".join(f"`{plugin.distribution}`" for plugin in found)
+        raise PluginError(
+            "E0723", f"`{name}` is offered by {names}", "uninstall one of the distributions"
+        )
+    return found[0] if found else None
+
+
+def load(plugin: Plugin, base: type[T], wrong: Callable[[type[T]], str | None]) -> type[T]:
+    """The class of a plugin, a subclass of `base` in which `wrong` finds nothing.
+
+    Raises:
+        PluginError: it cannot be imported, or is something else.
+    """
+    of = f"`{plugin.name}` of the distribution `{plugin.distribution}`"
+    try:
+        found = _entry(plugin).load()
+    except (Exception, SystemExit) as problem:
+        first = (str(problem).splitlines() or [""])[0]
+        raise PluginError(
+            "E0721",
+            f"{of} cannot be loaded: {type(problem).__name__}: {printable(first)}",
+            f'`python -c "import {plugin.target.partition(":")[0]}"` shows where it fails',
+        ) from problem
+    if not (isinstance(found, type) and issubclass(found, base)):
+        what = "an operator" if base.__name__ == "Op" else "a pass"
+        raise PluginError("E0722", f"{of} is `{plugin.target}`, which is not {what}")
+    if getattr(found, "name", None) != plugin.name:
+        called = getattr(found, "name", None)
+        raise PluginError("E0722", f"{of} is a class whose `name` is {called!r}")
+    refusal = wrong(found)
+    if refusal is not None:
+        raise PluginError("E0722", f"{of} cannot be used: {refusal}")
+    return found
+
+
+def _entry(plugin: Plugin) -> "EntryPoint":
+    from importlib.metadata import EntryPoint
+
+    return EntryPoint(plugin.name, plugin.target, plugin.group)
+
+
+@cache
+def _scan(path: tuple[str, ...]) -> tuple[Plugin, ...]:
+    """What the distributions of a `sys.path` offer; of two of one name the first counts."""
+    from importlib.metadata import distributions
+
+    seen: set[str] = set()
+    found: list[Plugin] = []
+    for distribution in distributions(path=list(path)):
+        name = distribution.metadata["Name"] or ""
+        if name.lower() not in seen:
+            seen.add(name.lower())
+            found += _offers(distribution, name)
+    return tuple(sorted(found, key=lambda each: (each.distribution, each.group, each.name)))
+
+
+def _offers(distribution: "Distribution", name: str) -> Iterator[Plugin]:
+    try:
+        entries = list(distribution.entry_points)
+    except Exception:  # noqa: BLE001 -- a file of entry points that Python cannot read has none
+        return
+    shown = printable(f"{name} {distribution.metadata['Version'] or ''}".strip())
+    for entry in entries:
+        if entry.group in ("archc.passes", "archc.ops"):
+            yield Plugin(entry.group, entry.name, entry.value, shown)
