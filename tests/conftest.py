@@ -1,5 +1,6 @@
 """What all tests share: torchvision beside a CPU build of torch, and the switch for long runs."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,16 @@ from hypothesis import settings
 
 # Time limits for one example fail on a busy machine, and say nothing about the code.
 settings.register_profile("archc", deadline=None, print_blob=True)
+settings.register_profile("same", settings.get_profile("archc"), derandomize=True, database=None)
 settings.load_profile("archc")
+
+
+@pytest.fixture
+def same_examples() -> Iterator[None]:
+    """Whole nets are drawn, and few of them: the same in every run."""
+    settings.load_profile("same")
+    yield
+    settings.load_profile("archc")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -183,7 +183,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         del sys.modules[name]
 
 
-def test_the_pass_of_the_documents_keeps_what_it_says(installed: Path) -> None:
+def test_the_pass_of_the_documents_keeps_what_it_says(installed: Path, same_examples: None) -> None:
     importlib.import_module("test_tidy").test_remove_dropout()
 
 

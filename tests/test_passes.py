@@ -203,7 +203,7 @@ def chains(draw: st.DrawFn) -> Graph:
     return hand.returning(*draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)))
 
 
-def test_simplify_keeps_what_every_pass_keeps() -> None:
+def test_simplify_keeps_what_every_pass_keeps(same_examples: None) -> None:
     check_pass(Simplify(), examples=15)
 
 

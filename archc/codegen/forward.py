@@ -363,7 +363,7 @@ class ForwardWriter:
 
     def _name(self, value: int, hint: str, also: Collection[str] = ()) -> str:
         """The hint, unless that name holds a value that is still needed."""
-        hint = hint if is_name(hint) else "x"
+        hint = hint if is_name(hint) and hint != "_" else "x"  # `for _ in` binds it
         for name in [hint, "y", "z"] if hint == "x" else [hint]:
             if self._is_free(name, also):
                 return name

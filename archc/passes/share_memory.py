@@ -33,6 +33,7 @@ class ShareMemory(Pass):
     """
 
     name: ClassVar[str] = "share-memory"
+    last: ClassVar[bool] = True
 
     recompute: bool = False
 

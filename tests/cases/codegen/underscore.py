@@ -1,0 +1,26 @@
+# mypy: disable-error-code=no-any-return
+"""Small, compiled by archc 0 from underscore.arch.
+
+    archc compile underscore.arch -O0
+Checksum 7d855310d0085b12; passes: none; no parameters. Edit a copy freely.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Small"]
+
+
+class Small(nn.Module):  # underscore.arch:2
+    """[N, 4, 4, 4] -> [N, 8, 1, 1]; 144 parameters, 9,216 multiply-accumulates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+
+    def forward(self, __: Tensor) -> Tensor:
+        y = torch.relu(__)
+        x = torch.tanh(__)
+        for _ in range(4):
+            y = self.shared(y)
+        return torch.cat([y, x], 1).abs().mean((2, 3), keepdim=True)
