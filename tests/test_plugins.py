@@ -161,12 +161,17 @@ def test_a_pass_of_another_distribution_runs_by_its_name(install: Install, net: 
     done = run("compile", net, "--passes", "simplify,remove-dropout{rate=0.5}")
     assert done.exit_code == 0, done.stderr
     assert "dropout(" not in done.stdout
-    assert "passes: simplify, remove-dropout{rate=0.5};" in done.stdout
+    assert "passes: simplify, remove-dropout{rate=0.5}." in done.stdout
     assert "--passes 'simplify,remove-dropout{rate=0.5}'" in done.stdout
 
 
-def test_it_runs_after_the_built_in_passes_and_once(install: Install) -> None:
+def test_it_runs_between_the_built_in_passes_and_once(install: Install) -> None:
     install("lab-passes", GOOD, passes=PASS)
+    text = "simplify,remove-dropout,share-memory"
+    assert ",".join(map(str, parse_passes(text))) == text
+    assert refusal("share-memory,remove-dropout") == (
+        "E0715: `remove-dropout` runs before `share-memory`, not after it"
+    )
     assert refusal("remove-dropout,simplify") == (
         "E0715: `simplify` runs before `remove-dropout`, not after it"
     )
@@ -192,6 +197,7 @@ def test_passes_are_listed_with_their_distribution(install: Install) -> None:
     assert [(item["name"], item["distribution"]) for item in listed] == [
         ("simplify", None),
         ("remove-dropout", "lab-passes 1.0"),
+        ("share-memory", None),
     ]
 
 

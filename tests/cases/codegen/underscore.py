@@ -2,7 +2,7 @@
 """Small, compiled by archc 0 from underscore.arch.
 
     archc compile underscore.arch -O0
-Checksum 7d855310d0085b12; passes: none; no parameters. Edit a copy freely.
+Checksum ebf3ee65d51a67aa; passes: none. Edit a copy freely.
 """
 
 import torch
