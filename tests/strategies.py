@@ -268,7 +268,7 @@ def _abs_mean(draw: Draw) -> Case:
 
 
 def _over_channels(cls: type[Op]) -> Callable[[Draw], Case]:
-    return lambda draw: Case(cls(), (_image(draw),))
+    return lambda draw: Case(cls(), (_any_type(draw),))
 
 
 def _reshape(draw: Draw) -> Case:

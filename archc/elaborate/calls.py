@@ -119,7 +119,8 @@ class Evaluator(Expressions):
                 f"`{name}` joins several tensors, element by element; this is one",
                 given[0].span,
                 help=f"give several, as in `{name}([x, y])`; `global_avg_pool` and "
-                "`global_max_pool` take the mean and maximum of all positions",
+                "`global_max_pool` take the mean and maximum of all positions, `channel_mean` and "
+                "`channel_max` those of all channels",
             )
 
     def _operator(

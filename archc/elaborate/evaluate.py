@@ -1,5 +1,6 @@
 """Expressions: from syntax to compile-time values, one method a kind of expression."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 
@@ -336,9 +337,12 @@ def _of_tensor(op: str, number: float, span: Span) -> tuple[float, float]:
             return number, 0
         case "/":
             return 1 / number, 0
-    help = "write `x * x`" if op == "**" and number == 2 else None
     message = f"`{op}` does not apply to a tensor and a number (`+`, `-`, `*` and `/` do)"
-    raise error("E0203", message, span, help=help)
+    square = re.fullmatch(r"(\w+)\s*\*\*\s*2", span.text)
+    if square is None:
+        raise error("E0203", message, span)
+    product = f"{square[1]} * {square[1]}"
+    raise error("E0203", message, span, help=f"write `{product}`", fix=replaced(span, product))
 
 
 def _to_tensor(op: str, number: float, span: Span) -> tuple[float, float]:

@@ -13,7 +13,6 @@ from archc.ops.op import (
     Saved,
     TensorType,
     TorchFunction,
-    require_spatial,
 )
 
 
@@ -66,11 +65,13 @@ class AbsMean(Op):
 
 @dataclass(frozen=True)
 class OverChannels(Op):
-    """The base of what takes the channels together, position by position: `[C, *S] -> [1, *S]`."""
+    """The base of what takes the channels together, position by position: `[C, *S] -> [1, *S]`.
+
+    A vector has one position: `[C] -> [1]`.
+    """
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types
-        require_spatial(self.name, x)
         return TensorType((1, *x.spatial))
 
     @property

@@ -263,8 +263,6 @@ class Builder:
     def _names(self, span: Span, *names: Token) -> tuple[ast.Name, ...]:
         return tuple(map(self._identifier, names))
 
-    _loop_names = _names
-
     def _if(self, span: Span, *parts: Part) -> ast.If:
         pairs = len(parts) // 2
         branches = tuple((parts[2 * i], parts[2 * i + 1]) for i in range(pairs))

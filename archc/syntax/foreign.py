@@ -136,14 +136,15 @@ _DECLARING_VARIABLES = {"let", "var", "val", "auto", "const", "mut"}
 
 
 def declared_variable(s: Situation) -> Diagnostic | None:
-    """`let y = x`."""
+    """`let y = x`, or a `const` in a body."""
     before = s.previous
     if s.type != "NAME" or before is None or before not in _DECLARING_VARIABLES:
         return None
     if s.first_on_line or not match_here(s, r"\w+\s*=(?!=)"):
         return None
     span = span_of(s, before.start_pos or 0, s.start)
-    message, help = f"there is no `{before}`", "leave it out: `=` binds a name"
+    place = " in a body" if before == "const" else ""
+    message, help = f"there is no `{before}`{place}", "leave it out: `=` binds a name"
     return say("E0159", message, previous_span(s), help, replaced(span, ""))
 
 

@@ -166,7 +166,8 @@ def _missing_inputs(s: Situation) -> Diagnostic | None:
 
 _INPUTS = {
     "NET": "after the hyperparameters come the tensors: `net Name()(image: [3, 32, 32])`",
-    "BLOCK": "after the hyperparameters come the tensors: `block Name(width)(x)`",
+    "BLOCK": "after the hyperparameters come the tensors: `block Name(width)(x)`; "
+    "there are no functions of numbers",
 }
 
 

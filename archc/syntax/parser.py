@@ -199,11 +199,15 @@ class _Stretch:
         return token
 
     def _declares(self, token: Token) -> bool:
-        """Whether a word at the start of a line opens a declaration, whatever was open before."""
+        """Whether a word at the start of a line opens a declaration, whatever was open before.
+
+        An indented `const` in a body is a statement by habit.
+        """
         if token not in DECLARATIONS:
             return False
         line = self.source.text.rfind("\n", 0, _start(token)) + 1
-        if self.source.text[line : token.start_pos].strip():
+        before = self.source.text[line : token.start_pos]
+        if before.strip() or (before and self.open and token == "const"):
             return False
         return _DECLARATION.match(self.source.text, _start(token)) is not None
 
