@@ -10,14 +10,22 @@ from archc.ops.regularization import DropPath
 
 
 def finish(builder: Builder) -> None:
-    """Check what only the whole graph shows, prune what no output needs, and warn."""
-    _warn_unapplied(builder)
-    _warn_dead(builder)
+    """Prune what no output needs, and check what only the whole graph shows."""
     builder.graph.remove_dead()
     _check_outputs(builder)
     _check_shared(builder)
     _check_drop_paths(builder)
     _check_totals(builder)
+
+
+def warn_unused(builder: Builder) -> None:
+    """Warn of what was made for nothing, before it is pruned."""
+    _warn_unapplied(builder)
+    _warn_dead(builder)
+
+
+def warn_finished(builder: Builder) -> None:
+    """Warn of what only the pruned graph shows."""
     _warn_counted(builder)
     _warn_idle_init(builder)
 

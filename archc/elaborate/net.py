@@ -9,7 +9,7 @@ from archc.elaborate.arguments import Given
 from archc.elaborate.builder import Builder
 from archc.elaborate.execute import Executor, Returned
 from archc.elaborate.files import FileScope
-from archc.elaborate.finish import finish
+from archc.elaborate.finish import finish, warn_finished, warn_unused
 from archc.elaborate.frame import Frame, variant_constructor
 from archc.elaborate.limits import Budget, Limits, deep_recursion
 from archc.elaborate.resolve import check_names
@@ -95,9 +95,12 @@ def _parse(arguments: Mapping[str, str] | None) -> dict[str, ast.Expr]:
 
 
 class _Run:
-    """One elaboration of one net."""
+    """One elaboration of one net; a `quiet` one does not look for what to warn of."""
 
-    def __init__(self, program: FileScope, net: Net, limits: Limits) -> None:
+    def __init__(
+        self, program: FileScope, net: Net, limits: Limits, *, quiet: bool = False
+    ) -> None:
+        self.quiet = quiet
         self.program = program
         self.net = net
         root = Region(0, None, (), None, 0, (), (), (), net.name.span, net.span)
@@ -133,8 +136,12 @@ class _Run:
                 help="end it with `return`, or mark exits with `exit`",
             )
         self.graph.outputs = tuple(outputs)
+        if not self.quiet:
+            warn_unused(self.builder)
         finish(self.builder)
         self._fail()
+        if not self.quiet:
+            warn_finished(self.builder)
         return self.graph
 
     def _fail(self) -> None:
@@ -242,22 +249,21 @@ def variations(
     """
     declaration, _ = choose_net(program, net)
     exprs = _parse(arguments)
-    limits = elaboration.limits
     found: list[Variation] = []
+
+    def run() -> _Run:
+        return _Run(program, declaration, elaboration.limits, quiet=True)
+
     classes = dict(elaboration.graph.info.parameters).get("classes")
     if isinstance(classes, int) and not isinstance(classes, bool):
         for value in (classes + 1, classes + 7):
             changed = {**exprs, "classes": value}
-            found += _vary(
-                _Run(program, declaration, limits), changed, None, "num_classes", classes, value
-            )
+            found += _vary(run(), changed, None, "num_classes", classes, value)
     inputs = elaboration.graph.inputs()
     if len(inputs) == 1:
         channels = inputs[0].type.channels
         for value in (channels + 1, channels + 7):
-            found += _vary(
-                _Run(program, declaration, limits), exprs, value, "in_chans", channels, value
-            )
+            found += _vary(run(), exprs, value, "in_chans", channels, value)
     return tuple(found)
 
 

@@ -227,6 +227,11 @@ class Graph:
         pairs = [(user, position) for user, positions in readers for position in positions]
         return tuple(sorted(cast(list[tuple[int, int]], pairs)))
 
+    def given_to(self, id: int) -> tuple[Region, ...]:
+        """The regions that take a node's value as an input."""
+        regions = (self.regions[r] for r in sorted(self._mentions.get(id, ())) if r in self.regions)
+        return tuple(r for r in regions if any(node == id for _, node in r.inputs))
+
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes() if isinstance(node.op, Input))
 

@@ -47,8 +47,8 @@ class Simplify(Pass):
 
 def _parts_inputs(graph: Graph, id: int, operand: int) -> bool:
     """Whether a node and its operand are two inputs of one region."""
-    given = ({node for _, node in region.inputs} for region in graph.regions.values())
-    return any({id, operand} <= nodes for nodes in given)
+    regions = graph.given_to(id)
+    return any(operand == other for region in regions for _, other in region.inputs)
 
 
 def _computes_nothing(graph: Graph, node: Node, applications: Counter[Path]) -> bool:
