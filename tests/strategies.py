@@ -4,10 +4,10 @@ A new operator is one line in `CASES`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from hypothesis import strategies as st
+from operands import Case, Draw, any_type, image, number, per_axis, perhaps_learned, sizes, width
 
 from archc.ops.activation import (
     Gelu,
@@ -45,67 +45,19 @@ from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
-
-
-@dataclass(frozen=True)
-class Case:
-    """An operator, and operand types that it accepts."""
-
-    op: Op
-    types: tuple[TensorType, ...]
-
-    @property
-    def out(self) -> TensorType:
-        return self.op.infer(*self.types)
-
-    def __str__(self) -> str:
-        return f"{self.op} of {', '.join(map(str, self.types))}"
-
-
-def _int(draw: Draw, low: int, high: int) -> int:
-    number = draw(st.integers(low, high))
-    assert isinstance(number, int)
-    return number
-
-
-def _channels(draw: Draw) -> int:
-    return _int(draw, 1, 6)
-
-
-def _image(draw: Draw, low: int = 1, channels: int | None = None) -> TensorType:
-    rank = _int(draw, 1, 3)
-    sizes = (_int(draw, low, (12, 9, 6)[rank - 1]) for _ in range(rank))
-    return TensorType((channels or _channels(draw), *sizes))
-
-
-def _any_type(draw: Draw) -> TensorType:
-    return TensorType((_channels(draw),)) if draw(st.booleans()) else _image(draw)
-
-
-def _sizes(draw: Draw, ranges: Sequence[tuple[int, int]]) -> int | tuple[int, ...]:
-    """One number for all axes, or one for each, within every axis' range."""
-    if draw(st.booleans()):
-        return _int(draw, max(low for low, _ in ranges), min(high for _, high in ranges))
-    return tuple(_int(draw, low, high) for low, high in ranges)
-
-
-def _per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
-    return (value,) * rank if isinstance(value, int) else value
-
 
 def _conv(draw: Draw) -> Case:
     groups = draw(st.sampled_from([1, 1, 2, 3]))
-    x = _image(draw, low=3, channels=groups * _int(draw, 1, 3))
+    x = image(draw, low=3, channels=groups * number(draw, 1, 3))
     kernel = draw(st.sampled_from([1, 3, (3,) * x.rank, (1, 3, 3)[: x.rank]]))
     same = draw(st.booleans())
     op = Conv(
-        out=groups * _int(draw, 1, 3),
-        kernel=kernel if same else _sizes(draw, [(1, 3)] * x.rank),
-        stride=_sizes(draw, [(1, 3)] * x.rank),
+        out=groups * number(draw, 1, 3),
+        kernel=kernel if same else sizes(draw, [(1, 3)] * x.rank),
+        stride=sizes(draw, [(1, 3)] * x.rank),
         groups=groups,
-        dilation=_int(draw, 1, 2) if same else 1,
-        padding="same" if same else _sizes(draw, [(0, 2)] * x.rank),
+        dilation=number(draw, 1, 2) if same else 1,
+        padding="same" if same else sizes(draw, [(0, 2)] * x.rank),
         bias=draw(st.booleans()),
     )
     if draw(st.booleans()):
@@ -115,19 +67,19 @@ def _conv(draw: Draw) -> Case:
 
 def _conv_transpose(draw: Draw) -> Case:
     groups = draw(st.sampled_from([1, 1, 2, 3]))
-    x = _image(draw, channels=groups * _int(draw, 1, 3))
-    stride = _sizes(draw, [(1, 3)] * x.rank)
-    dilation = _int(draw, 1, 2)
-    most = [max(s, dilation) - 1 for s in _per_axis(stride, x.rank)]
-    more = _sizes(draw, [(0, n) for n in most])
-    least = min(_per_axis(more, x.rank))
-    kernel = _sizes(draw, [(1, 3)] * x.rank)
-    reach = min((k - 1) * dilation + least for k in _per_axis(kernel, x.rank))
+    x = image(draw, channels=groups * number(draw, 1, 3))
+    stride = sizes(draw, [(1, 3)] * x.rank)
+    dilation = number(draw, 1, 2)
+    most = [max(s, dilation) - 1 for s in per_axis(stride, x.rank)]
+    more = sizes(draw, [(0, n) for n in most])
+    least = min(per_axis(more, x.rank))
+    kernel = sizes(draw, [(1, 3)] * x.rank)
+    reach = min((k - 1) * dilation + least for k in per_axis(kernel, x.rank))
     op = ConvTranspose(
-        out=groups * _int(draw, 1, 3),
+        out=groups * number(draw, 1, 3),
         kernel=kernel,
         stride=stride,
-        padding=_int(draw, 0, reach // 2),
+        padding=number(draw, 0, reach // 2),
         output_padding=more,
         groups=groups,
         dilation=dilation,
@@ -138,16 +90,16 @@ def _conv_transpose(draw: Draw) -> Case:
 
 def _apply_conv(draw: Draw) -> Case:
     groups = draw(st.sampled_from([1, 1, 2]))
-    x = _image(draw, low=3, channels=groups * _int(draw, 1, 3))
+    x = image(draw, low=3, channels=groups * number(draw, 1, 3))
     same = draw(st.booleans())
-    kernel = [_int(draw, 0, 1) * 2 + 1 if same else _int(draw, 1, 3) for _ in range(x.rank)]
+    kernel = [number(draw, 0, 1) * 2 + 1 if same else number(draw, 1, 3) for _ in range(x.rank)]
     op = ApplyConv(
-        stride=_sizes(draw, [(1, 3)] * x.rank),
+        stride=sizes(draw, [(1, 3)] * x.rank),
         groups=groups,
-        dilation=_int(draw, 1, 2) if same else 1,
-        padding="same" if same else _sizes(draw, [(0, 2)] * x.rank),
+        dilation=number(draw, 1, 2) if same else 1,
+        padding="same" if same else sizes(draw, [(0, 2)] * x.rank),
     )
-    weight = TensorType((groups * _int(draw, 1, 3), x.channels // groups, *kernel), batched=False)
+    weight = TensorType((groups * number(draw, 1, 3), x.channels // groups, *kernel), batched=False)
     return Case(op, (x, weight))
 
 
@@ -162,8 +114,8 @@ def _apply_conv_transpose(draw: Draw) -> Case:
 
 
 def _linear(draw: Draw) -> Case:
-    op = Linear(out=_int(draw, 1, 6), bias=draw(st.booleans()))
-    return Case(op, (TensorType((_channels(draw),)),))
+    op = Linear(out=number(draw, 1, 6), bias=draw(st.booleans()))
+    return Case(op, (TensorType((width(draw),)),))
 
 
 def _bn(draw: Draw) -> Case:
@@ -172,19 +124,19 @@ def _bn(draw: Draw) -> Case:
         momentum=draw(st.sampled_from([0.0, 0.1, 0.01, 1.0])),
         affine=draw(st.booleans()),
     )
-    return Case(op, (_any_type(draw),))
+    return Case(op, (any_type(draw),))
 
 
 def _layer_norm(draw: Draw) -> Case:
     eps = draw(st.sampled_from([1e-5, 1e-6]))
-    return Case(LayerNorm(eps=eps, affine=draw(st.booleans())), (_any_type(draw),))
+    return Case(LayerNorm(eps=eps, affine=draw(st.booleans())), (any_type(draw),))
 
 
 def _group_norm(draw: Draw) -> Case:
     """A group has two values at least."""
-    x = _any_type(draw)
-    channels = _int(draw, 1, 3) * (2 if x.elements == x.channels else 1)
-    groups = _int(draw, 1, 3)
+    x = any_type(draw)
+    channels = number(draw, 1, 3) * (2 if x.elements == x.channels else 1)
+    groups = number(draw, 1, 3)
     eps = draw(st.sampled_from([1e-5, 1e-3]))
     op = GroupNorm(groups=groups, eps=eps, affine=draw(st.booleans()))
     return Case(op, (TensorType((groups * channels, *x.spatial)),))
@@ -193,17 +145,17 @@ def _group_norm(draw: Draw) -> Case:
 def _instance_norm(draw: Draw) -> Case:
     eps = draw(st.sampled_from([1e-5, 1e-3]))
     op = InstanceNorm(eps=eps, affine=draw(st.booleans()))
-    return Case(op, (_image(draw, low=2),))
+    return Case(op, (image(draw, low=2),))
 
 
 def _pool(cls: type[Pool]) -> Callable[[Draw], Case]:
     def draw_pool(draw: Draw) -> Case:
-        x = _image(draw, low=2)
-        kernel = _sizes(draw, [(1, 2)] * x.rank)
+        x = image(draw, low=2)
+        kernel = sizes(draw, [(1, 2)] * x.rank)
         op = cls(
             kernel=kernel,
-            stride=draw(st.none()) if draw(st.booleans()) else _sizes(draw, [(1, 3)] * x.rank),
-            padding=_sizes(draw, [(0, k // 2) for k in _per_axis(kernel, x.rank)]),
+            stride=draw(st.none()) if draw(st.booleans()) else sizes(draw, [(1, 3)] * x.rank),
+            padding=sizes(draw, [(0, k // 2) for k in per_axis(kernel, x.rank)]),
             ceil_mode=draw(st.booleans()),
         )
         if isinstance(op, AvgPool):
@@ -214,12 +166,12 @@ def _pool(cls: type[Pool]) -> Callable[[Draw], Case]:
 
 
 def _global_pool(cls: type[GlobalPool]) -> Callable[[Draw], Case]:
-    return lambda draw: Case(cls(keep=draw(st.booleans())), (_image(draw),))
+    return lambda draw: Case(cls(keep=draw(st.booleans())), (image(draw),))
 
 
 def _adaptive_avg_pool(draw: Draw) -> Case:
-    x = _image(draw)
-    return Case(AdaptiveAvgPool(size=_sizes(draw, [(1, 4)] * x.rank)), (x,))
+    x = image(draw)
+    return Case(AdaptiveAvgPool(size=sizes(draw, [(1, 4)] * x.rank)), (x,))
 
 
 def _unary(cls: type[Op], **choices: Sequence[object]) -> Callable[[Draw], Case]:
@@ -227,25 +179,21 @@ def _unary(cls: type[Op], **choices: Sequence[object]) -> Callable[[Draw], Case]
 
     def draw_unary(draw: Draw) -> Case:
         op = cls(**{name: draw(st.sampled_from(values)) for name, values in choices.items()})
-        return Case(op, (_perhaps_learned(draw, op, _any_type(draw)),))
+        return Case(op, (perhaps_learned(draw, op, any_type(draw)),))
 
     return draw_unary
 
 
-def _perhaps_learned(draw: Draw, op: Op, type_: TensorType) -> TensorType:
-    return replace(type_, batched=not op.takes_learned or draw(st.booleans()))
-
-
 def _concat(draw: Draw) -> Case:
-    first = _any_type(draw)
-    others = (TensorType((_channels(draw), *first.spatial)) for _ in range(_int(draw, 0, 3)))
+    first = any_type(draw)
+    others = (TensorType((width(draw), *first.spatial)) for _ in range(number(draw, 0, 3)))
     return Case(Concat(), (first, *others))
 
 
 def _broadcast(cls: type[Broadcast]) -> Callable[[Draw], Case]:
     def draw_broadcast(draw: Draw) -> Case:
         """Equal shapes, or some axes of size 1 on either side, or a learned tensor."""
-        shape = _any_type(draw).shape
+        shape = any_type(draw).shape
         a, b = shape, shape
         if draw(st.booleans()):
             sides = [draw(st.sampled_from(["both", "left", "right"])) for _ in shape]
@@ -253,7 +201,7 @@ def _broadcast(cls: type[Broadcast]) -> Callable[[Draw], Case]:
             b = tuple(1 if s == "left" else n for n, s in zip(shape, sides, strict=True))
         shapes = [a, b]
         if cls.arity is None:
-            shapes = [a, b, shape, b][: _int(draw, 1, 4)]
+            shapes = [a, b, shape, b][: number(draw, 1, 4)]
         learned = draw(st.sampled_from(["none", "some", "all"]))
         batched = {"none": [True], "some": [True, False], "all": [False]}[learned]
         types = (TensorType(s, batched=draw(st.sampled_from(batched))) for s in shapes)
@@ -264,78 +212,78 @@ def _broadcast(cls: type[Broadcast]) -> Callable[[Draw], Case]:
 
 def _abs_mean(draw: Draw) -> Case:
     op = AbsMean()
-    return Case(op, (_perhaps_learned(draw, op, _image(draw)),))
+    return Case(op, (perhaps_learned(draw, op, image(draw)),))
 
 
 def _over_channels(cls: type[Op]) -> Callable[[Draw], Case]:
-    return lambda draw: Case(cls(), (_any_type(draw),))
+    return lambda draw: Case(cls(), (any_type(draw),))
 
 
 def _reshape(draw: Draw) -> Case:
     """The sizes in another order, or some of them joined."""
-    x = TensorType((12,)) if draw(st.booleans()) else _any_type(draw)
+    x = TensorType((12,)) if draw(st.booleans()) else any_type(draw)
     shape = list(draw(st.permutations([3, 2, 2] if x.shape == (12,) else x.shape)))
     while len(shape) > 1 and draw(st.booleans()):
         shape[-2:] = [shape[-2] * shape[-1]]
     if len(shape) < 4 and draw(st.booleans()):
-        shape.insert(_int(draw, 0, len(shape)), 1)
+        shape.insert(number(draw, 0, len(shape)), 1)
     op = Reshape(shape=tuple(shape))
-    return Case(op, (_perhaps_learned(draw, op, x),))
+    return Case(op, (perhaps_learned(draw, op, x),))
 
 
 def _pixel_shuffle(draw: Draw) -> Case:
-    factor = _int(draw, 2, 3)
-    x = TensorType((factor**2 * _int(draw, 1, 3), _int(draw, 1, 4), _int(draw, 1, 4)))
+    factor = number(draw, 2, 3)
+    x = TensorType((factor**2 * number(draw, 1, 3), number(draw, 1, 4), number(draw, 1, 4)))
     return Case(PixelShuffle(factor=factor), (x,))
 
 
 def _space_to_depth(draw: Draw) -> Case:
-    factor = _int(draw, 2, 3)
-    x = TensorType((_int(draw, 1, 3), factor * _int(draw, 1, 3), factor * _int(draw, 1, 3)))
+    factor = number(draw, 2, 3)
+    x = TensorType((number(draw, 1, 3), factor * number(draw, 1, 3), factor * number(draw, 1, 3)))
     return Case(SpaceToDepth(factor=factor), (x,))
 
 
 def _channel_shuffle(draw: Draw) -> Case:
-    groups = _int(draw, 1, 4)
-    return Case(ChannelShuffle(groups=groups), (_image(draw, channels=groups * _int(draw, 1, 4)),))
+    groups = number(draw, 1, 4)
+    return Case(ChannelShuffle(groups=groups), (image(draw, channels=groups * number(draw, 1, 4)),))
 
 
 def _take(draw: Draw) -> Case:
-    x = _any_type(draw)
-    start = _int(draw, 0, x.channels - 1)
-    return Case(Take(count=_int(draw, 1, x.channels - start), start=start), (x,))
+    x = any_type(draw)
+    start = number(draw, 0, x.channels - 1)
+    return Case(Take(count=number(draw, 1, x.channels - start), start=start), (x,))
 
 
 def _pad(draw: Draw) -> Case:
-    x = _any_type(draw)
-    spatial = _sizes(draw, [(0, 2)] * x.rank) if x.rank else 0
-    around = (_int(draw, 0, 3), _int(draw, 0, 3)) if draw(st.booleans()) else (0, 0)
+    x = any_type(draw)
+    spatial = sizes(draw, [(0, 2)] * x.rank) if x.rank else 0
+    around = (number(draw, 0, 3), number(draw, 0, 3)) if draw(st.booleans()) else (0, 0)
     return Case(Pad(channels=around[0], before=around[1], spatial=spatial), (x,))
 
 
 def _upsample(draw: Draw) -> Case:
-    x = _image(draw)
+    x = image(draw)
     mode = draw(st.sampled_from(["nearest", "bilinear"]))
-    return Case(Upsample(scale=_sizes(draw, [(1, 3)] * x.rank), mode=mode), (x,))
+    return Case(Upsample(scale=sizes(draw, [(1, 3)] * x.rank), mode=mode), (x,))
 
 
 def _dropout(draw: Draw) -> Case:
-    return Case(Dropout(rate=draw(st.sampled_from([0.0, 0.2, 0.5]))), (_any_type(draw),))
+    return Case(Dropout(rate=draw(st.sampled_from([0.0, 0.2, 0.5]))), (any_type(draw),))
 
 
 def _drop_path(draw: Draw) -> Case:
     survival = draw(st.sampled_from([0.2, 0.5, 1.0]))
-    return Case(DropPath(survival=survival), (_any_type(draw),))
+    return Case(DropPath(survival=survival), (any_type(draw),))
 
 
 def _param(draw: Draw) -> Case:
     init = draw(st.sampled_from(["zeros", "ones", "normal"]))
-    shape = tuple(_int(draw, 1, 5) for _ in range(_int(draw, 1, 4)))
+    shape = tuple(number(draw, 1, 5) for _ in range(number(draw, 1, 4)))
     return Case(Param(shape=shape, init=init, std=draw(st.sampled_from([1.0, 0.05]))), ())
 
 
 def _scale(draw: Draw) -> Case:
-    return Case(Scale(init=draw(st.sampled_from([1.0, 0.0, 1e-6, -0.5]))), (_any_type(draw),))
+    return Case(Scale(init=draw(st.sampled_from([1.0, 0.0, 1e-6, -0.5]))), (any_type(draw),))
 
 
 CASES: dict[str, Callable[[Draw], Case]] = {
