@@ -161,8 +161,8 @@ def test_parametrized_weights_are_trained() -> None:
     ("name", "module", "words"),
     [
         ("norm1", nn.SyncBatchNorm(5), "nn.BatchNorm"),
-        ("conv2", nn.Conv2d(6, 3, 3, padding=1, padding_mode="reflect"), "zeros around"),
-        ("conv2", nn.Conv2d(6, 3, 3, padding=1, stride=2), "stride 1"),
+        ("conv2", nn.Conv2d(6, 3, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
+        ("conv2", nn.Conv2d(6, 3, 3, padding=1, stride=2), "keep all sizes"),
     ],
 )
 def test_modules_of_other_kinds_are_refused(name: str, module: nn.Module, words: str) -> None:

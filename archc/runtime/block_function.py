@@ -78,19 +78,20 @@ def _fake_block(x: Tensor, tensors: Sequence[Tensor], *plan: Any) -> list[Tensor
     shape = [x.shape[0], *x.shape[2:], x.shape[1] + sum(layer.growth for layer in layers)]
     values = x.new_empty(shape, dtype=torch.promote_types(x.dtype, described.dtype))
     widths = [shape[-1]] if measures_features(layers) else []
+    wide = statistics_dtype(values.dtype)
     rest = []
     for layer in layers:
-        inner = shape
         for reader in layer.readers:
-            inner = reader.operator.out_shape(inner)
+            rest.append(values.new_empty((4, reader.width), dtype=wide))
             if reader.dropout:
-                rest.append(values.new_empty(inner, dtype=torch.bool))
-        if len(layer.readers) == 2:
+                kept = reader.operator.out_shape(shape)
+                rest.append(values.new_empty(kept, dtype=torch.bool))
+        if layer.measures_bottleneck:
+            widths.append(layer.readers[1].width)
+        if len(layer.readers) == 2 and layer.keep:
             bottleneck = layer.readers[0].operator.out_shape(shape)
-            widths += [bottleneck[-1]] if layer.measures_bottleneck else []
-            rest += [values.new_empty(bottleneck, dtype=described.dtype)] if layer.keep else []
-    wide = statistics_dtype(values.dtype)
-    return [values, *(values.new_empty((3, width), dtype=wide) for width in widths), *rest]
+            rest.append(values.new_empty(bottleneck, dtype=described.dtype))
+    return [values, *(values.new_empty((2, width), dtype=wide) for width in widths), *rest]
 
 
 def _run_block_backward(

@@ -1,13 +1,20 @@
 """Forward and backward of a whole dense block, on tensors alone; `dense_block.py` says what for."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from archc.runtime.feature_rows import FeatureRows, from_rows, row_moments, statistics_dtype
-from archc.runtime.row_reader import Gradients, RowReader
+from archc.runtime.feature_rows import (
+    FeatureGradient,
+    FeatureRows,
+    from_rows,
+    row_moments,
+    statistics_dtype,
+)
+from archc.runtime.row_reader import Gradients, Reading, RowReader
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,7 @@ class BlockLayer:
 class LayerState:
     """What a layer hands to its backward."""
 
-    kept: list[Tensor | None]
-    """For each reader, what its dropout kept."""
+    readings: list[Reading]
     moments: Tensor | None = None
     """Those of the bottleneck, if its reader normalises by the batch."""
     bottleneck: Tensor | None = None
@@ -48,7 +54,7 @@ def block_forward(x: Tensor, layers: Sequence[BlockLayer], dtype: torch.dtype) -
     values = x.new_empty(shape, dtype=torch.promote_types(x.dtype, dtype))
     features = FeatureRows(values, None)
     if measures_features(layers):
-        features.moments = values.new_empty((3, total), dtype=statistics_dtype(values.dtype))
+        features.moments = values.new_empty((2, total), dtype=statistics_dtype(values.dtype))
     values[..., :channels] = x.movedim(1, -1)
     features.measure(slice(0, channels))
     states = []
@@ -58,7 +64,7 @@ def block_forward(x: Tensor, layers: Sequence[BlockLayer], dtype: torch.dtype) -
         features.measure(place)
         channels = place.stop
     moments = [features.moments, *(state.moments for state in states)]
-    rest = (t for state in states for t in (*state.kept, state.bottleneck))
+    rest = (t for s in states for t in (*itertools.chain(*s.readings), s.bottleneck))
     return [values, *(t for t in (*moments, *rest) if t is not None)]
 
 
@@ -73,25 +79,25 @@ def _layer_forward(
     state = LayerState([])
     source = features
     for reader in layer.readers[:-1]:
-        state.kept.append(reader.draw(features, dtype, layer.channels_last))
-        source = _bottleneck(layer, features, dtype, state.kept[0])
-        if layer.measures_bottleneck:
-            source.moments = state.moments = row_moments(source.values)
-        state.bottleneck = source.values if layer.keep else None
+        state.readings.append(reader.start(features, dtype, layer.channels_last))
+        values = _bottleneck(layer, features, state.readings[0], dtype)
+        state.moments = row_moments(values) if layer.measures_bottleneck else None
+        state.bottleneck = values if layer.keep else None
+        source = FeatureRows(values, state.moments)
     last = layer.readers[-1]
-    state.kept.append(last.draw(source, dtype, layer.channels_last))
-    last.forward(source, dtype, state.kept[-1], out)
+    state.readings.append(last.start(source, dtype, layer.channels_last))
+    last.forward(source, state.readings[-1], dtype, out)
     return state
 
 
 def _bottleneck(
-    layer: BlockLayer, features: FeatureRows, dtype: torch.dtype, kept: Tensor | None
-) -> FeatureRows:
+    layer: BlockLayer, features: FeatureRows, reading: Reading, dtype: torch.dtype
+) -> Tensor:
     reader = layer.readers[0]
     shape = reader.operator.out_shape(features.values.shape)
     values = features.values.new_empty(shape, dtype=dtype)
-    reader.forward(features, dtype, kept, values)
-    return FeatureRows(values, None)
+    reader.forward(features, reading, dtype, values)
+    return values
 
 
 def block_backward(
@@ -102,16 +108,16 @@ def block_backward(
     `grads` begins with the features' gradient, [N, *S, C], and is emptied to free its memory.
     """
     features, states = _restore(saved, layers)
-    features.start_backward(grads[0].clone(memory_format=torch.contiguous_format))
+    gradient = FeatureGradient(features, grads[0])
     grads.clear()
     stop = features.values.shape[-1]
     result: Gradients = []
     for layer, state in zip(reversed(layers), reversed(states), strict=True):
         start = stop - layer.growth
-        grad = features.finish(slice(start, stop))
-        result = _layer_backward(layer, state, features, grad, dtype) + result
+        grad = gradient.finish(slice(start, stop))
+        result = _layer_backward(layer, state, gradient, grad, dtype) + result
         stop = start
-    return [from_rows(features.finish(slice(0, stop)).contiguous()), *result]
+    return [from_rows(gradient.finish(slice(0, stop)).contiguous()), *result]
 
 
 def _restore(
@@ -122,25 +128,30 @@ def _restore(
     moments = [next(tensors) if layer.measures_bottleneck else None for layer in layers]
     states = []
     for layer, measured in zip(layers, moments, strict=True):
-        kept = [next(tensors) if reader.dropout else None for reader in layer.readers]
+        readings = [
+            Reading(next(tensors), next(tensors) if reader.dropout else None)
+            for reader in layer.readers
+        ]
         stored = layer.keep and len(layer.readers) == 2
-        states.append(LayerState(kept, measured, next(tensors) if stored else None))
+        states.append(LayerState(readings, measured, next(tensors) if stored else None))
     return features, states
 
 
 def _layer_backward(
-    layer: BlockLayer, state: LayerState, features: FeatureRows, grad: Tensor, dtype: torch.dtype
+    layer: BlockLayer,
+    state: LayerState,
+    features: FeatureGradient,
+    grad: Tensor,
+    dtype: torch.dtype,
 ) -> Gradients:
     """From the gradient of the layer's features; adds to that of the features before it."""
     first, *rest = layer.readers
     result: Gradients = []
     for reader in rest:
-        if state.bottleneck is None:
-            source = _bottleneck(layer, features, dtype, state.kept[0])
-        else:
-            source = FeatureRows(state.bottleneck, None)
-        source.moments = state.moments
-        source.start_backward(torch.zeros_like(source.values))
-        result = reader.backward(source, dtype, state.kept[1], grad)
+        values = state.bottleneck
+        if values is None:
+            values = _bottleneck(layer, features.features, state.readings[0], dtype)
+        source = FeatureGradient(FeatureRows(values, state.moments))
+        result = reader.backward(source, state.readings[1], dtype, grad)
         grad = source.finish(slice(None))
-    return first.backward(features, dtype, state.kept[0], grad) + result
+    return first.backward(features, state.readings[0], dtype, grad) + result

@@ -118,7 +118,7 @@ def dense_block(
     else:
         apply: Callable[..., tuple[Tensor, ...]] = DenseBlockFunction.apply
         rows, *moments = apply(x, plan, _count_moments(grown), *there)
-    _update_running(grown, moments)
+    _update_running(grown, moments, x.numel() // x.shape[1])
     return from_rows(rows)
 
 
@@ -127,7 +127,7 @@ def _check_modules(norm: Any, conv: Any) -> None:
         raise ValueError(f"a dense block shares statistics of nn.BatchNorm only, not of {norm}")
     if not is_same_size_conv(conv):
         raise ValueError(
-            f"a dense block has convolutions with stride 1 and zeros around, not {conv}"
+            f"a dense block has convolutions that pad with zeros and keep all sizes, not {conv}"
         )
 
 
@@ -155,14 +155,15 @@ def _measures_bottleneck(layer: GrowingLayer) -> bool:
     return layer.norm2 is not None and normalises_by_batch(layer.norm2)
 
 
-def _update_running(layers: Iterable[GrowingLayer], moments: list[Tensor]) -> None:
-    rest = iter(moments)
-    batch = [layer for layer in layers if normalises_by_batch(layer.norm1)]
-    if batch:
-        shared = next(rest)
-        for layer in batch:
+def _update_running(layers: Sequence[GrowingLayer], moments: Iterable[Tensor], count: int) -> None:
+    """`moments` begins with those that `_count_moments` counts, over `count` pixels."""
+    taken = iter(moments)
+    pairs = []
+    first = [layer for layer in layers if normalises_by_batch(layer.norm1)]
+    if first:
+        shared = next(taken)
+        for layer in first:
             columns = slice(0, layer.conv1.in_channels) if layer.select is None else layer.select
-            update_running(layer.norm1, shared[:, columns])
-    for layer in layers:
-        if _measures_bottleneck(layer):
-            update_running(layer.norm2, next(rest))
+            pairs.append((layer.norm1, shared[:, columns]))
+    pairs += [(layer.norm2, next(taken)) for layer in layers if _measures_bottleneck(layer)]
+    update_running(pairs, count)

@@ -31,13 +31,17 @@ def from_rows(rows: Tensor) -> Tensor:
     return rows.movedim(-1, 1)
 
 
-def row_parts(units: Tensor, width: int) -> list[slice]:
-    """The first axis of `units` in parts whose first `width` columns have the size above."""
+def row_parts(units: Tensor, width: int, multiple: int = 1) -> list[slice]:
+    """The first axis of `units` in parts whose first `width` columns have the size above.
+
+    All parts but the last hold a multiple of so many units.
+    """
     budget = CUDA_PART_BYTES if units.is_cuda else PART_BYTES * torch.get_num_threads()
     bytes = units.numel() // units.shape[-1] * width * units.element_size()
-    count = len(units)
-    number = max(1, min(count, -(-bytes // budget)))
-    return [slice(count * i // number, count * (i + 1) // number) for i in range(number)]
+    steps = len(units) // multiple
+    number = max(1, min(steps, -(-bytes // budget)))
+    ends = [steps * i // number * multiple for i in range(number)] + [len(units)]
+    return [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
 
 
 def statistics_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -45,11 +49,11 @@ def statistics_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def row_moments(rows: Tensor) -> Tensor:
-    """[3, C]: each column's mean, biased variance and unbiased variance."""
-    wide = rows.to(statistics_dtype(rows.dtype))
-    count = rows.shape[:-1].numel()
-    variance, mean = torch.var_mean(wide, list(range(rows.dim() - 1)), correction=0)
-    return torch.stack((mean, variance, variance * (count / max(count - 1, 1))))
+    """[2, C]: each column's mean and biased variance, as nn.BatchNorm takes them."""
+    dtype, running = statistics_dtype(rows.dtype), None
+    if rows.dtype != dtype:  # torch gives the moments in the dtype of running ones
+        running = rows.new_zeros(rows.shape[-1:], dtype=dtype)
+    return torch.stack(torch.batch_norm_update_stats(from_rows(rows), running, running, 0.0))
 
 
 def affine_relu(x: Tensor, scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
@@ -61,38 +65,32 @@ def affine_relu(x: Tensor, scale: Tensor, shift: Tensor, dtype: torch.dtype) -> 
 
 
 def add_gradient(
-    total: Tensor, grad: Tensor, active: Tensor, x: Tensor, scale: Tensor, mean: Tensor
+    total: Tensor, grad: Tensor, active: Tensor, x: Tensor, affine: Tensor, empty: bool
 ) -> tuple[Tensor, Tensor]:
     """Add `scale * dz` to `total`; the sums by column of `dz` and of `dz * (x - mean)`.
 
     `dz` is the gradient before the ReLU: `grad` where `active`, the ReLU's result, is above zero.
+    `empty` says that nothing is in `total` yet. Writes over `grad` and `active`.
     """
-    dz = torch.ops.aten.threshold_backward(grad, active, 0)
-    total.addcmul_(dz, scale)
-    return dz.sum(0, dtype=mean.dtype), torch.sub(x, mean).mul_(dz).sum(0)
+    scale, _, _, mean = affine
+    dz = torch.ops.aten.threshold_backward.grad_input(grad, active, 0, grad_input=grad)
+    if empty:
+        torch.mul(dz, scale, out=total)
+    else:
+        total.addcmul_(dz, scale)
+    rows = list(range(dz.dim() - 1))
+    centred = torch.sub(x, mean, out=active) if active.dtype == mean.dtype else x - mean
+    return dz.sum(rows, dtype=mean.dtype), centred.mul_(dz).sum(rows)
 
 
 @dataclass
 class FeatureRows:
-    """Features with the statistics that all their readers share, and the one gradient they add to.
-
-    With M rows, the gradient of column c of `values` is
-
-        grad_c - A_c / M - (x_c - mean_c) * B_c / M
-        A = sum(scale * dbeta), B = sum(scale * rstd * dgamma)
-
-    where `grad` has the gradient from outside and every reader's `scale * dz`, and the sums are
-    over the readers that normalise by the batch. It is whole when all readers of c are done.
-    """
+    """Features, and the statistics that all their readers share."""
 
     values: Tensor
     """[N, *S, C], in any memory format."""
-    moments: Tensor | None
+    moments: Tensor | None = None
     """As of `row_moments`; None if no reader normalises by the batch."""
-    grad: Tensor | None = None
-    """[N, *S, C], added to in place."""
-    sums: Tensor | None = None
-    """[2, C]: A and B."""
 
     @property
     def count(self) -> int:
@@ -104,19 +102,37 @@ class FeatureRows:
         if self.moments is not None:
             self.moments[:, columns] = row_moments(self.values[..., columns])
 
-    def start_backward(self, grad: Tensor) -> None:
-        """Begin with this gradient, [N, *S, C] and contiguous."""
-        self.grad = grad
-        self.sums = None if self.moments is None else torch.zeros_like(self.moments[:2])
+
+class FeatureGradient:
+    """The one gradient of features that all their readers add to.
+
+    With M rows, the gradient of column c is
+
+        total_c - A_c / M - (x_c - mean_c) * B_c / M
+        A = sum(scale * dbeta), B = sum(scale * rstd * dgamma)
+
+    where `total` has the gradient from outside and every reader's `scale * dz`, and the sums are
+    over the readers that normalise by the batch. It is whole when all readers of c are done.
+    """
+
+    def __init__(self, features: FeatureRows, outside: Tensor | None = None) -> None:
+        """`outside`, [N, *S, C], is what the gradient begins with; it is copied."""
+        self.features = features
+        self.empty = outside is None
+        self.total = torch.empty_like(features.values, memory_format=torch.contiguous_format)
+        if outside is not None:
+            self.total.copy_(outside)
+        moments = features.moments
+        self.sums = None if moments is None else torch.zeros_like(moments)  # A and B
 
     def finish(self, columns: slice) -> Tensor:
-        """The gradient of columns whose readers are done, [N, *S, columns]: a view of `grad`."""
-        assert self.grad is not None
-        grad, values = self.grad[..., columns], self.values[..., columns]
-        if self.moments is None or self.sums is None:
-            return grad
-        a, b = self.sums[:, columns] / self.count
+        """The gradient of columns whose readers are done, [N, *S, columns]: a view of `total`."""
+        total, values = self.total[..., columns], self.features.values[..., columns]
+        if self.features.moments is None or self.sums is None:
+            return total
+        mean = self.features.moments[0, columns]
+        a, b = self.sums[:, columns] / self.features.count
         for part in row_parts(values, values.shape[-1]):
-            shared = torch.sub(values[part], self.moments[0, columns]).mul_(b).add_(a)
-            grad[part] -= shared
-        return grad
+            centred = torch.sub(values[part], mean)
+            total[part].addcmul_(centred, b, value=-1).sub_(a)
+        return total

@@ -17,7 +17,13 @@ from archc.runtime.custom_operators import (
     register_operator,
     with_gaps,
 )
-from archc.runtime.feature_rows import FeatureRows, from_rows, row_moments, statistics_dtype
+from archc.runtime.feature_rows import (
+    FeatureGradient,
+    FeatureRows,
+    from_rows,
+    row_moments,
+    statistics_dtype,
+)
 from archc.runtime.plain_modules import (
     differentiates,
     has_hooks,
@@ -26,7 +32,7 @@ from archc.runtime.plain_modules import (
     update_running,
 )
 from archc.runtime.row_pool import RowPool, describe_pool
-from archc.runtime.row_reader import RowReader
+from archc.runtime.row_reader import Reading, RowReader
 
 
 def norm_relu(x: Tensor, norm: Any, pool: nn.Module | None = None, memory: str = "keep") -> Tensor:
@@ -44,9 +50,8 @@ def norm_relu(x: Tensor, norm: Any, pool: nn.Module | None = None, memory: str =
     batch = normalises_by_batch(norm)
     running = (None, None) if batch else (norm.running_mean, norm.running_var)
     vectors, places = given((norm.weight, norm.bias, *running))
-    rows, *moments = NORM_RELU(x, vectors, places, norm.eps, *described)
-    for measured in moments:
-        update_running(norm, measured)
+    rows, _, *moments = NORM_RELU(x, vectors, places, norm.eps, *described)
+    update_running([(norm, moment) for moment in moments], x.numel() // x.shape[1])
     return from_rows(rows)
 
 
@@ -58,40 +63,47 @@ def _norm_reader(x: Tensor, vectors: Sequence[Tensor], *described: Any) -> RowRe
 
 
 def _norm_relu(x: Tensor, vectors: Sequence[Tensor], *described: Any) -> list[Tensor]:
-    """The result as rows; and the moments of x, if it is normalised by them."""
+    """The result as rows; the reader's affine; the moments of x, if it is normalised by them."""
     reader = _norm_reader(x, vectors, *described)
     source = FeatureRows(x.movedim(1, -1), None)
     if reader.running is None:
         source.moments = row_moments(source.values)
     y = x.new_empty(reader.operator.out_shape(source.values.shape))
-    reader.forward(source, x.dtype, None, y)
-    return [y] if source.moments is None else [y, source.moments]
+    reading = reader.start(source, x.dtype, False)
+    reader.forward(source, reading, x.dtype, y)
+    return [y, reading.affine, *([] if source.moments is None else [source.moments])]
 
 
 def _fake_norm_relu(x: Tensor, vectors: Sequence[Tensor], *described: Any) -> list[Tensor]:
     reader = _norm_reader(x, vectors, *described)
     y = x.new_empty(reader.operator.out_shape(x.movedim(1, -1).shape))
-    moments = x.new_empty((3, x.shape[1]), dtype=statistics_dtype(x.dtype))
-    return [y, moments] if reader.running is None else [y]
+    vector = x.new_empty(x.shape[1], dtype=statistics_dtype(x.dtype))
+    affine, moments = vector.new_empty((4, len(vector))), vector.new_empty((2, len(vector)))
+    return [y, affine, moments] if reader.running is None else [y, affine]
 
 
 def _norm_relu_backward(
     grad: Tensor,
     x: Tensor,
+    affine: Tensor,
     moments: Tensor | None,
     vectors: Sequence[Tensor],
     *described: Any,
 ) -> list[Tensor]:
     """The gradients of x and, if there are such, of gamma and beta."""
     reader = _norm_reader(x, vectors, *described)
-    source = FeatureRows(x.movedim(1, -1), moments)
-    source.start_backward(torch.zeros_like(source.values, memory_format=torch.contiguous_format))
-    by_vectors = reader.backward(source, x.dtype, None, grad)
+    source = FeatureGradient(FeatureRows(x.movedim(1, -1), moments))
+    by_vectors = reader.backward(source, Reading(affine, None), x.dtype, grad)
     return [from_rows(source.finish(slice(None))), *(g for g in by_vectors if g is not None)]
 
 
 def _fake_norm_relu_backward(
-    _grad: Tensor, x: Tensor, _moments: Tensor | None, vectors: Sequence[Tensor], *described: Any
+    _grad: Tensor,
+    x: Tensor,
+    _affine: Tensor,
+    _moments: Tensor | None,
+    vectors: Sequence[Tensor],
+    *described: Any,
 ) -> list[Tensor]:
     trained = vectors[: sum(described[0][:2])]
     rows = x.new_empty(x.movedim(1, -1).shape)
@@ -101,7 +113,8 @@ def _fake_norm_relu_backward(
 _NORM_RELU = "bool[] places, float eps, str kind, int axes, int[] sizes, bool[] flags"
 _NORM_RELU_BACKWARD = register_operator(
     "norm_relu_backward",
-    f"(Tensor grad, Tensor x, Tensor? moments, Tensor[] vectors, {_NORM_RELU}) -> Tensor[]",
+    "(Tensor grad, Tensor x, Tensor affine, Tensor? moments, Tensor[] vectors, "
+    f"{_NORM_RELU}) -> Tensor[]",
     _norm_relu_backward,
     _fake_norm_relu_backward,
     backward=refuse_twice,
@@ -110,13 +123,13 @@ _NORM_RELU_BACKWARD = register_operator(
 
 def _save_norm_relu(ctx: Any, inputs: tuple[Any, ...], output: Sequence[Tensor]) -> None:
     x, vectors, *ctx.described = inputs
-    ctx.save_for_backward(x, output[1] if output[1:] else None, *vectors)
+    ctx.save_for_backward(x, output[1], output[2] if output[2:] else None, *vectors)
     ctx.mark_non_differentiable(*output[1:])
 
 
 def _differentiate_norm_relu(ctx: Any, grads: Sequence[Tensor]) -> tuple[Any, ...]:
-    x, moments, *vectors = ctx.saved_tensors
-    by_x, *by_vectors = _NORM_RELU_BACKWARD(grads[0], x, moments, vectors, *ctx.described)
+    x, affine, moments, *vectors = ctx.saved_tensors
+    by_x, *by_vectors = _NORM_RELU_BACKWARD(grads[0], x, affine, moments, vectors, *ctx.described)
     frozen = [None] * (len(vectors) - len(by_vectors))
     return by_x, [*by_vectors, *frozen], *map(no_gradient, ctx.described)
 

@@ -1,5 +1,6 @@
 """What the runtime asks of the plain modules that it stands for."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -34,11 +35,13 @@ def is_batch_norm(module: Any) -> bool:
 
 
 def is_same_size_conv(module: Any) -> bool:
-    """nn.Conv1d to 3d with stride 1 and zeros around the image."""
+    """nn.Conv1d to 3d that pads with zeros, and gives images as large as it gets."""
     forwards = (nn.Conv1d.forward, nn.Conv2d.forward, nn.Conv3d.forward)
     if getattr(type(module), "forward", None) not in forwards or isinstance(module.padding, str):
         return False
-    return module.padding_mode == "zeros" and all(step == 1 for step in module.stride)
+    axes = zip(module.kernel_size, module.dilation, module.padding, strict=True)
+    same = all(2 * padding == dilation * (kernel - 1) for kernel, dilation, padding in axes)
+    return same and set(module.stride) == {1} and module.padding_mode == "zeros"
 
 
 def normalises_by_batch(norm: Any) -> bool:
@@ -53,17 +56,23 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return x.dtype
 
 
-def update_running(norm: Any, moments: Tensor) -> None:
-    """Move a norm's running statistics to the batch's, as nn.BatchNorm does in its forward.
+def update_running(norms: Iterable[tuple[Any, Tensor]], count: int) -> None:
+    """Move running statistics to the batch's, as nn.BatchNorm does in its forward.
 
-    `moments` are mean, biased and unbiased variance of its channels.
+    Beside each norm are its moments [2, C]: mean and biased variance over `count` pixels.
     """
-    if not (norm.training and norm.track_running_stats):
+    pairs = [pair for pair in norms if pair[0].training and pair[0].track_running_stats]
+    if not pairs:
         return
-    norm.num_batches_tracked.add_(1)
-    mean, variance = moments[0].to(norm.running_mean.dtype), moments[2].to(norm.running_var.dtype)
-    weight = norm.momentum
-    if weight is None:
-        weight = (1 / norm.num_batches_tracked).to(mean.dtype)
-    norm.running_mean.lerp_(mean, weight)
-    norm.running_var.lerp_(variance, weight)
+    torch._foreach_add_([norm.num_batches_tracked for norm, _ in pairs], 1)
+    for momentum in {norm.momentum: None for norm, _ in pairs}:
+        group = [(norm, moment) for norm, moment in pairs if norm.momentum == momentum]
+        running = [r for norm, _ in group for r in (norm.running_mean, norm.running_var)]
+        batch = [m for _, (mean, var) in group for m in (mean, var * (count / max(count - 1, 1)))]
+        batch = [m.to(r.dtype) for m, r in zip(batch, running, strict=True)]
+        if momentum is None:  # the average of all batches
+            numbers = [norm.num_batches_tracked for norm, _ in group for _ in range(2)]
+            weights = [(1 / n).to(r.dtype) for n, r in zip(numbers, running, strict=True)]
+            torch._foreach_lerp_(running, batch, weights)
+        else:
+            torch._foreach_lerp_(running, batch, momentum)

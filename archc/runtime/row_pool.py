@@ -26,6 +26,13 @@ class RowPool(NamedTuple):
     def pointwise(self) -> bool:
         return False
 
+    @property
+    def parameters(self) -> tuple[Tensor | None, ...]:
+        return ()
+
+    def cast(self, _dtype: torch.dtype) -> "RowPool":
+        return self
+
     def out_shape(self, shape: Sequence[int]) -> list[int]:
         return list(self.forward(torch.empty(shape, device="meta")).shape)
 
@@ -37,7 +44,7 @@ class RowPool(NamedTuple):
     def backward(self, grad: Tensor, x: Tensor) -> tuple[Tensor, Gradients]:
         """Looks for the maxima of x again."""
         if not self.kind:
-            return grad, []
+            return grad.clone(), []
         last = self._max(x)[1] if self.kind == "max" else None
         suffix = "_with_indices_backward" if self.kind == "max" else "_backward"
         by_x: Tensor = self._call(suffix, from_rows(grad), from_rows(x), last=(last,))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from archc.runtime.feature_rows import (
     CHANNELS_LAST,
+    FeatureGradient,
     FeatureRows,
     add_gradient,
     affine_relu,
@@ -22,23 +23,38 @@ from archc.runtime.feature_rows import (
 Gradients = list[Tensor | None]
 
 
+def images_of(rows: int) -> int:
+    """As how many images of equal size a pointwise convolution should take rows.
+
+    From 16 on, torch leaves a convolution to oneDNN even on one thread; its products are twice as
+    fast on some processors as those of the BLAS.
+    """
+    return next((n for n in range(16, 65) if rows % n == 0), 1)
+
+
 class RowOperator(Protocol):
     """What follows a ReLU: [N, *S, C] to [N, *S', out]."""
 
     @property
+    def parameters(self) -> tuple[Tensor | None, ...]: ...
+
+    @property
     def pointwise(self) -> bool:
-        """Whether it treats each row alone, so that any [..., C] will do."""
+        """Whether it treats each row alone, and is given [rows, C]."""
 
     def out_shape(self, shape: Sequence[int]) -> list[int]: ...
+
+    def cast(self, dtype: torch.dtype) -> Self:
+        """The operator that computes in `dtype`."""
 
     def forward(self, x: Tensor) -> Tensor: ...
 
     def backward(self, grad: Tensor, x: Tensor) -> tuple[Tensor, Gradients]:
-        """The gradient of x, and those of the operator's parameters."""
+        """The gradients of x and of the parameters."""
 
 
 class RowConv(NamedTuple):
-    """A convolution with stride 1, over any number of axes."""
+    """A convolution over any number of axes that leaves their sizes as they are."""
 
     weight: Tensor
     bias: Tensor | None
@@ -47,34 +63,39 @@ class RowConv(NamedTuple):
     groups: int
 
     @property
+    def parameters(self) -> tuple[Tensor | None, ...]:
+        return self.weight, self.bias
+
+    @property
     def pointwise(self) -> bool:
         return self.groups == 1 and self.weight[0, 0].numel() == 1 and not any(self.padding)
 
     def out_shape(self, shape: Sequence[int]) -> list[int]:
-        axes = zip(shape[1:-1], self.padding, self.dilation, self.weight.shape[2:], strict=True)
-        sizes = [size + 2 * pad - step * (kernel - 1) for size, pad, step, kernel in axes]
-        return [shape[0], *sizes, len(self.weight)]
+        return [*shape[:-1], len(self.weight)]
+
+    def cast(self, dtype: torch.dtype) -> "RowConv":
+        weight = self.weight.to(dtype)
+        bias = None if self.bias is None else self.bias.to(dtype)
+        if self.pointwise:
+            return RowConv(weight.reshape(*weight.shape[:2], 1, 1), bias, [0, 0], [1, 1], 1)
+        return self._replace(weight=weight, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight.to(x.dtype)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        if self.pointwise:
-            return F.linear(x, weight.flatten(1), bias)
-        return to_rows(torch.convolution(from_rows(x), weight, bias, *self._geometry()))
+        y = torch.convolution(self._images(x), self.weight, self.bias, *self._geometry())
+        return to_rows(y).view(len(x), -1) if x.dim() == 2 else to_rows(y)
 
     def backward(self, grad: Tensor, x: Tensor) -> tuple[Tensor, Gradients]:
-        weight = self.weight.to(x.dtype)
-        rows = grad.flatten(0, -2)
-        if self.pointwise:
-            by_x = grad @ weight.flatten(1)
-            by_weight = (rows.t() @ x.flatten(0, -2)).view_as(weight)
-        else:
-            by_image, by_weight, _ = torch.ops.aten.convolution_backward(
-                from_rows(grad), from_rows(x), weight, None, *self._geometry(), [True, True, False]
-            )
-            by_x = to_rows(by_image)
-        by_bias = None if self.bias is None else rows.sum(0, dtype=self.bias.dtype)
-        return by_x, [torch.empty_like(self.weight).copy_(by_weight), by_bias]
+        sizes = None if self.bias is None else self.bias.shape
+        wanted = [True, True, self.bias is not None]
+        by_image, *by_parameters = torch.ops.aten.convolution_backward(
+            self._images(grad), self._images(x), self.weight, sizes, *self._geometry(), wanted
+        )
+        return to_rows(by_image).view(x.shape), by_parameters
+
+    def _images(self, x: Tensor) -> Tensor:
+        if x.dim() > 2:
+            return from_rows(x)
+        return from_rows(x.reshape(images_of(len(x)), -1, 1, x.shape[1]))
 
     def _geometry(self) -> tuple[list[int], Sequence[int], Sequence[int], bool, list[int], int]:
         """From stride to groups; `False` and the zeros are for transposed convolutions."""
@@ -82,13 +103,13 @@ class RowConv(NamedTuple):
         return [1] * axes, self.padding, self.dilation, False, [0] * axes, self.groups
 
 
-class RowAffine(NamedTuple):
-    """A norm as `scale * x + shift`, in the statistics' dtype, and what its gradients need."""
+class Reading(NamedTuple):
+    """What a reader found in its source, in forward, and needs to read it again."""
 
-    scale: Tensor
-    shift: Tensor
-    rstd: Tensor
-    mean: Tensor
+    affine: Tensor
+    """[4, width]: the norm's scale and shift of x, its reciprocal deviation, and its mean."""
+    kept: Tensor | None
+    """What the dropout keeps: bool, [N, *S', out]."""
 
 
 @dataclass(frozen=True)
@@ -107,49 +128,55 @@ class RowReader:
     operator: RowOperator
     dropout: float = 0.0
 
-    def forward(
-        self, source: FeatureRows, dtype: torch.dtype, kept: Tensor | None, out: Tensor
-    ) -> None:
-        """Write to `out`, [N, *S', out]; `kept`, of its shape, says what the dropout keeps.
+    def start(self, source: FeatureRows, dtype: torch.dtype, channels_last: bool) -> Reading:
+        """Draws a dropout's noise as for images of `dtype` in this order."""
+        return Reading(self._affine(source), self._draw(source, dtype, channels_last))
 
-        The operator computes in `dtype`.
-        """
-        affine = self._affine(source)
-        values, out = self._units(source.values), self._units(out)
-        for part in row_parts(values, self.width):
-            y = self.operator.forward(self._active(self._read(values[part]), affine, dtype))
-            out[part] = y if kept is None else y * self._noise(kept, part, dtype)
+    def _affine(self, source: FeatureRows) -> Tensor:
+        dtype = statistics_dtype(source.values.dtype)
+        mean, variance = self.running or self._batch(source)
+        mean, rstd = mean.to(dtype), (variance.to(dtype) + self.eps).rsqrt_()
+        scale = rstd if self.gamma is None else self.gamma.to(dtype) * rstd
+        beta = torch.zeros_like(mean) if self.beta is None else self.beta.to(dtype)
+        return torch.stack((scale, torch.addcmul(beta, mean, scale, value=-1), rstd, mean))
+
+    def forward(
+        self, source: FeatureRows, reading: Reading, dtype: torch.dtype, out: Tensor
+    ) -> None:
+        """Write to `out`, [N, *S', out]; the operator computes in `dtype`."""
+        scale, shift, _, _ = reading.affine
+        operator = self.operator.cast(dtype)
+        values, out = self._units(self._columns(source.values)), self._units(out)
+        for part in self._parts(values):
+            x = self._selected(values[part])
+            y = operator.forward(affine_relu(x, scale, shift, dtype))
+            out[part] = y if reading.kept is None else y * self._noise(reading.kept, part, dtype)
 
     def backward(
-        self, source: FeatureRows, dtype: torch.dtype, kept: Tensor | None, grad: Tensor
+        self, source: FeatureGradient, reading: Reading, dtype: torch.dtype, grad: Tensor
     ) -> Gradients:
         """Add to the source's gradient; those of gamma, beta and the operator's parameters."""
-        assert source.grad is not None
-        affine = self._affine(source)
-        values, total, grad = map(self._units, (source.values, source.grad, grad))
+        (affine, kept), operator = reading, self.operator.cast(dtype)
+        grad = self._units(grad)
+        values = self._units(self._columns(source.features.values))
+        total = self._units(self._columns(source.total))
+        scale, shift, _, _ = affine
         sums: Gradients = []
-        for part in row_parts(values, self.width):
-            x, part_total = self._read(values[part]), self._read(total[part])
+        for part in self._parts(values):
+            x, part_total = self._selected(values[part]), self._selected(total[part])
             by_y = grad[part].to(dtype)
             if kept is not None:
                 by_y = by_y * self._noise(kept, part, dtype)
-            active = self._active(x, affine, dtype)
-            by_active, by_parameters = self.operator.backward(by_y, active)
-            norm_sums = add_gradient(
-                part_total.view(-1, self.width),
-                by_active.reshape(-1, self.width),
-                active.view(-1, self.width),
-                x.reshape(-1, self.width),
-                affine.scale,
-                affine.mean,
-            )
+            active = affine_relu(x, scale, shift, dtype)
+            by_active, by_parameters = operator.backward(by_y, active)
+            by_norm = add_gradient(part_total, by_active, active, x, affine, source.empty)
             if self.index is not None:
                 total[part].index_copy_(-1, self.index, part_total)
-            sums = _sum(sums, [*norm_sums, *by_parameters])
+            sums = _add(sums, [*by_norm, *by_parameters])
+        source.empty = False
         return self._finish(source, affine, sums)
 
-    def draw(self, source: FeatureRows, dtype: torch.dtype, channels_last: bool) -> Tensor | None:
-        """What the dropout keeps, bool, [N, *S', out], drawn as for images in this order."""
+    def _draw(self, source: FeatureRows, dtype: torch.dtype, channels_last: bool) -> Tensor | None:
         if not self.dropout:
             return None
         samples, *sizes, channels = self.operator.out_shape(source.values.shape)
@@ -161,26 +188,21 @@ class RowReader:
     def _noise(self, kept: Tensor, part: slice, dtype: torch.dtype) -> Tensor:
         return self._units(kept)[part].to(dtype).div_((1 - self.dropout) or 1)
 
-    def _finish(self, source: FeatureRows, affine: RowAffine, sums: Gradients) -> Gradients:
+    def _finish(self, source: FeatureGradient, affine: Tensor, sums: Gradients) -> Gradients:
         by_beta, centred, *by_parameters = sums
         assert by_beta is not None
         assert centred is not None
-        by_gamma = centred * affine.rstd
+        scale, _, rstd, _ = affine
+        by_gamma = centred * rstd
         if self.running is None and source.sums is not None:
-            terms = torch.stack((by_beta, by_gamma * affine.rstd)) * affine.scale
-            columns = slice(0, self.width) if self.index is None else self.index
-            source.sums[:, columns] += terms
-        gamma = None if self.gamma is None else by_gamma.to(self.gamma.dtype)
-        beta = None if self.beta is None else by_beta.to(self.beta.dtype)
-        return [gamma, beta, *by_parameters]
-
-    def _affine(self, source: FeatureRows) -> RowAffine:
-        dtype = statistics_dtype(source.values.dtype)
-        mean, variance = (t.to(dtype) for t in self.running or self._batch(source))
-        rstd = (variance + self.eps).rsqrt()
-        scale = rstd if self.gamma is None else self.gamma.to(dtype) * rstd
-        shift = -mean * scale if self.beta is None else self.beta.to(dtype) - mean * scale
-        return RowAffine(scale, shift, rstd, mean)
+            terms = torch.stack((by_beta, by_gamma * rstd))
+            if self.index is None:
+                source.sums[:, : self.width].addcmul_(terms, scale)
+            else:
+                source.sums.index_add_(1, self.index, terms * scale)
+        parameters = (self.gamma, self.beta, *self.operator.parameters)
+        gradients = (by_gamma, by_beta, *by_parameters)
+        return [_like(p, g) for p, g in zip(parameters, gradients, strict=True)]
 
     def _batch(self, source: FeatureRows) -> tuple[Tensor, Tensor]:
         assert source.moments is not None
@@ -189,27 +211,39 @@ class RowReader:
             raise ValueError(
                 f"Expected more than 1 value per channel when training, got input size {size}"
             )
-        moments = self._read(source.moments)
-        return moments[0], moments[1]
-
-    def _read(self, columns: Tensor) -> Tensor:
-        """Of [..., C] the columns that the norm reads: a view, or by an index a copy."""
-        if self.index is None:
-            return columns[..., : self.width]
-        return columns.index_select(-1, self.index)
-
-    def _active(self, x: Tensor, affine: RowAffine, dtype: torch.dtype) -> Tensor:
-        rows = affine_relu(x.reshape(-1, self.width), affine.scale, affine.shift, dtype)
-        return rows.view(x.shape)
+        mean, variance = self._selected(self._columns(source.moments))
+        return mean, variance
 
     def _units(self, rows: Tensor) -> Tensor:
         """What the operator treats apart, on the first axis: rows or samples."""
         return rows.flatten(0, -2) if self.operator.pointwise else rows
 
+    def _parts(self, units: Tensor) -> list[slice]:
+        multiple = images_of(len(units)) if self.operator.pointwise else 1
+        return row_parts(units, self.width, multiple)
 
-def _sum(totals: Gradients, terms: Gradients) -> Gradients:
-    """What the parts have so far, and one more."""
-    if not totals:
-        return terms
-    pairs = zip(totals, terms, strict=True)
-    return [a if a is None or b is None else a.add_(b) for a, b in pairs]
+    def _columns(self, rows: Tensor) -> Tensor:
+        """Of [..., C] the first columns, unless an index tells which."""
+        return rows if self.index is not None else rows[..., : self.width]
+
+    def _selected(self, columns: Tensor) -> Tensor:
+        """Of the result of `_columns` those of the index, as a copy."""
+        return columns if self.index is None else columns.index_select(-1, self.index)
+
+
+def _like(parameter: Tensor | None, gradient: Tensor | None) -> Tensor | None:
+    """The gradient in the parameter's shape, dtype and memory format."""
+    if parameter is None or gradient is None:
+        return None
+    gradient = gradient.view_as(parameter)
+    if gradient.dtype == parameter.dtype and gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
+
+
+def _add(sums: Gradients, terms: Gradients) -> Gradients:
+    """The sums of the parts until now, and of one more."""
+    if not sums:
+        return [None if term is None else term.to(statistics_dtype(term.dtype)) for term in terms]
+    pairs = zip(sums, terms, strict=True)
+    return [None if a is None or b is None else a.add_(b) for a, b in pairs]
