@@ -10,7 +10,8 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from interpreter import Interpreter
-from strategies import CASES, Case, cases
+from operands import Case
+from strategies import CASES, cases
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
