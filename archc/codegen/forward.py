@@ -19,7 +19,7 @@ from archc.codegen.items import (
     operands_of,
     results_of,
 )
-from archc.codegen.text import MEANINGFUL, WIDTH, Bracketed, Code, call, is_name, lines, terms
+from archc.codegen.text import MEANINGFUL, WIDTH, Bracketed, Code, call, folded, is_name, lines
 from archc.ir.graph import Graph, Path, Region
 from archc.ops.op import CALL, TorchArg, TorchFunction
 
@@ -202,7 +202,7 @@ class ForwardWriter:
             return self._same(*item.operands)
         operands = self._operands(text, item.operands)
         if text.folds:
-            return _folded(text.template, operands), text.level
+            return folded(text.template, operands), text.level
         values = {arg.name: self.argument(item, position, arg) for arg in text.args}
         shown = [
             values[arg.name] if arg.positional else f"{arg.name}={values[arg.name]}"
@@ -389,16 +389,6 @@ def _is_long(code: Code) -> bool:
 
 _RESERVED = MEANINGFUL | {"layer", "i", "l", "O", "I"}
 """No names of values in a `forward`; the last three are hard to tell from digits."""
-
-
-def _folded(template: str, operands: Sequence[str]) -> Code:
-    """All operands joined from the left by a template of two."""
-    if "(" not in template:
-        return terms(template.split()[1], operands)
-    code: Code = operands[0]
-    for operand in operands[1:]:
-        code = call(template.partition("(")[0], [code, operand])
-    return code
 
 
 def _kind(item: Item) -> str:

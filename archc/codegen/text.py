@@ -131,6 +131,16 @@ def terms(operator: str, operands: Sequence[str]) -> Bracketed:
     return Bracketed("", (first, *(f"{operator} {other}" for other in others)), "", separator="")
 
 
+def folded(template: str, operands: Sequence[str]) -> Code:
+    """All operands joined from the left by a template of two."""
+    if "(" not in template:
+        return terms(template.split()[1], operands)
+    code: Code = operands[0]
+    for operand in operands[1:]:
+        code = call(template.partition("(")[0], [code, operand])
+    return code
+
+
 def lines(indent: int, before: str, code: Code, after: str = "") -> list[str]:
     """A statement `before code after` at an indentation, broken only where it is too long."""
     flat = f"{' ' * indent}{before}{code}{after}"
