@@ -28,6 +28,7 @@ NAMES = {
     "densenet161": ("densenet", "DenseNet161"),
     "densenet169": ("densenet", "DenseNet169"),
     "densenet201": ("densenet", "DenseNet201"),
+    "mobilenet_v2": ("mobilenet_v2", "MobileNetV2"),
     "resnet18": ("resnet", "ResNet18"),
     "resnet34": ("resnet", "ResNet34"),
     "resnet50": ("resnet", "ResNet50"),
@@ -39,6 +40,7 @@ NAMES = {
 }
 
 LARGER = {
+    "efficientnet_b4": ("efficientnet", "EfficientNetB4"),
     "resnext101_32x8d": ("resnext", "ResNeXt101"),
     "resnext101_64x4d": ("resnext", "ResNeXt101x64"),
     "vgg11_bn": ("vgg", "VGG11"),
@@ -139,3 +141,49 @@ def test_keys_and_shapes_are_equal(name: str, torchvision: Any) -> None:
         ours = emitted.emit(spec, net).build()
     shapes = [(key, tensor.shape) for key, tensor in ours.state_dict().items()]
     assert shapes == [(key, tensor.shape) for key, tensor in reference.state_dict().items()]
+
+
+def test_googlenet_and_its_auxiliary_classifiers_are_bit_equal(torchvision: Any) -> None:
+    reference = torchvision.models.googlenet(init_weights=False)
+    ours = emitted.emit("googlenet", "GoogLeNet", emitted.O0).build()
+    _perturb(reference)
+    ours.load_state_dict(reference.state_dict(), strict=True)
+    torch.manual_seed(9)  # of dropout
+    logits, second, first = reference(_images())
+    torch.manual_seed(9)
+    found = ours(_images())
+    assert all(map(torch.equal, found, (first, second, logits)))
+    for outputs in (found, (first, second, logits)):
+        sum(output.square().sum() for output in outputs).backward()
+    gradients, theirs = (
+        {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+        for net in (ours, reference)
+    )
+    assert gradients.keys() == dict(ours.named_parameters()).keys() == theirs.keys()
+    assert all(torch.equal(gradients[name], theirs[name]) for name in theirs)
+    plain = emitted.emit("googlenet", "GoogLeNetPlain", emitted.O0).build().eval()
+    kept = {k: v for k, v in reference.state_dict().items() if not k.startswith("aux")}
+    plain.load_state_dict(kept, strict=True)
+    assert torch.equal(plain(_images()), reference.eval()(_images()))
+
+
+def test_efficientnet_is_bit_equal_where_no_branch_is_dropped(torchvision: Any) -> None:
+    reference = torchvision.models.efficientnet_b0(stochastic_depth_prob=0.0)
+    ours = emitted.emit("efficientnet", "EfficientNetB0", emitted.O0).build()
+    _perturb(reference)
+    ours.load_state_dict(reference.state_dict(), strict=True)
+    _compare(Pair(reference, ours), nn.Module.train)
+
+
+def test_convnext_computes_the_same_with_convolutions_as_linear_layers(torchvision: Any) -> None:
+    """The same weights in the same order, under other names and with other axes of size 1."""
+    reference = torchvision.models.convnext_tiny().double().eval()
+    ours = emitted.emit("convnext", "ConvNeXtTiny", emitted.O0).build().double().eval()
+    state = reference.state_dict()
+    with torch.no_grad():
+        for name, weight in state.items():
+            weight.uniform_(0.5, 1.5) if "layer_scale" in name else weight.add_(0.01)
+    pairs = zip(ours.state_dict().items(), state.values(), strict=True)
+    ours.load_state_dict({name: value.reshape(own.shape) for (name, own), value in pairs})
+    images = _images().double()
+    torch.testing.assert_close(ours(images), reference(images))
