@@ -223,11 +223,16 @@ def test_a_net_that_cannot_take_the_data_is_refused(net: str, why: str) -> None:
     assert "odd.arch:1:" in message
 
 
-def test_images_are_enlarged_and_repeated_for_a_net_that_is_fixed() -> None:
+def test_images_are_enlarged_and_repeated_for_a_net_that_is_fixed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     text = "(x: [2, 12, 16]) { return x -> c: conv(4, 3, groups=2) -> flatten -> fc: linear(10) }"
     Path("fixed.arch").write_text(f"net Fixed(){text}\n", encoding="utf-8")
     run("fixed.arch", epochs=1)
     assert weights()["fc.weight"].shape == (10, 4 * 12 * 16)
+    err = capfd.readouterr().err
+    assert "images of 8 x 8 are resized to the net's 12 x 16" in err
+    assert "1 epoch of" in err
 
 
 def test_symbolic_sizes_are_the_least_that_the_net_can_work_with() -> None:
@@ -340,6 +345,7 @@ def test_away_from_a_terminal_each_epoch_is_a_line_on_stderr(
     assert out == ""
     assert "Tiny on digits" in err
     assert "seed 0" in err
+    assert "resized" not in err
     assert err.count("epoch ") == 2
 
 

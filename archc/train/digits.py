@@ -106,6 +106,10 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
+
+
 class _Run:
     """A net on its way. All that is random comes from the recipe's seed."""
 
@@ -144,11 +148,15 @@ class _Run:
 
     def _announce(self) -> None:
         parameters = sum(weight.numel() for weight in self.net.parameters())
+        epochs = f"{self.recipe.epochs} epoch{'' if self.recipe.epochs == 1 else 's'}"
         say(
             f"{self.fitted.model.graph.name} on {self.data.name}: {parameters:,} parameters, "
-            f"{self.recipe.epochs} epochs of {self.batches} steps, seed {self.recipe.seed}, "
+            f"{epochs} of {self.batches} steps, seed {self.recipe.seed}, "
             f"{self.data.test_images.device.type}"
         )
+        given, taken = tuple(self.data.test_images.shape[2:]), self.fitted.size
+        if given != taken:
+            say(f"images of {_by(given)} are resized to the net's {_by(taken)}")
 
     def _train_epoch(self, number: int, progress: Progress) -> Score:
         self.net.train()
