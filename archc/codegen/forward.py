@@ -194,6 +194,8 @@ class ForwardWriter:
         needs = CALL if before else 0
         arguments = [f"{self._operand(operand, needs)}{before}" for operand in item.operands]
         arguments += [self.receiver(path) for path in item.passed]
+        if item.rerun:
+            return call("rerun", [f"[{target}]", *arguments]), CALL
         return call(target, arguments, suffix), CALL
 
     def _function(self, position: int, item: Function) -> tuple[Code, int]:

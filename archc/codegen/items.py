@@ -377,8 +377,8 @@ def unroll(body: Body, positions: Container[int]) -> Body:
             if child is not item.children[-1]:
                 results = tuple(range(len(values), len(values) + len(nodes)))
                 values.extend(nodes)
-            call = Attribute(child, item.form, None, operands, (), results, False, item.op)
-            items.append(call)
+            fields = (operands, (), results, False, item.op, item.rerun)
+            items.append(Attribute(child, item.form, None, *fields))
             operands = results
     return replace(body, items=tuple(items), values=tuple(values))
 

@@ -8,6 +8,7 @@ from archc.ir.sharing import DenseBlock, DenseLayer
 from archc.ops.activation import Relu
 from archc.ops.convolution import Conv
 from archc.ops.normalization import BatchNorm
+from archc.ops.op import per_axis
 from archc.ops.regularization import Dropout
 from archc.ops.tensor import Concat
 
@@ -81,11 +82,11 @@ class _Finder:
     def _stage(self, value: int) -> tuple[int, int, int, int | None] | None:
         """Batch norm, ReLU, convolution and perhaps dropout, which end in a value."""
         dropout = None
-        node = self._private(value)
+        node = self._inside(value)
         if node is not None and isinstance(node.op, Dropout) and node.layer.path is None:
             dropout = node.id
             node = self._before(node)
-        if node is None or not isinstance(node.op, Conv):
+        if node is None or not self._keeps_size(node):
             return None
         relu = self._before(node)
         if relu is None or not isinstance(relu.op, Relu):
@@ -95,15 +96,18 @@ class _Finder:
             return None
         return norm.id, relu.id, node.id, dropout
 
+    def _keeps_size(self, node: Node) -> bool:
+        """Whether a node is a convolution with stride 1 whose result is as large as its input."""
+        if not isinstance(node.op, Conv):
+            return False
+        (x,) = self.graph.operand_types(node.id)
+        stride = per_axis(node.op.stride, x.rank, "stride")
+        return x.spatial == node.type.spatial and {*stride} == {1}
+
     def _before(self, node: Node) -> Node | None:
         (operand,) = self.graph.operands(node.id)
-        return self._private(operand)
+        return self._inside(operand)
 
-    def _private(self, id: int) -> Node | None:
-        """A node of this region that one node reads, or only concatenations do."""
-        if id not in self.members:
-            return None
-        readers = [self.graph.node(user).op for user, _ in self.graph.users(id)]
-        if len(readers) > 1 and not all(isinstance(op, Concat) for op in readers):
-            return None
-        return self.graph.node(id)
+    def _inside(self, id: int) -> Node | None:
+        """A node, if it is one of this region."""
+        return self.graph.node(id) if id in self.members else None

@@ -42,7 +42,7 @@ class ShareMemory(Pass):
         edges, members = boundaries(graph), _members(graph)
         blocks = tuple(dense_blocks(graph, members, edges))
         dense = frozenset(block.region for block in blocks)
-        rows = tuple(_rows(graph, dense, edges)) if self.recompute else ()
+        rows = tuple(_rows(graph, dense, members, edges)) if self.recompute else ()
         inside = frozenset[int]().union(*(members[region] for region in (*dense, *rows)))
         concats = tuple(_concats(graph, inside))
         if blocks or concats or rows:
@@ -126,23 +126,40 @@ _FEW = 2
 """So many readers are worth computing a value again for each of them."""
 
 
-def _rows(graph: Graph, dense: Set[int], boundaries: Mapping[int, Boundary]) -> Iterator[int]:
-    """Regions of one block in a row, each of which reads its predecessor's result alone."""
+def _rows(
+    graph: Graph,
+    dense: Set[int],
+    members: Mapping[int, Set[int]],
+    boundaries: Mapping[int, Boundary],
+) -> Iterator[int]:
+    """Regions of one block in a row, each of which reads its predecessor's result alone.
+
+    Not those inside of others, which run again with them, nor what is in dense blocks, nor what
+    applies a layer of another place.
+    """
     applications = Counter(region.path for region in graph.regions.values())
+    around = chains(graph)
     by_input: dict[tuple[int, int | None], Region] = {}
     for region in graph.regions.values():
         edge = boundaries[region.id]
         single = region.block is not None and len(edge.reads) == len(edge.gives) == 1
-        if single and region.id not in dense and applications[region.path] == 1:
+        single = single and all(_belongs(graph.node(node), region) for node in members[region.id])
+        if single and dense.isdisjoint(around[region.id]) and applications[region.path] == 1:
             (source,) = edge.reads
             by_input[source, region.parent] = region
-    found: dict[int, None] = {}
+    found: set[int] = set()
     for region in by_input.values():
         (result,) = boundaries[region.id].gives
         following = by_input.get((result, region.parent))
         if following is not None and following.block == region.block:
-            found.update({region.id: None, following.id: None})
-    yield from found
+            found |= {region.id, following.id}
+    yield from (id for id in sorted(found) if found.isdisjoint(around[id][:-1]))
+
+
+def _belongs(node: Node, region: Region) -> bool:
+    """Whether the layer that a node applies is a part of the region's module."""
+    path = node.layer.path
+    return path is None or path[: len(region.path)] == region.path
 
 
 # ------------------------------------------------------------------------- pools

@@ -131,8 +131,14 @@ def _save_block(ctx: Any, inputs: tuple[Any, ...], output: Sequence[Tensor]) -> 
     ctx.mark_non_differentiable(*output[1:])
 
 
+def _saved(ctx: Any) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """What the block gave and what it was given. (Checkpoints let it be asked for once only.)"""
+    both: Sequence[Tensor] = ctx.saved_tensors
+    return both[: ctx.saved], both[ctx.saved :]
+
+
 def _differentiate_block(ctx: Any, grads: Sequence[Tensor]) -> tuple[Any, ...]:
-    saved, tensors = ctx.saved_tensors[: ctx.saved], ctx.saved_tensors[ctx.saved :]
+    saved, tensors = _saved(ctx)
     by_x, *by_trained = _BLOCK_BACKWARD(grads[0], saved, tensors, *ctx.plan)
     by_tensors = with_gaps(by_trained, BlockPlan(*ctx.plan).trained())
     return by_x, list(by_tensors), *map(no_gradient, ctx.plan)
@@ -167,7 +173,7 @@ class DenseBlockFunction(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             refuse_twice()
-        saved, tensors = ctx.saved_tensors[: ctx.saved], ctx.saved_tensors[ctx.saved :]
+        saved, tensors = _saved(ctx)
         boxed = grads[0] if isinstance(grads[0], list) else list(grads)
         by_x, *by_trained = _run_block_backward(boxed, saved, tensors, *ctx.plan)
         by_tensors = with_gaps(by_trained, BlockPlan(*ctx.plan).trained())

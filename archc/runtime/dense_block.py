@@ -67,11 +67,13 @@ class GrowingLayer(NamedTuple):
 
 def shares_storage(block: nn.Module, x: Tensor) -> bool:
     """Whether `dense_block` is the way: in training, not in inference and export, unless
-    `block.memory` is "off".
+    `block.memory` is "off" or processes share the statistics of a norm (`SyncBatchNorm`).
 
     Raises RuntimeError if a module in the block has a hook, which would not run.
     """
     if memory_of(block) == "off" or not differentiates(x, block):
+        return False
+    if any(isinstance(module, nn.SyncBatchNorm) for module in block.modules()):
         return False
     for name, module in block.named_modules():
         if name and has_hooks(module):

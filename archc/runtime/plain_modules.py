@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 def differentiates(x: Tensor, *modules: nn.Module) -> bool:
     """Whether a backward pass may follow; not while exporting, nor under functorch's transforms."""
-    if not torch.is_grad_enabled() or torch.compiler.is_exporting() or not x.numel():
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
         return False
     if torch._C._are_functorch_transforms_active():
         return False
     if not torch.compiler.is_compiling() and torch._C._is_tracing():
+        return False
+    if not x.numel():
         return False
     return x.requires_grad or any(p.requires_grad for m in modules for p in m.parameters())
 

@@ -12,11 +12,10 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from archc.runtime.memory import memory_of
 from archc.runtime.plain_modules import has_hooks, is_batch_norm
-
-REBUILDING: ContextVar[bool] = ContextVar("rebuilding", default=False)
 
 
 class Recipe:
@@ -24,7 +23,8 @@ class Recipe:
 
     def __init__(self, build: Callable[..., Tensor], operands: Iterable[Tensor]) -> None:
         self.build = build
-        self.operands = [getattr(x, "recipe", None) or (x.detach(), x._version) for x in operands]
+        self.operands = [recipe_of(x) or (x.detach(), x._version) for x in operands]
+        self.version = 0
         self.uses = self.left = 0
         self.value: Tensor | None = None
 
@@ -54,8 +54,29 @@ class Recipe:
         return self.build(*operands)
 
 
+RECIPES: ContextVar[WeakTensorKeyDictionary | None] = ContextVar("recipes", default=None)
+"""Those of the values that the running net has made; None where it runs as torch does."""
+
+
+def recipe_of(x: Tensor) -> Recipe | None:
+    """The recipe of a value, unless the value was changed in place since."""
+    recipes = RECIPES.get()
+    if recipes is None or x not in recipes:
+        return None
+    recipe: Recipe = recipes[x]
+    return recipe if recipe.version == x._version else None
+
+
+def _name(x: Tensor, recipe: Recipe) -> None:
+    """Say how a value that was just made is made again."""
+    recipes = RECIPES.get()
+    if recipes is not None:
+        recipe.version = x._version
+        recipes[x] = recipe
+
+
 def _pack(x: Tensor) -> Tensor | Recipe:
-    recipe: Recipe | None = getattr(x, "recipe", None)
+    recipe = recipe_of(x)
     return x if recipe is None else recipe.keep()
 
 
@@ -66,15 +87,16 @@ def _unpack(x: Tensor | Recipe) -> Tensor:
 class Rebuilding:
     """Within it autograd keeps recipes in place of the values that have one.
 
-    Nothing changes where `net.memory` is "off", while compiling or exporting, without gradients,
-    and under the transforms of `torch.func`, which refuse such hooks.
+    Nothing changes where `net.memory` is "off", while compiling, exporting or tracing, without
+    gradients, within hooks of others that decide what is kept (`torch.utils.checkpoint`,
+    `save_on_cpu`), and under the transforms of `torch.func`, which refuse such hooks.
     """
 
     def __init__(self, net: nn.Module) -> None:
         self.on = not torch.compiler.is_compiling() and memory_of(net) != "off"
 
     def __enter__(self) -> None:
-        self.on = self.on and torch.is_grad_enabled()
+        self.on = self.on and torch.is_grad_enabled() and not _is_watched()
         if self.on:
             self.hooks = torch.autograd.graph.saved_tensors_hooks(_pack, _unpack)
             try:
@@ -82,20 +104,34 @@ class Rebuilding:
             except RuntimeError:
                 self.on = False
             else:
-                self.before = REBUILDING.set(True)
+                self.before = RECIPES.set(WeakTensorKeyDictionary())
 
     def __exit__(self, *error: object) -> None:
         if self.on:
-            REBUILDING.reset(self.before)
+            RECIPES.reset(self.before)
             self.hooks.__exit__(*error)
+
+
+def _is_watched() -> bool:
+    """Whether somebody else decides what the backward pass keeps, or records what runs."""
+    if torch._C._is_tracing():
+        return True
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
 
 
 def concat(xs: Sequence[Tensor]) -> Tensor:
     """`torch.cat(xs, 1)`, which the backward pass finds in its parts."""
     y = torch.cat(tuple(xs), 1)
-    if not torch.compiler.is_compiling() and REBUILDING.get():
-        vars(y)["recipe"] = Recipe(lambda *parts: torch.cat(parts, 1), xs)
+    if not torch.compiler.is_compiling() and RECIPES.get() is not None:
+        _name(y, Recipe(lambda *parts: torch.cat(parts, 1), xs))
     return y
+
+
+class _Kept:
+    """What the backward pass of an activation keeps: a value, or its recipe."""
+
+    def __init__(self, saved: Tensor) -> None:
+        self.saved: Tensor | Recipe = saved
 
 
 def norm_act(
@@ -106,34 +142,42 @@ def norm_act(
     With `keep` the result is kept, for many read it, but not what lies between.
     """
     z: Tensor = norm(x)
-    if torch.compiler.is_compiling() or not REBUILDING.get() or not z.requires_grad:
+    if torch.compiler.is_compiling() or RECIPES.get() is None or not z.requires_grad:
         return act(z)
     between = _normalised(x, norm)
     if between is None:
         return act(z)
+    kept: list[_Kept] = []
+
+    def pack(saved: Tensor) -> _Kept:
+        kept.append(_Kept(saved))
+        return kept[-1]
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda each: _unpack(each.saved)):
+        y = act(z)
     normalise = between.build
     whole = Recipe(lambda *operands: act(normalise(*operands)), ())
     whole.operands = between.operands
-    address = z.data_ptr()
-
-    def pack(saved: Tensor) -> Tensor | Recipe:
-        if saved.data_ptr() == address:
-            return between.keep()
-        return saved if keep else whole.keep()
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, _unpack):
-        y = act(z)
+    for each in kept:
+        if _is_same(each.saved, z):
+            each.saved = between.keep()
+        elif not keep and _is_same(each.saved, y):
+            each.saved = whole.keep()
     if not keep:
-        vars(y)["recipe"] = whole
+        _name(y, whole)
     return y
+
+
+def _is_same(a: Tensor | Recipe, b: Tensor) -> bool:
+    """Whether they are one tensor. (A batch norm and an activation give whole tensors.)"""
+    return isinstance(a, Tensor) and a.data_ptr() == b.data_ptr() and a.dtype == b.dtype
 
 
 def pooled(x: Tensor, pool: nn.Module) -> Tensor:
     """`pool(x)`, which the backward pass finds in what `x` is made of."""
     y: Tensor = pool(x)
-    made = None if torch.compiler.is_compiling() else getattr(x, "recipe", None)
-    if made is not None and not has_hooks(pool):
-        vars(y)["recipe"] = Recipe(pool, [x])
+    if not torch.compiler.is_compiling() and recipe_of(x) is not None and not has_hooks(pool):
+        _name(y, Recipe(pool, [x]))
     return y
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from archc.runtime.rebuild import REBUILDING
+from archc.runtime.rebuild import RECIPES
 
 
 def rerun(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
@@ -15,17 +15,17 @@ def rerun(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
 
     Running statistics move once, in the forward pass.
     """
-    if torch.compiler.is_compiling() or not REBUILDING.get():
+    if torch.compiler.is_compiling() or RECIPES.get() is None:
         for module in modules:
             x = module(x)
         return x
-    token = REBUILDING.set(False)
+    token = RECIPES.set(None)
     try:
         for module in modules:
             stay = StatisticsStay(module)
             x = checkpoint(module, x, use_reentrant=False, context_fn=stay.contexts)
     finally:
-        REBUILDING.reset(token)
+        RECIPES.reset(token)
     return x
 
 
@@ -45,7 +45,9 @@ class StatisticsStay(AbstractContextManager[None]):
     def __enter__(self) -> None:
         self.held = [(norm.momentum, norm.num_batches_tracked) for norm in self.norms]
         for norm in self.norms:
-            norm.momentum, norm.num_batches_tracked = 0.0, None
+            tracked = norm.num_batches_tracked
+            norm.num_batches_tracked = None if tracked is None else tracked.clone()
+            norm.momentum = 0.0
 
     def __exit__(self, *_: object) -> None:
         for norm, (momentum, tracked) in zip(self.norms, self.held, strict=True):
