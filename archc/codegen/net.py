@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.initialise import initialisation
@@ -109,7 +110,7 @@ class NetWriter(ClassWriter):
     # ------------------------------------------------------------ methods
 
     def _methods(self) -> Iterator[list[str]]:
-        cut = self._cut()
+        cut = self._cut
         if cut is None:
             yield self._whole_forward()
             return
@@ -226,7 +227,7 @@ class NetWriter(ClassWriter):
             return None
         plain = len(last.label) == 1 and is_name(last.label[0])
         plain = plain and not last.external and last.results == self.body.outputs
-        return last if plain and self._cut() is not None else None
+        return last if plain and self._cut is not None else None
 
     def _num_features(self) -> Value:
         classifier = self._classifier()
@@ -235,6 +236,7 @@ class NetWriter(ClassWriter):
         features = classifier.module.args[0]
         return self.outliner.symbols.get((classifier.label, features.name), features.value)
 
+    @cached_property
     def _cut(self) -> tuple[int, int] | None:
         """Where the head begins: the first global pooling that all of the net goes through.
 
@@ -268,7 +270,7 @@ class NetWriter(ClassWriter):
     def _feature_info(self) -> Iterator[Code]:
         """For each scale, the last module whose value is all that flows on (timm's convention)."""
         inputs = self.graph.inputs()
-        if len(inputs) != 1 or self._cut() is None or inputs[0].type.rank != 2:
+        if len(inputs) != 1 or self._cut is None or inputs[0].type.rank != 2:
             return
         found: dict[int, tuple[Value, Path]] = {}
         reductions = self._reductions()
@@ -302,7 +304,7 @@ class NetWriter(ClassWriter):
 
     def _bottlenecks(self) -> Iterator[Node]:
         """The nodes before the head whose value is the only one needed by what follows."""
-        cut = self._cut()
+        cut = self._cut
         assert cut is not None
         last = self.body.values[cut[1]]
         reach = -1

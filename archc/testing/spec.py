@@ -1,4 +1,7 @@
-"""Texts of valid `.arch` files, drawn statement by statement, so that no example is thrown away."""
+"""Texts of valid `.arch` files, drawn statement by statement, so that no example is thrown away.
+
+All of the language is drawn but extern layers, whose meaning no generated spec can know.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +13,8 @@ from archc.ops.registry import OPS
 from archc.ops.size import Size
 from archc.testing.body import Writer
 from archc.testing.names import AWKWARD
-from archc.testing.stages import Draw, Env, Val, const
+from archc.testing.parts import LIBRARY, InnerNet
+from archc.testing.stages import Draw, Env, Unfit, Val, const
 from archc.testing.statements import Statements
 
 
@@ -31,35 +35,68 @@ FLAT = (None, "relu", "bn", "layer_norm", "sigmoid", "tanh", "dropout", "concat"
 
 @st.composite
 def specs(draw: Draw, operator: str | None = None) -> Spec:
-    """A valid spec of one net, small enough to run in a moment; `operator` is surely in it."""
+    """A valid spec, small enough to run in a moment; `operator` is surely in its first net."""
     writer = Writer(draw)
-    env: Env = {}
-    parameters: list[str] = []
-    for name in ("width", "classes", "deep"):
-        if writer.chance(45):
-            value: Any = writer.one_of((True, False) if name == "deep" else (2, 3, 4, 5))
-            parameters.append(f"{name}={const(value).text}")
-            env[name] = value
+    parameters = {name: _value(writer, name) for name in PARAMETERS if writer.chance(45)}
+    constants = {"base": writer.one_of((2, 3, 4))} if writer.chance(20) else {}
+    env: Env = {**parameters, **constants}
     inputs = _inputs(writer, operator)
-    env.update({name: value for name, (_, value) in inputs.items()})
+    env.update(_values(inputs))
     body = Statements(writer, env, keep=False, depth=0, net=True)
     if operator:
         body.show(operator)
     for _ in range(writer.one_of((1, 2, 3, 4, 5, 6))):
         body.act()
     _end(body)
+    name = writer.one_of(("Net", "Small", "net_"))
     shown = ", ".join(f"{name}: {shape}" for name, (shape, _) in inputs.items())
-    head = f"net {writer.one_of(('Net', 'Small', 'net_'))}({', '.join(parameters)})({shown}) {{"
     notes = ['@init("he_normal", fan="out")\n', "## A net.\n"]
     note = writer.one_of(notes) if writer.chance(25) else ""
-    net = note + "\n".join([head, *body.lines, "}"])
-    blocks = [block.text for block in writer.blocks]
+    defaults, variant = _variant(writer, name, parameters, body, {**constants, **_values(inputs)})
+    net = note + "\n".join([f"net {name}({_words(defaults)})({shown}) {{", *body.lines, "}"])
+    blocks = [block.text for block in writer.blocks if not isinstance(block, InnerNet)]
+    inner = [block.text for block in writer.blocks if isinstance(block, InnerNet)]
     if writer.chance(30):
         blocks.reverse()
-    parts = [net, *blocks] if writer.chance(25) else [*blocks, net]
+    parts = [*variant, net, *blocks] if writer.chance(25) else [*blocks, *variant, net]
+    parts = [*(f"const {name} = {value}" for name, value in constants.items()), *parts, *inner]
+    if any("DenseBlock(" in part for part in parts):
+        parts.insert(0, f'import "{LIBRARY}"')
     head = "arch 1\n\n" if writer.chance(20) else ""
     text = head + "\n\n".join(parts) + "\n"
     return Spec(text, tuple(value.real.shape for _, value in inputs.values()))  # type: ignore[misc]
+
+
+PARAMETERS = ("width", "classes", "deep")
+
+
+def _value(writer: Writer, name: str) -> Any:
+    return writer.one_of((True, False) if name == "deep" else (2, 3, 4, 5))
+
+
+def _words(values: Env) -> str:
+    return ", ".join(f"{name}={const(value).text}" for name, value in values.items())
+
+
+def _values(inputs: dict[str, tuple[str, Val]]) -> Env:
+    return {name: value for name, (_, value) in inputs.items()}
+
+
+def _variant(
+    writer: Writer, name: str, parameters: Env, body: Statements, others: Env
+) -> tuple[Env, list[str]]:
+    """The defaults of the net; at times they are other ones, and a variant before it has ours."""
+    if not parameters or not writer.chance(30):
+        return parameters, []
+    given = {name: value for name, value in parameters.items() if writer.chance(70)}
+    defaults = {**parameters, **{name: _value(writer, name) for name in given}}
+    try:
+        env = {**others, **defaults}
+        for step in body.steps:
+            step(env)
+    except Unfit:
+        defaults = parameters
+    return defaults, [f"net {name}Variant = {name}({_words(given)})"]
 
 
 def _inputs(writer: Writer, operator: str | None) -> dict[str, tuple[str, Val]]:
@@ -85,7 +122,7 @@ def _inputs(writer: Writer, operator: str | None) -> dict[str, tuple[str, Val]]:
             declared.append(fed[-1])
     found: dict[str, tuple[str, Val]] = {}
     for _ in range(writer.one_of((1, 1, 1, 2, 2, 3))):
-        taken = {*found, *OPS, "width", "classes", "deep"}
+        taken = {*found, *OPS, *PARAMETERS, "base"}
         name = writer.pick(["image", "x", "second", "depth_"], AWKWARD, taken)
         channels = writer.one_of(range(1, 7))
         value = Val(TensorType((channels, *declared)), TensorType((channels, *fed)))

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from archc.testing.control import Control
 from archc.testing.grids import Grids
 from archc.testing.joins import FOLDS, SIGNS, Joins
+from archc.testing.parts import Parts
 from archc.testing.sharing import Sharing
 
 if TYPE_CHECKING:
     from archc.testing.body import Statement
 
 
-class Statements(Joins, Sharing, Grids, Control):
+class Statements(Joins, Sharing, Grids, Parts, Control):
     """A body that can write every statement of the language."""
 
     def act(self, *, inner: bool = False) -> None:
@@ -23,6 +24,7 @@ class Statements(Joins, Sharing, Grids, Control):
             *(self.loop, self.loop, self.condition, self.layer_list, self.numbered_scope),
             *(self.share_layer, self.share_layer, self.apply, self.apply, self.scope, self.exit),
             *(self.layer_argument, self.grid),
+            *(self.inner_net, self.nested, self.imported),
         ]
         if inner:
             actions.remove(self.layer_argument)
