@@ -25,7 +25,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
 test-full: $(VENV)/installed-dev
-	ARCHC_EXAMPLES=1000 $(BIN)/python -m pytest --full
+	ARCHC_EXAMPLES=10000 $(BIN)/python -m pytest --full
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

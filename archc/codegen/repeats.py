@@ -6,6 +6,7 @@ counterpart in the turn before gave. The classes know nothing of it: only `forwa
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Attribute, Chain, Function, Item, Loop, operands_of, results_of
@@ -84,12 +85,13 @@ class RepeatingWriter(ForwardWriter):
     def _continues(self, start: int, length: int, turn: int, carried: dict[Place, int]) -> bool:
         """Whether the turn at `start` is like the one before; fills `carried` with the values that
         the first turn takes."""
+        # Nearly every turn has some other item, and the values are slow to compare.
+        if not all(self._alike(position - length, position) for position in _turn(start, length)):
+            return False
         own = _inverse(self._places(start, length))
         before = _inverse(self._places(start - length, length))
         earlier = _inverse(self._places(start - 2 * length, length)) if turn > 1 else {}
-        for position in range(start, start + length):
-            if not self._alike(position - length, position):
-                return False
+        for position in _turn(start, length):
             old, new = self.body.items[position - length], self.body.items[position]
             for x, y in zip(operands_of(old), operands_of(new), strict=True):
                 if y in own:
@@ -112,10 +114,14 @@ class RepeatingWriter(ForwardWriter):
             for number, value in enumerate(results_of(item))
         }
 
+    @cached_property
+    def _bare(self) -> list[object]:
+        return [_bare(item) for item in self.body.items]
+
     def _alike(self, position: int, other: int) -> bool:
         """Whether two items are one but for the values that they read and give."""
         a, b = self.body.items[position], self.body.items[other]
-        if len(operands_of(a)) != len(operands_of(b)) or _bare(a) != _bare(b):
+        if len(operands_of(a)) != len(operands_of(b)) or self._bare[position] != self._bare[other]:
             return False
         if not isinstance(a, Function) or not isinstance(b, Function):
             return True
@@ -193,6 +199,10 @@ class RepeatingWriter(ForwardWriter):
             self.out.append(f"{pad}{', '.join(targets)} = {', '.join(sources)}")
         for each, name in zip(carried, names, strict=True):
             self._hold(each.given, name)
+
+
+def _turn(start: int, length: int) -> range:
+    return range(start, start + length)
 
 
 def _inverse(places: dict[Place, int]) -> dict[int, Place]:
