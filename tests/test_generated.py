@@ -1,8 +1,8 @@
 """Generated specs: what archc emits for them computes what the interpreter computes, bit for bit.
 
 ARCHC_EXAMPLES sets how many are drawn; where it raises their number, failures are shrunk, too.
-ARCHC_PART=2/3 draws the second third of them, for a process of its own. The coverage is printed and
-asserted, because many trivial specs prove nothing.
+The coverage is printed and asserted, because many trivial specs prove nothing. ARCHC_PART=2/3 draws
+the second third of the specs, for a process of its own, and asserts nothing of their coverage.
 """
 
 import importlib.util
@@ -74,7 +74,8 @@ def test_generated_specs_compute_what_the_interpreter_computes(
     with capsys.disabled():
         print(f"\n{coverage}")
     assert coverage.specs * PARTS >= 0.9 * EXAMPLES, "the specs are too much alike"
-    coverage.check()
+    if PARTS == 1:
+        coverage.check()
 
 
 def check_spec(spec: Spec, place: Path, coverage: "Coverage") -> None:

@@ -1,12 +1,17 @@
 """Values that the backward pass builds again: the numbers of the plain net, in fewer bytes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from emitted import O0, emit
 from growing_net import image, numbers, pair
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from archc.passes.base import Pass
+from archc.passes.pipeline import DEFAULT
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -42,3 +47,36 @@ def test_every_kind_of_batch_norm(change: str) -> None:
         numbers(plain, image(2, 4, 5, 5)), numbers(shared, image(2, 4, 5, 5)), strict=True
     ):
         assert torch.equal(a, b)
+
+
+def trained(text: str, folder: Path, passes: tuple[Pass, ...]) -> dict[str, Tensor]:
+    """The state of an emitted net after a training step without a change of weights."""
+    spec = folder / "net.arch"
+    spec.write_text(text)
+    net = emit(spec, passes=passes).build().double().train()
+    net(image(2, 4, 8, 8)).sum().backward()
+    return net.state_dict()
+
+
+TWICE = """\
+net Twice()(x: [4, 8, 8]) {
+    head = bn()
+    u = x -> conv: conv(4, 3) -> head
+    v = x -> head
+    return concat(v, u -> relu) -> last: conv(3, 1)
+}
+"""
+
+NAMED = """\
+block type(width)(x) { return concat(x, x -> norm: bn -> relu -> conv: conv(width, 3)) }
+block Callable(width)(x) { return concat(x, x -> norm: bn -> relu -> conv: conv(width, 3)) }
+net Named()(x: [4, 8, 8]) { return x -> a: type(4) -> b: Callable(4) -> last: conv(3, 1) }
+"""
+
+
+@pytest.mark.parametrize("text", [TWICE, NAMED], ids=["a norm applied twice", "names of Python"])
+def test_running_statistics_move_as_without_passes(text: str, tmp_path: Path) -> None:
+    shared, plain = trained(text, tmp_path, DEFAULT), trained(text, tmp_path, O0)
+    assert shared.keys() == plain.keys()
+    for key, value in plain.items():
+        assert torch.allclose(shared[key], value, rtol=1e-12, atol=1e-12), key

@@ -1,6 +1,7 @@
 """The parts of archc's runtime that a net needs, as they stand in its tested source."""
 
 import ast
+import builtins
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ _PACKAGE = "archc.runtime"
 @dataclass(frozen=True)
 class Part:
     """A module of the runtime: the modules it builds on, what it imports of others, its text, and
-    the names that the text defines."""
+    the names that mean something in it: no class of the emitted file has one of these."""
 
     needs: tuple[str, ...]
     imports: tuple[str, ...]
@@ -35,11 +36,17 @@ def part(name: str) -> Part:
     imports = tuple(ast.unparse(node) for node in heads if node not in own)
     end = max((node.end_lineno or 0 for node in heads), default=0)
     text = "".join(source.splitlines(keepends=True)[end:]).strip()
-    return Part(needs, imports, text, frozenset(_defined(tree)))
+    return Part(needs, imports, text, frozenset(_meaningful(tree)))
 
 
-def _defined(tree: ast.Module) -> Iterator[str]:
+def _meaningful(tree: ast.Module) -> Iterator[str]:
+    """What the module defines and imports, and the builtins that it reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and hasattr(builtins, node.id):
+            yield node.id
     for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Assign | ast.AnnAssign):

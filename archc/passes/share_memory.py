@@ -118,8 +118,14 @@ def _activation(graph: Graph, norm: Node) -> Rebuilt | None:
     plain = after.layer.path is None and after.region == norm.region
     if not plain or not isinstance(after.op, Activation) or fields(after.op):
         return None
+    if any(graph.node(id).layer.path == norm.layer.path for id in _between(graph, norm, after)):
+        return None  # its running statistics move in the order of its applications
     readers = sum(_keeps(graph, *use) for use in _readers(graph, after.id))
     return Rebuilt(norm.id, after.id, kept=readers > _FEW, between=after.op.keeps == "input")
+
+
+def _between(graph: Graph, first: Node, last: Node) -> Iterator[int]:
+    return (id for id in range(first.id + 1, last.id) if id in graph)
 
 
 _FEW = 2
