@@ -160,7 +160,7 @@ def test_parametrized_weights_are_trained() -> None:
 @pytest.mark.parametrize(
     ("name", "module", "words"),
     [
-        ("norm1", nn.SyncBatchNorm(5), "nn.BatchNorm"),
+        ("norm1", nn.InstanceNorm2d(5), "nn.BatchNorm"),
         ("conv2", nn.Conv2d(6, 3, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
         ("conv2", nn.Conv2d(6, 3, 3, padding=1, stride=2), "keep all sizes"),
     ],

@@ -1,8 +1,8 @@
 """Forward and backward of a whole dense block, on tensors alone; `dense_block.py` says what for."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -64,7 +64,7 @@ def block_forward(x: Tensor, layers: Sequence[BlockLayer], dtype: torch.dtype) -
         features.measure(place)
         channels = place.stop
     moments = [features.moments, *(state.moments for state in states)]
-    rest = (t for s in states for t in (*itertools.chain(*s.readings), s.bottleneck))
+    rest = (t for s in states for t in (*chain(*s.readings), s.bottleneck))
     return [values, *(t for t in (*moments, *rest) if t is not None)]
 
 

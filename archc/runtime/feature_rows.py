@@ -5,6 +5,7 @@ Rows are what batch norms and 1x1 convolutions see: images [N, C, *S] in channel
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def row_parts(units: Tensor, width: int, multiple: int = 1) -> list[slice]:
     steps = len(units) // multiple
     number = max(1, min(steps, -(-bytes // budget)))
     ends = [steps * i // number * multiple for i in range(number)] + [len(units)]
-    return [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def statistics_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -23,13 +23,15 @@ from archc.runtime.feature_rows import (
 Gradients = list[Tensor | None]
 
 
-def images_of(rows: int) -> int:
+def images_of(rows: Tensor) -> int:
     """As how many images of equal size a pointwise convolution should take rows.
 
-    From 16 on, torch leaves a convolution to oneDNN even on one thread; its products are twice as
-    fast on some processors as those of the BLAS.
+    From 16 on, torch leaves one in float32 to oneDNN even on one thread of a CPU; its products are
+    twice as fast on some processors as those of the BLAS.
     """
-    return next((n for n in range(16, 65) if rows % n == 0), 1)
+    if rows.dtype != torch.float32 or rows.device.type != "cpu":
+        return 1
+    return next((n for n in range(16, 65) if len(rows) % n == 0), 1)
 
 
 class RowOperator(Protocol):
@@ -95,7 +97,7 @@ class RowConv(NamedTuple):
     def _images(self, x: Tensor) -> Tensor:
         if x.dim() > 2:
             return from_rows(x)
-        return from_rows(x.reshape(images_of(len(x)), -1, 1, x.shape[1]))
+        return from_rows(x.reshape(images_of(x), -1, 1, x.shape[1]))
 
     def _geometry(self) -> tuple[list[int], Sequence[int], Sequence[int], bool, list[int], int]:
         """From stride to groups; `False` and the zeros are for transposed convolutions."""
@@ -219,7 +221,7 @@ class RowReader:
         return rows.flatten(0, -2) if self.operator.pointwise else rows
 
     def _parts(self, units: Tensor) -> list[slice]:
-        multiple = images_of(len(units)) if self.operator.pointwise else 1
+        multiple = images_of(units) if self.operator.pointwise else 1
         return row_parts(units, self.width, multiple)
 
     def _columns(self, rows: Tensor) -> Tensor:
