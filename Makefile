@@ -10,7 +10,7 @@ SETTINGS := --set depth=40
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-full mutants lint clean
+.PHONY: demo test test-full lint clean
 
 demo: $(VENV)/installed
 	@mkdir -p demo
@@ -26,9 +26,6 @@ test: $(VENV)/installed-dev
 
 test-full: $(VENV)/installed-dev
 	ARCHC_EXAMPLES=10000 $(BIN)/python -m pytest --full
-
-mutants: $(VENV)/installed-dev
-	$(BIN)/python tests/mutants/run.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
