@@ -125,6 +125,7 @@ def test_help_needs_no_compiler() -> None:
         ["check", "resnet_cifar"],
         ["summary", "resnet_cifar"],
         ["expand", "resnet_cifar", "--depth", "1"],
+        ["plan", "densenet_cifar", "--batch", "2"],
         ["diff", "resnet_cifar", "densenet_cifar"],
         ["list"],
     ],

@@ -26,6 +26,7 @@ from archc.cli.inspect import (
 from archc.cli.new import new_command
 from archc.cli.options import with_error_format
 from archc.cli.passes import passes_command
+from archc.cli.plan import plan_command
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
 
@@ -133,6 +134,7 @@ for _name, _command in (
     ("check", check_command),
     ("fmt", fmt_command),
     ("summary", summary_command),
+    ("plan", plan_command),
     ("expand", expand_command),
     ("diff", diff_command),
     ("viz", viz_command),

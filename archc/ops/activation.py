@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from archc.ops.autograd import Gradient, Record, Scratch
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -167,6 +168,15 @@ class SignSte(Elementwise):
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
 
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        """The runtime's `x.detach().sign() + (clipped - clipped.detach())`."""
+        mask = Scratch(out.shape, "bool", out.batched)
+        clip = Record((0,), out, (Saved("input"),), (Gradient(scratch=(mask, mask)),))
+        sign = Record((0,), out, gradients=(Gradient("none"),))
+        zero = Record((~0, ~0), out, gradients=(Gradient("same"), Gradient("none")))
+        total = Record((~1, ~2), out, gradients=(Gradient("none"), Gradient("same")))
+        return (clip, sign, zero, total)
+
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("sign_ste({0})")
 
@@ -211,6 +221,9 @@ class Identity(Elementwise):
     def view(self, *types: TensorType) -> bool:
         return True
 
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return ()
+
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule("nn.Identity")
 
@@ -226,6 +239,9 @@ class StopGradient(Elementwise):
 
     def view(self, *types: TensorType) -> bool:
         return True
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return (Record((0,), out, gradients=(Gradient("none"),), view=True),)
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0}.detach()", needs=(CALL,))

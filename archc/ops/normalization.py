@@ -1,9 +1,10 @@
 """Normalisation: over the batch, the channels, groups of channels, or each channel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from archc.ops.autograd import Record
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -178,6 +179,10 @@ class GroupNorm(SampleNorm):
         """The input, and each group's mean and reciprocal deviation."""
         group = Saved("new", shape=(self.groups,), dtype="float32")
         return (Saved("input"), group, group)
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        (record,) = super().records(types, out)
+        return (replace(record, copies=True),)
 
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
+from archc.ops.autograd import Gradient, Record, Saved
 from archc.ops.size import Dim, Size, SizeError, product
 
 Kind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape"]
@@ -98,22 +99,6 @@ class Weight:
         for size in self.shape:
             total *= size
         return total
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A tensor that autograd keeps for an operator's backward pass.
-
-    `what` names an existing tensor (an operand by position, or the output) or a new one, whose
-    shape (batch axis left out) and dtype are then its own. A `mask` is of bool on an accelerator,
-    and of the result's dtype on a CPU.
-    """
-
-    what: Literal["input", "output", "new"]
-    operand: int = 0
-    shape: tuple[Dim, ...] = ()
-    dtype: Literal["float", "float32", "mask", "int64"] = "float"
-    per_sample: bool = True
 
 
 ChannelRule = Literal["mix", "same", "concat", "grouped", "select", "reshape", "source"]
@@ -282,6 +267,18 @@ class Op:
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """What autograd keeps for the backward pass, weights apart."""
         return ()
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        """The functions that autograd runs for it, in order; none if it is its operand itself.
+
+        One, with new gradients of all operands and weights, unless the operator says otherwise.
+        """
+        trained = sum(weight.trained for weight in self.weights(*types))
+        view = self.view(*types)
+        gradient = Gradient("view" if view else "new")
+        reads = tuple(range(len(types)))
+        gradients, weights = (gradient,) * len(types), (Gradient(),) * trained
+        return (Record(reads, out, self.saves(types, out), gradients, weights, view),)
 
     @property
     def channel_rule(self) -> ChannelRule:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.activation import Elementwise
+from archc.ops.autograd import Gradient, Record, Scratch
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -28,6 +29,15 @@ class Abs(Elementwise):
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0}.abs()", needs=(CALL,))
 
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return (_absolute(types[0]),)
+
+
+def _absolute(x: TensorType) -> Record:
+    """The gradient is multiplied by the sign of x."""
+    sign = Scratch(x.shape, per_sample=x.batched)
+    return Record((0,), x, (Saved("input"),), (Gradient(scratch=(sign,)),))
+
 
 @dataclass(frozen=True)
 class AbsMean(Op):
@@ -50,6 +60,9 @@ class AbsMean(Op):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return (_absolute(types[0]), Record((~0,), out, gradients=(Gradient(),)))
 
     @property
     def channel_rule(self) -> ChannelRule:
@@ -101,6 +114,12 @@ class ChannelMax(OverChannels):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"), Saved("output"))
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        """Equal maxima share the gradient: they are marked, counted, and it is divided."""
+        marks, count = Scratch(types[0].shape, "bool"), Scratch(out.shape, "int64")
+        gradient = Gradient(scratch=(marks, count, Scratch(out.shape)))
+        return (Record((0,), out, self.saves(types, out), (gradient,)),)
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0}.amax(1, keepdim=True)", needs=(CALL,))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.activation import Elementwise
+from archc.ops.autograd import Record
 from archc.ops.op import Saved, TensorType, TorchArg, TorchFunction, TorchModule, parameter
 
 
@@ -21,6 +22,9 @@ class Dropout(Elementwise):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("new", shape=out.shape, dtype="mask"),) if self.rate else ()
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return super().records(types, out) if self.rate else ()
 
     def view(self, *types: TensorType) -> bool:
         return self.rate == 0
@@ -50,6 +54,9 @@ class DropPath(Elementwise):
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The gate, one number."""
         return (Saved("new", per_sample=False),) if self.survival < 1 else ()
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return super().records(types, out) if self.survival < 1 else ()
 
     def view(self, *types: TensorType) -> bool:
         return self.survival == 1

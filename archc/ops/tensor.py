@@ -1,8 +1,10 @@
 """Operators that move values and compute none: joining, cutting, padding, flattening, enlarging."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from archc.ops.autograd import Gradient, Record
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -42,6 +44,9 @@ class Concat(Op):
     def channel_rule(self) -> ChannelRule:
         return "concat"
 
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return (Record(tuple(range(len(types))), out, gradients=(Gradient("part"),) * len(types)),)
+
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("torch.cat([{operands}], 1)")
 
@@ -79,6 +84,10 @@ class Take(Op):
 
     def view(self, *types: TensorType) -> bool:
         return True
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        """A view; its gradient is written among zeros."""
+        return (Record((0,), out, gradients=(Gradient(),), view=True),)
 
     def function(self, *types: TensorType) -> TorchFunction:
         stop = TorchArg("stop", self.stop)
@@ -163,6 +172,9 @@ class Flatten(Op):
 
     def view(self, *types: TensorType) -> bool:
         return True
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return super().records(types, out) if types[0].rank else ()
 
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule("nn.Flatten")

@@ -1,6 +1,7 @@
 """Dense blocks, found by what they compute: each layer reads all features before it."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from archc.ir.graph import Graph, Node
 from archc.ir.regions import Boundary
@@ -32,6 +33,11 @@ class _Finder:
         self.graph = graph
         self.region = region
         self.members = members
+        self.joined: dict[int, tuple[int, ...]] = {}
+        for id in sorted(members):
+            if isinstance(graph.node(id).op, Concat):
+                parts = (self._parts(operand) for operand in graph.operands(id))
+                self.joined[id] = tuple(chain.from_iterable(parts))
 
     def find(self, last: int) -> DenseBlock | None:
         """The region, whose only result is `last`, as a dense block; None where it is none."""
@@ -54,9 +60,7 @@ class _Finder:
 
     def _parts(self, node: int) -> tuple[int, ...]:
         """What a value is a concatenation of, by concatenations of this region."""
-        if node not in self.members or not isinstance(self.graph.node(node).op, Concat):
-            return (node,)
-        return tuple(part for each in self.graph.operands(node) for part in self._parts(each))
+        return self.joined.get(node, (node,))
 
     def _prefixes(self, block: DenseBlock, parts: tuple[int, ...]) -> bool:
         """Whether each concatenation holds the first features: a view of the buffer."""

@@ -1,0 +1,116 @@
+"""A plan as text for people: the totals, and what is kept, by region, the biggest first."""
+
+from collections.abc import Iterator, Sequence
+
+from archc.analysis.plan.plan import MemoryPlan, Timeline
+from archc.analysis.plan.schedule import Tensor
+from archc.diagnostics import did_you_mean, error, printable
+
+_DEPTH = 2
+"""Regions deeper than this are counted with the one around them."""
+_ROWS, _EACH = 12, 3
+"""So many regions are shown, and so many tensors of each."""
+
+
+def to_text(plan: MemoryPlan) -> str:
+    """The plan in about forty lines of at most 100 columns."""
+    heading = f"{plan.name}, {plan.mode}, batch {plan.batch}, {plan.dtype}"
+    heading += f", memory {plan.memory}" if plan.mode == "training" else ""
+    lines = [printable(heading), "", *_totals(plan)]
+    at = "saved for backward" if plan.mode == "training" else "live at the peak"
+    lines += ["", f"{at}, by region:", "", *_regions(plan)]
+    if plan.unknown:
+        names = ", ".join(plan.unknown)
+        lines += ["", printable(f"not counted: what the extern layers ({names}) keep")]
+    return "\n".join(lines)
+
+
+def _totals(plan: MemoryPlan) -> Iterator[str]:
+    yield f"{'':<20}{'torch as is':>14}{'planned':>14}"
+    rows = [("peak", plan.naive.peak, plan.planned.peak)]
+    if plan.mode == "training":
+        rows.insert(0, ("saved for backward", plan.naive.saved, plan.planned.saved))
+    for name, naive, planned in rows:
+        less = f"{naive / planned:>8.2f} times less" if planned and naive > planned else ""
+        yield f"{name:<20}{mib(naive):>14}{mib(planned):>14}{less}"
+    yield f"{'one arena for all':<20}{'':>14}{mib(plan.arena_bytes):>14}"
+    yield "above parameters, their gradients and buffers; the arena holds the inputs, too"
+
+
+def mib(bytes: int) -> str:
+    """Bytes for people: `12.3 MiB`, or `640 B` where there are few."""
+    return f"{bytes / 2**20:,.1f} MiB" if bytes >= 2**16 else f"{bytes:,} B"
+
+
+def _regions(plan: MemoryPlan) -> Iterator[str]:
+    groups: dict[str, list[Tensor]] = {}
+    timeline = plan.planned
+    for id in _shown(plan, timeline):
+        tensor = timeline.schedule.tensors[id]
+        path = ".".join(tensor.region.split(".")[:_DEPTH]) or plan.name
+        groups.setdefault(path, []).append(tensor)
+    ordered = sorted(groups.items(), key=lambda group: (-_bytes(group[1]), group[0]))
+    for path, tensors in ordered[:_ROWS]:
+        yield printable(f"{_tail(path, 36):<38}{_count(tensors):>16}{mib(_bytes(tensors)):>11}")
+        for tensor in sorted(tensors, key=lambda t: (-t.bytes, t.id))[:_EACH]:
+            yield _row(tensor)
+    rest = [tensor for _, tensors in ordered[_ROWS:] for tensor in tensors]
+    if rest:
+        yield f"{f'{len(ordered) - _ROWS} more':<38}{_count(rest):>16}{mib(_bytes(rest)):>11}"
+
+
+def _shown(plan: MemoryPlan, timeline: Timeline) -> Sequence[str]:
+    """The storages that the table is about."""
+    if plan.mode == "training":
+        return timeline.kept
+    at = timeline.bytes.index(timeline.peak) if timeline.bytes else 0
+    spans = timeline.live.storages
+    return [id for id in timeline.own if spans[id].first <= at <= spans[id].last]
+
+
+def _count(tensors: Sequence[Tensor]) -> str:
+    return f"{len(tensors)} tensor{'' if len(tensors) == 1 else 's'}"
+
+
+def _bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.bytes for tensor in tensors)
+
+
+def _row(tensor: Tensor) -> str:
+    shape = "x".join(map(str, tensor.shape))
+    text = f"  {_tail(tensor.id, 34):<36}{shape:>16}{mib(tensor.bytes):>11}  {tensor.why}"
+    return printable(_cut(text, 100))
+
+
+def _tail(text: str, width: int) -> str:
+    """The end of a name, which says most."""
+    return text if len(text) <= width else f"...{text[3 - width :]}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def explain(plan: MemoryPlan, path: str) -> str:
+    """Every tensor of a region or of that name: when it lives, where, and why. Raises ArchError."""
+    schedule, spans = plan.planned.schedule, plan.planned.live.tensors
+    inside = f"{path}."
+    found = [
+        tensor
+        for tensor in schedule.tensors.values()
+        if path in (tensor.id, tensor.region) or tensor.region.startswith(inside)
+    ]
+    if not found:
+        names = {tensor.region for tensor in schedule.tensors.values()} | set(schedule.tensors)
+        raise error(
+            "E0811",
+            f"no tensor or region is called `{path}`",
+            help=did_you_mean(path, names) or "`archc plan --json` has all names",
+        )
+    lines = []
+    for tensor in found:
+        span, shape = spans[tensor.id], "x".join(map(str, tensor.shape))
+        lines.append(f"{tensor.id}: {shape} {tensor.dtype}, {mib(tensor.bytes)}, {tensor.kind}")
+        lines.append(f"  steps {span.first} to {span.last}, from byte {plan.offset(tensor):,} on")
+        lines.append(f"  {tensor.decision}: {tensor.why}")
+    return "\n".join(map(printable, lines))

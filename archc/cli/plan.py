@@ -1,0 +1,110 @@
+"""`archc plan`: where a net's memory goes, before anything runs."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archc.cli.console import show, write_data, write_json
+from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+
+if TYPE_CHECKING:
+    from archc.analysis.plan.plan import MemoryPlan
+    from archc.ir.graph import Graph
+
+_MODES = ("keep", "recompute", "off")
+_DTYPES = {"float32": "float32", "bf16": "bfloat16"}
+
+Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Samples in a batch.")]
+Memory = Annotated[
+    str, typer.Option("--memory", metavar="MODE", help="keep, recompute or off, as the net's own.")
+]
+Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32 or bf16.")]
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option("--size", metavar="NAME=N", help="A number for a size such as H."),
+]
+
+
+def plan_command(
+    spec: Spec,
+    batch: Batch = 1,
+    memory: Memory = "keep",
+    dtype: Dtype = "float32",
+    size: Sizes = None,
+    inference: Annotated[
+        bool, typer.Option("--inference", help="Plan one forward pass without gradients.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    why: Annotated[
+        str | None,
+        typer.Option("--why", metavar="PATH", help="Say what becomes of a region's tensors."),
+    ] = None,
+    net: Net = None,
+    set_: Set = None,
+    passes: Passes = None,
+    plain: Plain = False,
+    limit: Limit = None,
+) -> None:
+    """Predict the memory of a training step, tensor by tensor, before anything runs.
+
+    For example: [cyan]archc plan densenet --batch 8 --memory recompute[/cyan]
+    """
+    from archc.analysis.plan.plan_table import explain, to_text
+    from archc.compiler import compile_spec
+
+    check_words(memory, dtype)
+    compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
+    show(compilation.warnings)
+    plan = make_plan(compilation.graph, batch, memory, dtype, size, inference=inference)
+    if as_json:
+        write_json(plan.to_json())
+    else:
+        write_data(f"{explain(plan, why) if why else to_text(plan)}\n")
+
+
+def check_words(memory: str, dtype: str) -> None:
+    """Refuse modes and types that there are none of."""
+    if memory not in _MODES:
+        raise typer.BadParameter(f"--memory is one of {', '.join(_MODES)}, not `{memory}`")
+    if dtype not in _DTYPES:
+        raise typer.BadParameter(f"--dtype is one of {', '.join(_DTYPES)}, not `{dtype}`")
+
+
+def make_plan(
+    graph: "Graph",
+    batch: int,
+    memory: str,
+    dtype: str,
+    sizes: list[str] | None,
+    *,
+    inference: bool = False,
+) -> "MemoryPlan":
+    """The plan of a compiled net, with numbers for its symbolic sizes."""
+    from archc.analysis.plan.plan import plan_memory, symbols_of
+
+    given = _numbers(sizes)
+    symbols = symbols_of(graph)
+    for symbol in symbols:
+        if symbol not in given:
+            raise typer.BadParameter(f"the net takes any size `{symbol}`: give --size {symbol}=64")
+    for name in given:
+        if name not in symbols:
+            raise typer.BadParameter(f"the net's inputs have no size `{name}`")
+    return plan_memory(
+        graph,
+        batch,
+        dtype=_DTYPES[dtype],
+        memory=memory,  # type: ignore[arg-type]  # one of the modes: it was checked
+        mode="inference" if inference else "training",
+        symbols=given,
+    )
+
+
+def _numbers(texts: list[str] | None) -> dict[str, int]:
+    numbers = {}
+    for text in texts or ():
+        name, equals, digits = text.partition("=")
+        if not equals or not (digits.isascii() and digits.isdecimal() and 0 < int(digits) < 2**31):
+            raise typer.BadParameter(f"--size takes NAME=N, not `{text}`")
+        numbers[name] = int(digits)
+    return numbers
