@@ -198,7 +198,7 @@ class _Loader:
             (beside, _beside(scope.source.path, relative)),
             (self.library / relative, f"archc:{relative.as_posix()}"),
         ):
-            if path.is_file():
+            if _is_file(path):
                 self._contain(path.resolve(), item)
                 return path, display
         near = nearest(written, self._importable(scope))
@@ -229,6 +229,13 @@ class _Loader:
 
     def _report(self, code: str, message: str, *labels: Label | Span, help: str | None) -> None:
         self.diagnostics += error(code, message, *labels, help=help).diagnostics
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that the system does not take
+        return False
 
 
 def _beside(importer: str, relative: Path) -> str:
