@@ -65,9 +65,11 @@ class Compilation:
             return emit(self.graph, varied, self.header())
 
     def _variations(self) -> tuple[Variation, ...]:
+        """The net with other arguments, after the passes that change nodes."""
         request = self.request
+        passes = tuple(step for step in request.passes if not step.last)
         return tuple(
-            replace(variation, graph=run_pipeline(variation.graph, request.passes, check=False))
+            replace(variation, graph=run_pipeline(variation.graph, passes, check=False))
             for variation in variations(
                 self.program, request.net, request.arguments, self.elaboration
             )

@@ -85,7 +85,9 @@ class RepeatingWriter(ForwardWriter):
     def _continues(self, start: int, length: int, turn: int, carried: dict[Place, int]) -> bool:
         """Whether the turn at `start` is like the one before; fills `carried` with the values that
         the first turn takes."""
-        # Nearly every turn has some other item, and the values are slow to compare.
+        # Nearly every turn has some other item, and the rest is slow to compare.
+        if self._bare[start - length : start] != self._bare[start : start + length]:
+            return False
         if not all(self._alike(position - length, position) for position in _turn(start, length)):
             return False
         own = _inverse(self._places(start, length))
@@ -115,8 +117,10 @@ class RepeatingWriter(ForwardWriter):
         }
 
     @cached_property
-    def _bare(self) -> list[object]:
-        return [_bare(item) for item in self.body.items]
+    def _bare(self) -> list[int]:
+        """A number for each item, the same for those that are one but for their values."""
+        numbers: dict[object, int] = {}
+        return [numbers.setdefault(_bare(item), len(numbers)) for item in self.body.items]
 
     def _alike(self, position: int, other: int) -> bool:
         """Whether two items are one but for the values that they read and give."""

@@ -20,7 +20,7 @@ LONGEST_LIST = 10_000_000
 class Limits:
     """Defaults are far above any published network."""
 
-    nodes: int = 15_000
+    nodes: int = 30_000
     iterations: int = 1_000_000
     recursion: int = 64
     parameters: int = 10**10
