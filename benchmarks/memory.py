@@ -15,7 +15,7 @@ import math
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +81,7 @@ def _changes(run: Callable[[], None]) -> list[int]:
     return [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
 
 
-def _most(changes: list[int]) -> int:
+def _most(changes: Sequence[int]) -> int:
     total = most = 0
     for change in changes:
         total += change
@@ -172,8 +172,12 @@ def growth(passes: tuple[Pass, ...]) -> dict[str, Any]:
         for depth in DEPTHS:
             net = emitted(str(spec), passes, layers=str(depth))
             peaks.append(step_bytes(net, torch.randn(4, 24, 32, 32)).peak)
-    exponent = math.log(peaks[-1] / peaks[0]) / math.log(DEPTHS[-1] / DEPTHS[0])
-    return {"layers": DEPTHS, "peak": peaks, "exponent": round(exponent, 3)}
+    return {"layers": DEPTHS, "peak": peaks, "exponent": round(exponent(peaks, DEPTHS), 3)}
+
+
+def exponent(peaks: Sequence[float], depths: Sequence[int]) -> float:
+    """Of the depth, with which the peak grows from the first to the last."""
+    return math.log(peaks[-1] / peaks[0]) / math.log(depths[-1] / depths[0])
 
 
 def main() -> None:

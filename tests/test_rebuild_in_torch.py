@@ -63,8 +63,9 @@ def test_a_part_of_the_gradients_may_be_asked_for_in_turns() -> None:
     assert_same(*grads)
 
 
-def test_second_derivatives() -> None:
-    plain, shared = pair(act=torch.sigmoid)
+@pytest.mark.parametrize("act", [torch.sigmoid, torch.relu], ids=["sigmoid", "relu"])
+def test_second_derivatives(act: Callable[[Tensor], Tensor]) -> None:
+    plain, shared = pair(act=act)
     found = []
     for model in (plain, shared):
         x = image(2, 4, 5, 5)
