@@ -78,7 +78,7 @@ def test_memory_is_linear_in_depth(tmp_path: Path) -> None:
 def growth(spec: Path, passes: tuple[Pass, ...]) -> float:
     """The exponent of the peak of one image more in the number of layers, from 16 to 64."""
     nets = [emitted.emit(spec, passes=passes, layers=layers).build() for layers in (16, 64)]
-    exponent: float = benchmark.exponent([per_image(net, 32, 24)[1] for net in nets], (16, 64))
+    exponent: float = benchmark.exponent([per_image(net, 16, 24)[1] for net in nets], (16, 64))
     return exponent
 
 
