@@ -159,7 +159,7 @@ def check_many(folder: Path, count: int) -> None:
 
     @seed(7)
     @settings(
-        max_examples=3 * count,
+        max_examples=10 * count,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

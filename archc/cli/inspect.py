@@ -16,6 +16,7 @@ from archc.cli.options import (
     make_limits,
     make_request,
 )
+from archc.cli.plan import Batch, Sizes, make_plan
 from archc.cli.warnings import Allow, Deny, judged
 from archc.diagnostics import ArchError
 from archc.viz.picture import Color, Layout
@@ -23,6 +24,7 @@ from archc.viz.picture import Color, Layout
 if TYPE_CHECKING:
     from archc.diagnostics import Diagnostic
     from archc.elaborate.files import FileScope
+    from archc.ir.graph import Graph
 
 _PICTURES = (".svg", ".png", ".pdf", ".dot")
 
@@ -137,6 +139,11 @@ def viz_command(
             "the memory that it keeps for the backward pass."
         ),
     ] = Color.KIND,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Draw the memory of a training step over its steps.")
+    ] = False,
+    batch: Batch = 1,
+    size: Sizes = None,
     net: Net = None,
     set_: Set = None,
     passes: Passes = None,
@@ -155,7 +162,27 @@ def viz_command(
     show(compilation.warnings)
     from archc.viz.draw import draw
 
+    if memory:
+        _draw_memory(compilation.graph, output, batch, size)
+        return
     draw(compilation.graph, output, tuple(open_ or ()), layout, color)
+    say("viz", f"wrote {output}")
+
+
+def _draw_memory(graph: "Graph", output: Path, batch: int, sizes: list[str] | None) -> None:
+    """Memory over the steps of a training step, as torch runs it and as archc does."""
+    from archc.files import write_atomically
+    from archc.viz.timeline import Panel, timeline_svg
+
+    if output.suffix.lower() != ".svg":
+        raise typer.BadParameter(f"--memory draws an .svg, and `{output}` is none")
+    keep = make_plan(graph, batch, "keep", "float32", sizes)
+    recompute = make_plan(graph, batch, "recompute", "float32", sizes)
+    panels = [Panel("torch as is", keep.naive), Panel("archc, memory keep", keep.planned)]
+    if recompute.planned.peak != keep.planned.peak:
+        panels.append(Panel("archc, memory recompute", recompute.planned))
+    title = f"{graph.name}, batch {batch}, float32: memory of one training step"
+    write_atomically(output, timeline_svg(title, panels).encode())
     say("viz", f"wrote {output}")
 
 
