@@ -96,6 +96,8 @@ class Arithmetic:
     def affine(self, op: Affine, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         """A factor that is one over a whole number divides by that."""
         (x,) = xs
+        if op.factor == 1:  # a product by 1 would give gradients a memory layout of its own
+            return torch.add(x, op.shift)
         whole = next((n for n in range(2, 65537) if 1 / n == abs(op.factor)), None)
         if whole is None:
             return torch.add(torch.mul(x, op.factor), op.shift)

@@ -65,10 +65,17 @@ def layers_text(
         return Bracketed("[", tuple(f"({', '.join(words)})" for words in each), "]")
     for word in ("layer", "m"):
         words = (*(f"{word}.{name}" for name in first.names), *first.chances)
-        code = generator("[", f"({', '.join(words)})", f"for {word} in {children}", "]")
+        code = generator("[", f"({', '.join(words)})", _clause(word, children), "]")
         if len(str(code)) <= _SHORT:
             break
     return code
+
+
+def _clause(word: str, children: str) -> Code:
+    """`for layer in children`, which may break where they are named one by one."""
+    if not children.startswith("("):
+        return f"for {word} in {children}"
+    return Bracketed(f"for {word} in (", tuple(children[1:-1].split(", ")), ")")
 
 
 _SHORT = 79
