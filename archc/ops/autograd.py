@@ -23,7 +23,8 @@ class Saved:
 
     `what` names an existing tensor (an operand by position, or the output) or a new one, whose
     shape (batch axis left out) and dtype are then its own. What only the gradient of one operand
-    needs is kept only if that has one: `gradient` is its position.
+    needs is kept only if that has one: `gradient` is its position. What is `viewed` is kept as a
+    view that the operator makes of it.
     """
 
     what: Literal["input", "output", "new"]
@@ -32,6 +33,7 @@ class Saved:
     dtype: DType = "float"
     per_sample: bool = True
     gradient: int | None = None
+    viewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

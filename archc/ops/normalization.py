@@ -119,7 +119,7 @@ class LayerNorm(SampleNorm):
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, and each position's mean and reciprocal deviation."""
         position = Saved("new", shape=out.spatial, dtype="float32")
-        return (Saved("input"), position, position)
+        return (Saved("input", viewed=bool(out.rank)), position, position)
 
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types
@@ -237,7 +237,7 @@ class InstanceNorm(SampleNorm):
         there are samples."""
         channel = Saved("new", shape=(out.channels,), dtype="float32")
         scales = (Saved("new", shape=(out.channels,)),) if self.affine else ()
-        return (Saved("input"), channel, channel, *scales)
+        return (Saved("input", viewed=True), channel, channel, *scales)
 
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types

@@ -93,6 +93,11 @@ class Pool(Op):
         return TorchFunction(text, self.args())
 
 
+def _window_input(x: TensorType) -> Saved:
+    """What a pool keeps of its input: over one axis torch pools an image of one row."""
+    return Saved("input", viewed=x.rank == 1)
+
+
 @dataclass(frozen=True)
 class MaxPool(Pool):
     """The maximum of each window; padding never wins."""
@@ -103,7 +108,7 @@ class MaxPool(Pool):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, and the position of each maximum."""
-        return (Saved("input"), Saved("new", shape=out.shape, dtype="int64"))
+        return (_window_input(types[0]), Saved("new", shape=out.shape, dtype="int64"))
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ class AvgPool(Pool):
         return out
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        return (Saved("input"),)
+        return (_window_input(types[0]),)
 
     def args(self) -> tuple[TorchArg, ...]:
         counts = TorchArg("count_include_pad", self.count_include_pad, True)
@@ -190,7 +195,7 @@ class GlobalMaxPool(GlobalPool):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, and the position of each maximum."""
-        return (Saved("input"), Saved("new", shape=out.shape, dtype="int64"))
+        return (_window_input(types[0]), Saved("new", shape=out.shape, dtype="int64"))
 
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule(
@@ -223,7 +228,7 @@ class AdaptiveAvgPool(Op):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, unless one part is wanted: that is a mean."""
-        return () if set(out.spatial) == {1} else (Saved("input"),)
+        return () if set(out.spatial) == {1} else (_window_input(types[0]),)
 
     @property
     def channel_rule(self) -> ChannelRule:

@@ -1,13 +1,14 @@
 """The forward pass, run on shapes alone: its steps, and the functions that autograd records."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archc.analysis.plan.schedule import Kind, Phase, Schedule, Tensor
 from archc.analysis.plan.values import Function, Kept, Layout, Sink, Stored, Value
 from archc.ir.graph import Node
 from archc.ops.autograd import DType, Record, Saved, Scratch
 from archc.ops.op import TensorType
+from archc.ops.regularization import Dropout
 from archc.ops.size import Dim, Size
 
 
@@ -47,6 +48,8 @@ class Tape:
 
     def apply(self, node: Node, operands: Sequence[Value], region: str) -> Value:
         """Run one operator: each function of it is a step."""
+        if isinstance(node.op, Dropout) and not self.training:
+            return operands[0]
         results: list[Value] = []
         sinks = self._sinks(node, operands)
         for record in node.op.records([value.type for value in operands], node.type):
@@ -76,9 +79,10 @@ class Tape:
             saved for saved in record.saves
             if saved.gradient is None or reads[saved.gradient].source is not None
         ]  # fmt: skip
-        kept = [self.keep(reads[s.operand]) for s in saves if s.what == "input"] if function else []
+        inputs = [s for s in saves if s.what == "input"] if function else []
+        kept = [self.keep(_as_kept(reads[saved.operand], saved)) for saved in inputs]
         value = self._result(node, record, reads, region, function)
-        made = [self._made(node, saved, region) for saved in saves if saved.what == "new"]
+        made = [self._made(node, s, region) for s in saves if s.what == "new" and self._makes(s)]
         used = [each.tensor for each in reads if each.tensor is not None]
         assert value.tensor is not None
         self.schedule.step(name_of(node, region), self.phase, used, [value.tensor, *made])
@@ -113,6 +117,11 @@ class Tape:
                 self.schedule.tensors[id].alias_of = self.schedule.storage(reads[0].tensor)
         return Value(id, record.type, _layout(node, record, reads), function)
 
+    def _makes(self, saved: Saved) -> bool:
+        """Whether the operator computes what it would keep even if nobody asks for gradients: the
+        positions of maxima, but no statistics of the batch."""
+        return self.training or saved.dtype == "int64"
+
     def _made(self, node: Node, saved: Saved, region: str) -> str:
         shape = self.sizes.shape(saved.shape, saved.per_sample)
         return self.tensor(f"{name_of(node, region)}:saved", shape, saved.dtype, "saved", region)
@@ -139,6 +148,11 @@ class Tape:
             Tensor("", shape, self.sizes.name(dtype), "workspace", "").bytes
             for shape, dtype in shapes
         )
+
+
+def _as_kept(value: Value, saved: Saved) -> Value:
+    """A value as an operator keeps it: nobody knows how to make a view of it again."""
+    return replace(value, recipe=None) if saved.viewed else value
 
 
 def name_of(node: Node, region: str) -> str:
