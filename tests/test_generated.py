@@ -73,8 +73,8 @@ def test_generated_specs_compute_what_the_interpreter_computes(
     check_style(tmp_path)
     with capsys.disabled():
         print(f"\n{coverage}")
-    assert coverage.specs * PARTS >= 0.9 * EXAMPLES, "the specs are too much alike"
     if PARTS == 1:
+        assert coverage.specs >= 0.9 * EXAMPLES, "the specs are too much alike"
         coverage.check()
 
 
@@ -96,12 +96,17 @@ def check_spec(spec: Spec, place: Path, coverage: "Coverage") -> None:
         for training in (True, False):
             if not reordered:
                 compare(net, graph, spec.shapes, training=training)
-            if passes:
+            # A dropout draws in the order of memory, which a dense block changes.
+            if passes and not (training and reordered and _draws(graph)):
                 compare(net.double(), plain.graph, spec.shapes, training=training, exact=False)
                 net.float()
         check_arguments(type(net), plain, spec)
         if not passes:
             coverage.add(spec, graph, text)
+
+
+def _draws(graph: Graph) -> bool:
+    return any(node.op.random for node in graph.nodes())
 
 
 def import_file(path: Path) -> ModuleType:

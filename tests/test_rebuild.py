@@ -27,7 +27,9 @@ def test_the_numbers_are_those_of_the_plain_net(
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("change", ["eval", "frozen", "no affine", "no statistics", "momentum"])
+@pytest.mark.parametrize(
+    "change", ["eval", "frozen", "no affine", "no statistics", "momentum", "eps"]
+)
 def test_every_kind_of_batch_norm(change: str) -> None:
     plain, shared = pair()
     for model in (plain, shared):
@@ -41,6 +43,8 @@ def test_every_kind_of_batch_norm(change: str) -> None:
                 model.norms[i] = nn.BatchNorm2d(3, affine=False).double()
             elif change == "no statistics":
                 model.norms[i] = nn.BatchNorm2d(3, track_running_stats=False).double()
+            elif change == "eps":
+                norm.eps = 0.1
             else:
                 norm.momentum = None
     for a, b in zip(
