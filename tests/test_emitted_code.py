@@ -315,6 +315,16 @@ def test_channels_that_follow_an_argument_are_written_as_it() -> None:
     assert net(images).shape == (2, 6)
 
 
+def test_channels_may_be_a_multiple_of_an_argument(tmp_path: Path) -> None:
+    spec = tmp_path / "double.arch"
+    spec.write_text(
+        "net Double(classes=10)(x: [3, 8, 8]) {\n"
+        "    return concat(x, x) -> a: conv(4) -> global_avg_pool -> fc: linear(2 * classes)\n}\n"
+    )
+    net: Any = emitted.emit(spec).build(in_chans=5, num_classes=7)
+    assert net(torch.randn(2, 5, 8, 8)).shape == (2, 14)
+
+
 @pytest.mark.parametrize("size", [9, 10, 28, 33])
 def test_reductions_are_those_of_the_strides_where_sizes_do_not_divide(size: int) -> None:
     net: Any = emitted.emit("densenet_cifar", depth=10, growth=4, size=size).build()

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 MUTANTS: list[dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("mutants").joinpath("mutants.toml").read_text("utf-8")
 )["mutant"]
-TREE = ("archc", "docs", "grammar", "specs", "tests", "README.md", "pyproject.toml")
+TREE = ("archc", "docs", "grammar", "specs", "tests")
+FILES = ("README.md", "CONTRIBUTING.md", "Makefile", "constraints.txt", "pyproject.toml")
 
 mutants = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant["name"])
 
@@ -41,13 +42,11 @@ def test_there_are_many_mutants_and_each_is_another() -> None:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree once more, to plant mutants in."""
     folder = tmp_path_factory.mktemp("copy")
+    ignored = shutil.ignore_patterns("__pycache__", "mutants")
     for name in TREE:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "mutants")
-            shutil.copytree(source, folder / name, ignore=ignored)
-        else:
-            shutil.copy(source, folder / name)
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 
