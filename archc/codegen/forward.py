@@ -147,10 +147,8 @@ class ForwardWriter:
         return not (single and only_returned and others == self.pending[: len(others)])
 
     def _restarts(self, item: Item) -> bool:
-        """Whether a line ends before this item: it has blocks of this kind, or blocks follow ops.
-
-        Two blocks of one kind may share it: `self.extract(self.reduce(x))`.
-        """
+        """Whether a line ends before this item: it has blocks of this kind (but two may share it:
+        `self.extract(self.reduce(x))`), or blocks follow ops."""
         if not self.pending or isinstance(item, Function):
             return False
         if self.pending[-1].value not in operands_of(item):
