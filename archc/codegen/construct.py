@@ -240,7 +240,7 @@ class ConstructorWriter:
 
     def _iteration(
         self, position: int, loop: Loop, outer: Place, *, numbered: bool = False
-    ) -> tuple[Bracketed, dict[str, str]]:
+    ) -> tuple[Code, dict[str, str]]:
         """`for c in channels`, and each parameter's text inside."""
         arguments: dict[str, str] = {}
         variables: list[str] = []
@@ -290,7 +290,7 @@ class ConstructorWriter:
         variables: Sequence[str],
         sources: Sequence[str],
         numbered: bool,
-    ) -> Bracketed:
+    ) -> Code:
         if not sources:
             count = self.text(self.slot(outer, (position, "count")))
             arguments = bounds(loop.start, count) if numbered else count
@@ -305,4 +305,4 @@ class ConstructorWriter:
             return call(f"for i, {inner} in enumerate", [source, *start])
         if isinstance(source, Bracketed):
             return replace(source, before=f"for {target} in {source.before}")
-        return Bracketed(f"for {target} in {source}", (), "")
+        return f"for {target} in {source}"

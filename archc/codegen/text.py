@@ -5,6 +5,7 @@ Everything that comes from a spec passes `py` or `comment`; nothing else turns v
 
 import itertools
 import keyword
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -144,7 +145,11 @@ def folded(template: str, operands: Sequence[str]) -> Code:
 def lines(indent: int, before: str, code: Code, after: str = "") -> list[str]:
     """A statement `before code after` at an indentation, broken only where it is too long."""
     flat = f"{' ' * indent}{before}{code}{after}"
-    if len(flat) <= WIDTH or isinstance(code, str) or not code.items:
+    if len(flat) <= WIDTH:
+        return [flat]
+    if isinstance(code, str):
+        code = _opened(code)
+    if not code.items:
         return [flat]
     if not code.before and before:
         code = replace(code, before="(", after=")")
@@ -161,7 +166,27 @@ def lines(indent: int, before: str, code: Code, after: str = "") -> list[str]:
 
 def _may_share_a_line(code: Bracketed) -> bool:
     """A literal list or tuple that breaks has one element a line; a call's arguments may share."""
-    return not code.separator or code.before[-2:-1].isidentifier() or code.before[-2:-1] == ")"
+    called = code.before[-2:-1]
+    return not code.separator or called.isalnum() or called in {"_", ")"}
+
+
+_WORDS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|.""")
+
+
+def _opened(text: str) -> Bracketed:
+    """An expression by the items of its last brackets; without brackets, nothing to break."""
+    items, start, depth, opening = list[str](), 0, 0, len(text)
+    for word in _WORDS.finditer(text):
+        if word[0] in "([{":
+            depth += 1
+            if depth == 1:
+                items, opening, start = [], word.start(), word.end()
+        elif depth == 1 and word[0] in ")]},":
+            items.append(text[start : word.start()].strip())
+            start = word.end()
+        if word[0] in ")]}":
+            depth -= 1
+    return Bracketed(text[: opening + 1], tuple(filter(None, items)), text[start - 1 :])
 
 
 def tensors(count: int) -> str:
