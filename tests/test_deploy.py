@@ -1,4 +1,4 @@
-"""Emitted nets where nets are used: mixed precision, memory formats, export, compilation, DDP.
+"""Emitted nets where nets are used: mixed precision, memory formats, compilation, DDP.
 
 Each way is tried on a small dense net, a small residual net, and one whose branches are dropped.
 """
@@ -14,7 +14,6 @@ import emitted
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
 
 DROPPED = """
 import "blocks/residual"
@@ -188,37 +187,7 @@ def test_both_are_bit_equal_to_torchvision(
     assert all(map(torch.equal, reference.state_dict().values(), ours.state_dict().values()))
 
 
-# ------------------------------------------------------------------------ export, compilation
-
-
-def _strangers(program: ExportedProgram) -> list[str]:
-    """Nodes that call anything but aten operators and Python's arithmetic on sizes."""
-    return [
-        str(node.target)
-        for node in program.graph.nodes
-        if node.op == "call_function"
-        and not str(node.target).startswith("aten.")
-        and getattr(node.target, "__module__", "") not in ("_operator", "math")
-    ]
-
-
-@each_kind
-@each_mode
-def test_export_with_a_dynamic_batch(
-    build: Callable[[str], nn.Module], kind: str, training: bool
-) -> None:
-    net = build(kind).train(training)
-    reference = copy.deepcopy(net)
-    program = torch.export.export(net, (_images(),), dynamic_shapes=({0: Dim("batch")},))
-    assert not _strangers(program)
-    assert program.state_dict.keys() == net.state_dict().keys()
-    exported = program.module()
-    for batch in (2, 3, 7):
-        torch.manual_seed(batch)
-        with torch.no_grad():  # an exported program has the plain modules, as inference has
-            expected = reference(_images(batch))
-        torch.manual_seed(batch)
-        assert torch.equal(exported(_images(batch)), expected)
+# -------------------------------------------------------------------------------- compilation
 
 
 @each_kind
