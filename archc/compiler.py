@@ -6,10 +6,11 @@ The command line and the Python interface both go this way.
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from archc import __version__
-from archc.codegen.emit import Header, emit
+from archc.codegen.emit import Header, emit, held_values
 from archc.diagnostics import ArchError, Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program
 from archc.elaborate.limits import Limits
@@ -59,21 +60,29 @@ class Compilation:
 
     def source(self) -> str:
         """The text of `model.py`. Raises ArchError."""
-        with self.phases.measure("variations"):
-            varied = self._variations()
+        varied = self._variations
         with self.phases.measure("codegen"):
             return emit(self.graph, varied, self.header())
 
+    def held(self, graph: Graph) -> dict[int, int]:
+        """How long the text of a net holds values: by node, the node through which it does.
+
+        `graph` is the net's own or, for the plain text, that without its sharing. Raises ArchError.
+        """
+        return held_values(graph, self._variations)
+
+    @cached_property
     def _variations(self) -> tuple[Variation, ...]:
         """The net with other arguments, after the passes that change nodes."""
         request = self.request
         passes = tuple(step for step in request.passes if not step.last)
-        return tuple(
-            replace(variation, graph=run_pipeline(variation.graph, passes, check=False))
-            for variation in variations(
-                self.program, request.net, request.arguments, self.elaboration
+        with self.phases.measure("variations"):
+            return tuple(
+                replace(variation, graph=run_pipeline(variation.graph, passes, check=False))
+                for variation in variations(
+                    self.program, request.net, request.arguments, self.elaboration
+                )
             )
-        )
 
     def header(self) -> Header:
         """What the emitted file says of its origin: the same wherever it is compiled."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archc.compiler import Request, compile_spec
+from archc.compiler import Compilation, Request, compile_spec
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.passes.base import Pass
@@ -64,11 +64,16 @@ _folder = tempfile.TemporaryDirectory(prefix="archc-tests-")
 
 @dataclass(frozen=True)
 class Emitted:
-    """A compiled net: its graph after the passes, its text, and the file that holds the text."""
+    """A compiled net, its text, and the file that holds the text."""
 
-    graph: Graph
+    compilation: Compilation
     source: str
     path: Path
+
+    @property
+    def graph(self) -> Graph:
+        """The net after the passes."""
+        return self.compilation.graph
 
     @property
     def model_lines(self) -> list[str]:
@@ -126,7 +131,7 @@ def _compiled(
     number = len(list(Path(_folder.name).glob("*.py")))
     path = Path(_folder.name) / f"emitted_{number}_{compilation.graph.name}.py"
     path.write_text(source, encoding="utf-8")
-    return Emitted(compilation.graph, source, path)
+    return Emitted(compilation, source, path)
 
 
 @cache

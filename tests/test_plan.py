@@ -97,7 +97,7 @@ QUICK = [
 def check_shipped(spec: str, passes: tuple[Pass, ...], memory: Memory) -> None:
     net = compiled(spec, passes)
     sizes = shape_of(net.graph)
-    plan = plan_memory(net.graph, 2, memory=memory, symbols=sizes)
+    plan = plan_memory(net.graph, 2, net.compilation.held, memory=memory, symbols=sizes)
     model = with_memory(net.build(), memory)
     agree(plan, measure(model, inputs_of(net.graph, 2, sizes)))
 
@@ -132,8 +132,9 @@ def test_plans_of_all_shipped_nets_hold(spec: str, mode: Mode) -> None:
 
 
 def check_plan(spec: str, mode: Mode) -> None:
-    graph = compiled(spec, DEFAULT).graph
-    plan = plan_memory(graph, 2, mode=mode, symbols=shape_of(graph))
+    net = compiled(spec, DEFAULT)
+    sizes = shape_of(net.graph)
+    plan = plan_memory(net.graph, 2, net.compilation.held, mode=mode, symbols=sizes)
     assert problems(json.loads(json.dumps(plan.to_json()))) == []
 
 
@@ -184,7 +185,8 @@ def check_generated(
     """Whether the whole peak is within 2 %; asserts what has to be so in any case."""
     compilation = compile_spec(Request(str(file), passes=passes))
     sizes = sizes_of(compilation.graph, shapes)
-    plan = plan_memory(compilation.graph, 2, memory=memory, symbols=sizes)
+    held = compilation.held
+    plan = plan_memory(compilation.graph, 2, held, memory=memory, symbols=sizes)
     assert problems(plan.to_json()) == []
     planned = plan.planned
     backward = max(planned.bytes[planned.schedule.backward_start :], default=0)
@@ -217,7 +219,8 @@ def test_memory_grows_linearly_with_the_depth_of_a_dense_block() -> None:
     peaks = {}
     for depth in (52, 196):  # 8 and 32 layers a block
         request = Request("densenet_cifar", None, {"depth": str(depth)})
-        plan = plan_memory(compile_spec(request).graph, 64)
+        compilation = compile_spec(request)
+        plan = plan_memory(compilation.graph, 64, compilation.held)
         peaks[depth] = (plan.planned.saved, plan.naive.saved)
     planned, naive = (peaks[196][i] / peaks[52][i] for i in (0, 1))
     assert planned < 4.1
@@ -227,7 +230,8 @@ def test_memory_grows_linearly_with_the_depth_of_a_dense_block() -> None:
 @pytest.mark.full
 def test_a_deep_resnet_runs_its_blocks_again() -> None:
     request = Request("resnet_cifar", None, {"depth": "1202"}, passes=RERUN)
-    plan = plan_memory(compile_spec(request).graph, 8)
+    compilation = compile_spec(request)
+    plan = plan_memory(compilation.graph, 8, compilation.held)
     assert plan.planned.saved < 200 * 2**20
     assert plan.naive.saved > 700 * 2**20
 
@@ -265,8 +269,9 @@ def test_why_says_what_becomes_of_a_tensor() -> None:
 
 
 def test_bf16_halves_what_is_not_a_statistic() -> None:
-    graph = compiled("vgg_cifar", ()).graph
-    plans = [plan_memory(graph, 2, dtype=dtype) for dtype in ("float32", "bfloat16")]
+    net = compiled("vgg_cifar", ())
+    held = net.compilation.held
+    plans = [plan_memory(net.graph, 2, held, dtype=dtype) for dtype in ("float32", "bfloat16")]
     assert 0.5 <= plans[1].naive.saved / plans[0].naive.saved < 0.7
 
 

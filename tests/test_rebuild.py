@@ -1,5 +1,6 @@
 """Values that the backward pass builds again: the numbers of the plain net, in fewer bytes."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,23 @@ def test_the_numbers_are_those_of_the_plain_net(
     x = image(2, 4, 5, 5)
     for a, b in zip(numbers(plain, x), numbers(shared, x), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("act", [torch.relu, F.silu], ids=lambda act: act.__name__)
+def test_what_is_kept_ends_with_the_result(act: Callable[[Tensor], Tensor], keep: bool) -> None:
+    """Also where no backward pass frees it: a loss that is only looked at."""
+    _, shared = pair(act=act, keep=keep)
+
+    def kept() -> int:
+        gc.collect()
+        return sum(type(each) is Tensor for each in gc.get_objects())
+
+    counts = []
+    for _ in range(3):
+        shared(image(2, 4, 5, 5))
+        counts.append(kept())
+    assert counts[2] == counts[1] == counts[0]
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from archc.diagnostics import ArchError
 from archc.viz.picture import Color, Layout
 
 if TYPE_CHECKING:
+    from archc.compiler import Compilation
     from archc.diagnostics import Diagnostic
     from archc.elaborate.files import FileScope
-    from archc.ir.graph import Graph
 
 _PICTURES = (".svg", ".png", ".pdf", ".dot")
 
@@ -163,25 +163,27 @@ def viz_command(
     from archc.viz.draw import draw
 
     if memory:
-        _draw_memory(compilation.graph, output, batch, size)
+        _draw_memory(compilation, output, batch, size)
         return
     draw(compilation.graph, output, tuple(open_ or ()), layout, color)
     say("viz", f"wrote {output}")
 
 
-def _draw_memory(graph: "Graph", output: Path, batch: int, sizes: list[str] | None) -> None:
+def _draw_memory(
+    compilation: "Compilation", output: Path, batch: int, sizes: list[str] | None
+) -> None:
     """Memory over the steps of a training step, as torch runs it and as archc does."""
     from archc.files import write_atomically
     from archc.viz.timeline import Panel, timeline_svg
 
     if output.suffix.lower() != ".svg":
         raise typer.BadParameter(f"--memory draws an .svg, and `{output}` is none")
-    keep = make_plan(graph, batch, "keep", "float32", sizes)
-    recompute = make_plan(graph, batch, "recompute", "float32", sizes)
+    keep = make_plan(compilation, batch, "keep", "float32", sizes)
+    recompute = make_plan(compilation, batch, "recompute", "float32", sizes)
     panels = [Panel("torch as is", keep.naive), Panel("archc, memory keep", keep.planned)]
     if recompute.planned.peak != keep.planned.peak:
         panels.append(Panel("archc, memory recompute", recompute.planned))
-    title = f"{graph.name}, batch {batch}, float32: memory of one training step"
+    title = f"{compilation.graph.name}, batch {batch}, float32: memory of one training step"
     write_atomically(output, timeline_svg(title, panels).encode())
     say("viz", f"wrote {output}")
 

@@ -9,7 +9,7 @@ from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
 
 if TYPE_CHECKING:
     from archc.analysis.plan.plan import MemoryPlan
-    from archc.ir.graph import Graph
+    from archc.compiler import Compilation
 
 _MODES = ("keep", "recompute", "off")
 _DTYPES = {"float32": "float32", "bf16": "bfloat16"}
@@ -55,7 +55,7 @@ def plan_command(
     check_words(memory, dtype)
     compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
     show(compilation.warnings)
-    plan = make_plan(compilation.graph, batch, memory, dtype, size, inference=inference)
+    plan = make_plan(compilation, batch, memory, dtype, size, inference=inference)
     if as_json:
         write_json(plan.to_json())
     else:
@@ -71,7 +71,7 @@ def check_words(memory: str, dtype: str) -> None:
 
 
 def make_plan(
-    graph: "Graph",
+    compilation: "Compilation",
     batch: int,
     memory: str,
     dtype: str,
@@ -83,7 +83,7 @@ def make_plan(
     from archc.analysis.plan.plan import plan_memory, symbols_of
 
     given = _numbers(sizes)
-    symbols = symbols_of(graph)
+    symbols = symbols_of(compilation.graph)
     for symbol in symbols:
         if symbol not in given:
             raise typer.BadParameter(f"the net takes any size `{symbol}`: give --size {symbol}=64")
@@ -91,8 +91,9 @@ def make_plan(
         if name not in symbols:
             raise typer.BadParameter(f"the net's inputs have no size `{name}`")
     return plan_memory(
-        graph,
+        compilation.graph,
         batch,
+        compilation.held,
         dtype=_DTYPES[dtype],
         memory=memory,  # type: ignore[arg-type]  # one of the modes: it was checked
         mode="inference" if inference else "training",

@@ -1,13 +1,14 @@
 """From a form to its class: constructor, attributes in order of making, `forward`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from archc.codegen.construct import ConstructorWriter
 from archc.codegen.dense import ListedLayer, layers_text, listed_layers
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Item, Loop
+from archc.codegen.naming import NamesLog
 from archc.codegen.parameters import Written
 from archc.codegen.repeats import RepeatingWriter
 from archc.codegen.text import (
@@ -40,7 +41,9 @@ class ClassView:
 
 @dataclass
 class ClassWriter(ConstructorWriter):
-    """Writes one form as a class."""
+    """Writes one form as a class; `logs` says what the names in its `forward` hold."""
+
+    logs: list[NamesLog] = field(default_factory=list)
 
     def write(self) -> ClassView:
         """The class of a block or scope (the net's own has more: see `net`)."""
@@ -130,6 +133,7 @@ class ClassWriter(ConstructorWriter):
         known = dict(enumerate(names))
         writer = self.forward_writer()
         body = writer.run(0, len(self.body.items), self.body.outputs, known)
+        self.logs = [writer.log]
         return [*head, *self._shared(names), *body]
 
     def _shared(self, names: Sequence[str]) -> Iterator[str]:
@@ -172,7 +176,7 @@ class ClassWriter(ConstructorWriter):
             self._function_argument,
             self.receiver,
             self._loop_children,
-            frozenset(self.passed.values()),
+            passed=frozenset(self.passed.values()),
         )
 
     def input_names(self) -> list[str]:

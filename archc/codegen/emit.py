@@ -11,6 +11,7 @@ import jinja2
 
 from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.forms import Form, Outliner, SharedFormError, scope_word
+from archc.codegen.frames import held_through
 from archc.codegen.imports import ALONE, WITH_EXTERNS, Imported, import_lines, imported_classes
 from archc.codegen.items import Attribute, Chain
 from archc.codegen.modules import Modules
@@ -40,6 +41,28 @@ class Header:
 
 def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
     """The text of `model.py` for a verified graph. Raises ArchError where a net has none."""
+    written = _write(graph, variations)
+    return _render(graph.name, written.classes, written.runtime, written.imported, header)
+
+
+def held_values(graph: Graph, variations: Sequence[Variation]) -> dict[int, int]:
+    """How long the text that `emit` makes of a graph holds values: by node, the node through which
+    it does. Raises ArchError as `emit` does."""
+    return held_through(graph, _write(graph, variations).writers)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """The classes of a net, what wrote them, and what they need."""
+
+    writers: list[ClassWriter]
+    classes: list[ClassView]
+    runtime: tuple[Part, ...]
+    imported: Imported
+
+
+def _write(graph: Graph, variations: Sequence[Variation]) -> _Written:
+    """The classes of a graph. Raises ArchError."""
     modules = Modules.of(graph)
     symbols = find_symbols(modules, variations)
     outliner = Outliner(modules, symbols.of)
@@ -57,14 +80,13 @@ def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
     defined = frozenset(name for each in runtime for name in each.names)
     names = class_names(forms, graph.name, defined)
     imported = imported_classes(graph, {*_names_taken(forms), *defined, *names.values()})
-    writers = [
+    writers: list[ClassWriter] = [
         NetWriter(modules, outliner, form, names, imported, arguments=symbols.arguments)
         if not form.module.path
         else ClassWriter(modules, outliner, form, names, imported)
         for form in forms
     ]
-    classes = [writer.write() for writer in writers]
-    return _render(graph.name, classes, runtime, imported, header)
+    return _Written(writers, [writer.write() for writer in writers], runtime, imported)
 
 
 def is_untouched(text: str) -> bool:

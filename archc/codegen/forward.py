@@ -6,12 +6,11 @@ order is that of the spec.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from archc.codegen.items import (
     Attribute,
-    Body,
     Chain,
     Function,
     Item,
@@ -19,8 +18,9 @@ from archc.codegen.items import (
     operands_of,
     results_of,
 )
-from archc.codegen.text import MEANINGFUL, WIDTH, Bracketed, Code, call, folded, is_name, lines
-from archc.ir.graph import Graph, Path, Region
+from archc.codegen.naming import Binding, Naming
+from archc.codegen.text import WIDTH, Bracketed, Code, call, folded, lines, words_of
+from archc.ir.graph import Path
 from archc.ops.op import CALL, TorchArg, TorchFunction
 
 _LISTED = re.compile(r"([\w.]+)\(\[\{operands\}\](?:, (.*))?\)")
@@ -46,32 +46,22 @@ ArgumentText = Callable[[Item, int, TorchArg], str]
 
 
 @dataclass
-class ForwardWriter:
+class ForwardWriter(Naming):
     """Writes the body of one `forward`."""
 
-    graph: Graph
-    region: Region
-    body: Body
     argument: ArgumentText
     receiver: Callable[[Path], str]
     loop_children: Callable[[int, Loop], str]
-    passed: frozenset[str] = frozenset()
-    """Arguments of the `forward` that are layers."""
     listed: bool = False
     """Whether the results are a list: those of a net with exits."""
     collects: bool = False
     """Whether each result joins the list `exits` as soon as it is there."""
     indent: int = 8
     out: list[str] = field(default_factory=list)
-    names: dict[int, str] = field(default_factory=dict)
     pending: list[_Pending] = field(default_factory=list)
-    left: dict[int, int] = field(default_factory=dict)
-    held: dict[str, int] = field(default_factory=dict)
     live: Sequence[int] = ()
     """The values that the `return` gives, in its order."""
     collected: int = 0
-    hints: dict[int, str] = field(default_factory=dict)
-    """Names that come before the spec's variables: those of exits."""
 
     def run(self, start: int, stop: int, live: Sequence[int], known: dict[int, str]) -> list[str]:
         """Statements of the items `start` to `stop`, and the `return` of the values `live`.
@@ -79,6 +69,7 @@ class ForwardWriter:
         `known` are the names of the values that exist before.
         """
         self.live = live
+        self.log.start, self.log.stop = start, stop
         items = self.body.items[start:stop]
         for value in (*live, *(value for item in items for value in operands_of(item))):
             self.left[value] = self.left.get(value, 0) + 1
@@ -113,6 +104,7 @@ class ForwardWriter:
             self._flush()
             code, level = self._code(position, item)
         nested = [each for each in self.pending if each.value in operands]
+        self.log.nested |= {each.value: position for each in nested}
         ops = (*(op for each in nested for op in each.ops), _kind(item))
         for operand in operands:
             self.left[operand] -= 1
@@ -241,7 +233,7 @@ class ForwardWriter:
         names: list[str] = []
         for operand, result in zip(item.operands, item.results, strict=True):
             self.left[operand] -= 1
-            names.append(self._loop_variable(operand, result, names))
+            names.append(self._loop_variable(operand, result, names, position))
         word = next(word for word in ("layer", "child", "part") if word not in self.held)
         children = self.loop_children(position, item)
         self.out.append(f"{' ' * self.indent}for {word} in {children}:")
@@ -249,17 +241,20 @@ class ForwardWriter:
         for result, name in zip(item.results, names, strict=True):
             self._hold(result, name)
 
-    def _loop_variable(self, operand: int, result: int, taken: Sequence[str]) -> str:
-        """The variable that goes from turn to turn, which holds the operand before the first."""
+    def _loop_variable(self, operand: int, result: int, taken: Sequence[str], position: int) -> str:
+        """The variable that goes from turn to turn, which holds the operand before the first, that
+        begins at a position."""
         name = self._name(result, self._hint(result), also=taken)
         waiting = [each for each in self.pending if each.value == operand]
         if waiting:
             self.pending = [each for each in self.pending if each.value != operand]
             self._assign(name, waiting[0].code)
+            self.log.bindings.append(Binding(name, operand))
         elif self.names[operand] != name:
             if not self.left[operand] and self.names[operand] not in taken:
                 return self.names[operand]
             self.out.append(f"{' ' * self.indent}{name} = {self.names[operand]}")
+            self.log.bindings.append(Binding(name, operand, position - 1))
         return name
 
     # ------------------------------------------------------------ writing
@@ -269,7 +264,8 @@ class ForwardWriter:
             if each.value == self._next_exit() and self.left[each.value] == 1:
                 self._collect(each.code)
                 continue
-            later = {word for other in self.pending[position + 1 :] for word in _words(other.code)}
+            after = self.pending[position + 1 :]
+            later = {word for other in after for word in words_of(other.code)}
             name = self._name(each.value, self._hint(each.value), also=later)
             self._assign(name, each.code)
             self._hold(each.value, name)
@@ -335,60 +331,14 @@ class ForwardWriter:
         code, _ = self._code(position, item)
         self.out += lines(self.indent, "return ", code)
 
-    def _hint(self, value: int) -> str:
-        """The spec's variable for a value, as this region calls it: scopes share variables."""
-        if value in self.hints:
-            return self.hints[value]
-        node = self.graph.node(self.body.values[value])
-        name = node.name
-        region = self.graph.regions[node.region]
-        while region.id != self.region.id and region.parent is not None:
-            if region.block is not None:
-                name = region.name_of(self.body.values[value])
-            region = self.graph.regions[region.parent]
-        return name
-
-    def _hold(self, value: int, name: str) -> None:
-        self.names[value] = name
-        self.held[name] = value
+    def _hold(self, value: int, name: str, after: int | None = None) -> None:
+        super()._hold(value, name, after)
         while (waiting := self._next_exit()) in self.names:
             self._collect(self.names[waiting])
-
-    def _several(self, values: Sequence[int]) -> list[str]:
-        """Names of several results, none of them twice."""
-        names: list[str] = []
-        for value in values:
-            names.append(self._name(value, self._hint(value), also=names))
-        return names
-
-    def _name(self, value: int, hint: str, also: Collection[str] = ()) -> str:
-        """The hint, unless that name holds a value that is still needed."""
-        hint = hint if is_name(hint) and hint != "_" else "x"  # `for _ in` binds it
-        for name in [hint, "y", "z"] if hint == "x" else [hint]:
-            if self._is_free(name, also):
-                return name
-        number, stem = 2, f"{hint}_" if hint[-1].isdigit() else hint
-        while not self._is_free(f"{stem}{number}", also):
-            number += 1
-        return f"{stem}{number}"
-
-    def _is_free(self, name: str, also: Collection[str]) -> bool:
-        holds = self.held.get(name)
-        needed = holds is not None and self.left.get(holds, 0) > 0
-        return not needed and name not in (*also, *self.passed) and name not in _RESERVED
-
-
-def _words(code: Code) -> list[str]:
-    """The names that an expression reads, among other words."""
-    return re.findall(r"[A-Za-z_]\w*", str(code))
 
 
 def _is_long(code: Code) -> bool:
     return len(str(code)) > _NESTED // 2
-
-
-_RESERVED = MEANINGFUL | {"layer", "i", "l", "O", "I"}
-"""No names of values in a `forward`; the last three are hard to tell from digits."""
 
 
 def _kind(item: Item) -> str:

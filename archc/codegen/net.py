@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archc.codegen.classes import ClassView, ClassWriter
+from archc.codegen.forward import ForwardWriter
 from archc.codegen.initialise import initialisation
 from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
+from archc.codegen.naming import Binding
 from archc.codegen.symbols import CHANNELS
 from archc.codegen.text import (
     WIDTH,
@@ -150,6 +152,7 @@ class NetWriter(ClassWriter):
             words = {value: output.name.split(".")[-1] for value, output in named if output.name}
             writer.hints = {value: word for value, word in words.items() if is_name(word)}
         writer.indent += 4 * self.graph.sharing.rebuilds
+        self.logs = [writer.log]
         return writer.run(0, len(self.body.items), self.body.outputs, dict(enumerate(names)))
 
     def _rebuilding(self) -> Iterator[str]:
@@ -173,25 +176,34 @@ class NetWriter(ClassWriter):
 
     def _features(self, position: int, value: int) -> list[str]:
         (name,) = self.input_names()
-        body = self.forward_writer().run(0, position, (value,), {0: name})
+        body = self._logged_writer().run(0, position, (value,), {0: name})
         return [
             f"    def forward_features(self, {name}: Tensor) -> Tensor:",
             *self._multiples([name]),
             *body,
         ]
 
+    def _logged_writer(self) -> ForwardWriter:
+        """A writer of one of several methods that run in turn."""
+        writer = self.forward_writer()
+        self.logs.append(writer.log)
+        return writer
+
     def _head(self, position: int, value: int) -> list[str]:
         """From the features to the scores; with `pre_logits`, up to the last layer."""
         stop = len(self.body.items)
         classifier = self._classifier()
         if classifier is None:
-            body = self.forward_writer().run(position, stop, self.body.outputs, {value: "x"})
+            body = self._logged_writer().run(position, stop, self.body.outputs, {value: "x"})
             return ["    def forward_head(self, x: Tensor) -> Tensor:", *body]
         pooled = classifier.operands[0]
-        *body, last = self.forward_writer().run(position, stop - 1, (pooled,), {value: "x"})
+        writer = self._logged_writer()
+        *body, last = writer.run(position, stop - 1, (pooled,), {value: "x"})
         expression = last.strip().removeprefix("return ")
         if expression != "x":
             body.append(f"        x = {expression}")
+            writer.log.bindings.append(Binding("x", pooled))
+        writer.log.stop = stop
         scores = f"{self.receiver(classifier.label)}(x)"
         return [
             "    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:",

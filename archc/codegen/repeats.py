@@ -10,6 +10,7 @@ from functools import cached_property
 
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Attribute, Chain, Function, Item, Loop, operands_of, results_of
+from archc.codegen.naming import Binding
 
 LONGEST = 64
 """The items of a turn at most, so that long bodies are searched quickly."""
@@ -157,31 +158,58 @@ class RepeatingWriter(ForwardWriter):
         for item in self.body.items[repeat.start : repeat.last]:
             for operand in operands_of(item):
                 self.left[operand] -= 1
-        names = self._variables(repeat.carried)
+        names = self._variables(repeat)
         self.out.append(f"{' ' * self.indent}for _ in range({repeat.count}):")
         kept = {*self._outer(turn, repeat.carried), *(each.given for each in repeat.carried)}
         for value in kept:  # the next turn reads it
             self.left[value] = self.left.get(value, 0) + 1
         self.indent += 4
+        written = len(self.log.bindings)
         for each, name in zip(repeat.carried, names, strict=True):
-            self._hold(each.taken, name)
+            self._hold(each.taken, name, repeat.last - 1)
             self.hints[each.given] = name
         for position, item in enumerate(turn, start=repeat.last):
             self._item(position, item)
         self._flush()
-        self._carry(repeat.carried, names)
+        self._carry(repeat, names)
+        self._note_earlier(repeat, written)
         self.indent -= 4
         for value in kept:
             self.left[value] -= 1
 
-    def _variables(self, carried: Sequence[Carried]) -> list[str]:
+    def _note_earlier(self, repeat: Repeat, written: int) -> None:
+        """Note that in the turns before the last the names went as they did in that, of which the
+        log has the bindings from the number `written` on."""
+        log, stop = self.log, repeat.last + repeat.length
+        inside = {v: p for v, p in log.nested.items() if repeat.last <= p < stop}
+        earlier: list[Binding] = []
+        for turn in range(repeat.count - 1):
+            values = self._counterparts(repeat, turn)
+            back = (repeat.count - 1 - turn) * repeat.length
+            for each in log.bindings[written:]:
+                after = None if each.after is None else each.after - back
+                earlier.append(Binding(each.name, values.get(each.value, each.value), after))
+            log.nested |= {values.get(v, v): position - back for v, position in inside.items()}
+        log.bindings[written:written] = earlier
+
+    def _counterparts(self, repeat: Repeat, turn: int) -> dict[int, int]:
+        """For the values of the last turn those of another one."""
+        last = _inverse(self._places(repeat.last, repeat.length))
+        start = repeat.start + turn * repeat.length
+        own, before = (self._places(at, repeat.length) for at in (start, start - repeat.length))
+        found = {value: own[place] for value, place in last.items()}
+        for each in repeat.carried:
+            found[each.taken] = before[last[each.given]] if turn else each.first
+        return found
+
+    def _variables(self, repeat: Repeat) -> list[str]:
         """The variables that go from turn to turn, with their values before the first."""
-        for each in carried:
+        for each in repeat.carried:
             self.left[each.first] += 1
         names: list[str] = []
-        for each in carried:
+        for each in repeat.carried:
             self.left[each.first] -= 1
-            names.append(self._loop_variable(each.first, each.given, names))
+            names.append(self._loop_variable(each.first, each.given, names, repeat.start))
         return names
 
     def _outer(self, turn: Sequence[Item], carried: Sequence[Carried]) -> set[int]:
@@ -190,19 +218,19 @@ class RepeatingWriter(ForwardWriter):
         taken = {each.taken for each in carried}
         return {value for item in turn for value in operands_of(item)} - own - taken
 
-    def _carry(self, carried: Sequence[Carried], names: Sequence[str]) -> None:
+    def _carry(self, repeat: Repeat, names: Sequence[str]) -> None:
         """At the end of a turn each variable has its new value."""
         moved = [
             (name, self.names[each.given])
-            for each, name in zip(carried, names, strict=True)
+            for each, name in zip(repeat.carried, names, strict=True)
             if self.names[each.given] != name
         ]
         if moved:
             targets, sources = zip(*moved, strict=True)
             pad = " " * self.indent
             self.out.append(f"{pad}{', '.join(targets)} = {', '.join(sources)}")
-        for each, name in zip(carried, names, strict=True):
-            self._hold(each.given, name)
+        for each, name in zip(repeat.carried, names, strict=True):
+            self._hold(each.given, name, repeat.last + repeat.length - 1)
 
 
 def _turn(start: int, length: int) -> range:

@@ -80,6 +80,11 @@ def sequence(values: tuple[Value, ...], *, nested: bool = False) -> str:
     return f"range({', '.join(map(str, arguments))})"
 
 
+def words_of(code: "Code") -> list[str]:
+    """The names that an expression reads, among other words."""
+    return re.findall(r"[A-Za-z_]\w*", str(code))
+
+
 def is_name(word: str) -> bool:
     return word.isascii() and word.isidentifier() and not keyword.iskeyword(word)
 

@@ -77,7 +77,12 @@ def _name(x: Tensor, recipe: Recipe) -> None:
 
 def _pack(x: Tensor) -> Tensor | Recipe:
     recipe = recipe_of(x)
-    return x if recipe is None else recipe.keep()
+    return _alone(x) if recipe is None else recipe.keep()
+
+
+def _alone(x: Tensor) -> Tensor:
+    """A value without the function that gave it: one that keeps its own result would never end."""
+    return x if x.grad_fn is None else x.detach()
 
 
 def _unpack(x: Tensor | Recipe) -> Tensor:
@@ -150,7 +155,7 @@ def norm_act(
     kept: list[_Kept] = []
 
     def pack(saved: Tensor) -> _Kept:
-        kept.append(_Kept(saved))
+        kept.append(_Kept(_alone(saved)))
         return kept[-1]
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda each: _unpack(each.saved)):

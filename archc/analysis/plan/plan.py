@@ -6,7 +6,7 @@ of one call (reordered copies of oneDNN, workspaces of cuDNN) is not in it, and 
 parameters, their gradients, and buffers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -22,6 +22,9 @@ from archc.ops.size import Size
 
 Mode = Literal["inference", "training"]
 VERSION = 1
+
+Held = Callable[[Graph], Mapping[int, int]]
+"""For a graph, how long its emitted code holds values: by node, the node through which it does."""
 
 
 @dataclass(frozen=True)
@@ -144,23 +147,27 @@ def symbols_of(graph: Graph) -> tuple[str, ...]:
 def plan_memory(
     graph: Graph,
     batch: int,
+    held: Held,
     *,
     dtype: str = "float32",
     memory: Memory = "keep",
     mode: Mode = "training",
     symbols: Mapping[str, int] | None = None,
 ) -> MemoryPlan:
-    """The plan of a graph after the passes; `symbols` has a number for each symbolic size."""
+    """The plan of a graph after the passes; `symbols` has a number for each symbolic size.
+
+    `held` tells how long the emitted code of a graph holds values. Raises what `held` raises.
+    """
     sizes = Sizes(batch, dtype, tuple((symbols or {}).items()))
-    planned = _timeline(graph, sizes, memory, mode)
+    planned = _timeline(graph, sizes, memory, mode, held)
     decide(planned.schedule, planned.live)
     plain = graph.copy()
     plain.sharing = Sharing()
-    naive = _timeline(plain, sizes, "off", mode)
+    naive = _timeline(plain, sizes, "off", mode, held)
     unknown = tuple(dict.fromkeys(node.op.name for node in graph.nodes() if node.op.opaque))
     return MemoryPlan(graph.name, mode, memory, batch, dtype, planned, naive, unknown)
 
 
-def _timeline(graph: Graph, sizes: Sizes, memory: Memory, mode: Mode) -> Timeline:
-    schedule = run(graph, sizes, memory, training=mode == "training")
+def _timeline(graph: Graph, sizes: Sizes, memory: Memory, mode: Mode, held: Held) -> Timeline:
+    schedule = run(graph, sizes, memory, held(graph), training=mode == "training")
     return Timeline(schedule, liveness(schedule))

@@ -1,13 +1,12 @@
 """A whole run of a net on shapes alone: forward, and backward in training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
 from archc.analysis.plan.dense import Block
 from archc.analysis.plan.engine import Engine
-from archc.analysis.plan.frames import released_after
 from archc.analysis.plan.rerun import Rerun
 from archc.analysis.plan.schedule import Schedule, Tensor
 from archc.analysis.plan.tape import Sizes, Tape, name_of
@@ -22,9 +21,13 @@ from archc.ops.parameter import Param
 Memory = Literal["keep", "recompute", "off"]
 
 
-def run(graph: Graph, sizes: Sizes, memory: Memory, *, training: bool) -> Schedule:
-    """The steps of one training step, or of one inference."""
-    forward = Forward(graph, Tape(Schedule(), sizes, training), memory if training else "off")
+def run(
+    graph: Graph, sizes: Sizes, memory: Memory, held: Mapping[int, int], *, training: bool
+) -> Schedule:
+    """The steps of one training step, or of one inference; Python holds the values that are `held`,
+    by node, each through a node."""
+    tape = Tape(Schedule(), sizes, training)
+    forward = Forward(graph, tape, memory if training else "off", held)
     outputs = forward.run()
     if training:
         Engine(forward.tape).run(outputs)
@@ -38,6 +41,7 @@ class Forward:
     graph: Graph
     tape: Tape
     memory: Memory
+    held: Mapping[int, int]
     values: dict[int, Value] = field(default_factory=dict)
     steps: dict[int, int] = field(default_factory=dict)
     """The last step of each node."""
@@ -63,7 +67,7 @@ class Forward:
             else:
                 self._row(whole, list(nodes))
         schedule = self.tape.schedule
-        for id, after in released_after(self.graph).items():
+        for id, after in self.held.items():
             tensor = self.values[id].tensor if id in self.values else None
             if tensor is not None:
                 schedule.hold(tensor, self.steps[after])
