@@ -253,7 +253,7 @@ block Stage(layers)(x) { return x -> block: Block(layers) -> norm: bn -> relu ->
     net = NET.replace("block: Block(3)", "stage: Stage(3)")
     graph, block = the_block(tmp_path, LAYER + BLOCK + around + net)
     assert graph.regions[block.region].path == ("stage", "block")
-    (after,) = graph.sharing.activations
+    (after,) = graph.sharing.closings
     assert label(graph, after.norm) == "stage.norm"
 
 

@@ -7,6 +7,7 @@ import copy
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -195,16 +196,21 @@ def test_both_are_bit_equal_to_torchvision(
 def test_compilation_without_a_graph_break(
     build: Callable[[str], nn.Module], kind: str, training: bool
 ) -> None:
-    net = build(kind).train(training)
+    """The same numbers; those of a DenseNet but for rounding: the norms that close its blocks are
+    plain modules there, which the compiler fuses."""
+    net = build(kind).train(training).double()
     reference = copy.deepcopy(net)
     torch.compiler.reset()
     compiled = cast(nn.Module, torch.compile(net, backend="aot_eager", fullgraph=True))
+    same: Callable[[Tensor, Tensor], bool] = torch.equal
+    if kind == "dense":
+        same = partial(torch.allclose, rtol=NET, atol=NET)
     for seed in (3, 4):
-        expected, gradients = _step(reference, _images(), seed)
-        ours, our_gradients = _step(compiled, _images(), seed)
-        assert torch.equal(ours, expected)
-        assert all(map(torch.equal, our_gradients.values(), gradients.values()))
-    assert all(map(torch.equal, net.state_dict().values(), reference.state_dict().values()))
+        expected, gradients = _step(reference, _images(dtype=torch.float64), seed)
+        ours, our_gradients = _step(compiled, _images(dtype=torch.float64), seed)
+        assert same(ours, expected)
+        assert all(map(same, our_gradients.values(), gradients.values()))
+    assert all(map(same, net.state_dict().values(), reference.state_dict().values()))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -159,6 +159,8 @@ def _runtime(graph: Graph) -> tuple[Part, ...]:
         names.add("rerun")
     if sharing.blocks:
         names.add("dense_block")
+    if sharing.closings:
+        names.add("norm_relu")
     return tuple(map(part, closure(names)))
 
 

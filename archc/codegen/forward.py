@@ -177,7 +177,8 @@ class ForwardWriter(Naming):
         target, layer = self.receiver(item.label), item.module
         if layer is not None and layer.use is not None:
             operands = self._operands(layer.use, item.operands)
-            return layer.use.template.format(*operands, layer=target), layer.use.level
+            passed = map(self.receiver, item.passed)
+            return layer.use.template.format(*operands, *passed, layer=target), layer.use.level
         if layer is not None and layer.parameter:
             return target, CALL
         before, suffix = (layer.before, layer.suffix) if layer else ("", "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from archc.codegen.modules import Application, Call, Module, Modules
 from archc.ir.graph import Node, Path
-from archc.ir.sharing import Rebuilt
+from archc.ir.sharing import Closing, Rebuilt
 from archc.ops.op import TorchFunction, TorchModule
 
 
@@ -202,7 +202,8 @@ class BodyBuilder:
             layer = replace(layer, use=self._rebuilt(call.rebuilt))
         if call.node.id in self.swapped:
             layer = replace(layer, use=TorchFunction("pooled({0}, {layer})"))
-        return Attribute(label, None, layer, operands, (), results, external, call.node.op.name)
+        name = call.node.op.name
+        return Attribute(label, None, layer, operands, passed, results, external, name)
 
     def _function(self, node: Node) -> TorchFunction:
         """An operator as `forward` writes it."""
@@ -210,8 +211,11 @@ class BodyBuilder:
             return TorchFunction("concat([{operands}])")
         return self.modules.torch_function(node)
 
-    def _rebuilt(self, rebuilt: Rebuilt) -> TorchFunction:
-        """A batch norm and its activation in one."""
+    def _rebuilt(self, rebuilt: Rebuilt | Closing) -> TorchFunction:
+        """A batch norm and its activation in one, perhaps with a pool that is passed along."""
+        if isinstance(rebuilt, Closing):
+            pool = "" if rebuilt.pool is None else ", {1}"
+            return TorchFunction(f"norm_relu({{0}}, {{layer}}{pool})")
         text = self.modules.torch_function(self.modules.graph.node(rebuilt.activation))
         act = text.template.partition("(")[0]
         words = ["{0}", "{layer}"]

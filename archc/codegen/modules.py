@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Layer, Node, Path, Region
-from archc.ir.sharing import Rebuilt
+from archc.ir.sharing import Closing, Rebuilt
 from archc.ops.op import TensorType, TorchFunction, TorchModule
 
 
@@ -13,7 +13,8 @@ class Call:
     """One application inside a module: of an operator (`node`) or of a block (`region`).
 
     `operands` and `results` are node ids; `modules` the paths of layers that are passed along.
-    `rebuilt` is set where an activation goes with its batch norm, and is computed again.
+    `rebuilt` is set where an activation goes with its batch norm, and is computed again or, behind
+    a dense block, one function with it.
     """
 
     node: Node | None
@@ -21,7 +22,7 @@ class Call:
     operands: tuple[int, ...]
     modules: tuple[Path, ...]
     results: tuple[int, ...]
-    rebuilt: Rebuilt | None = None
+    rebuilt: Rebuilt | Closing | None = None
 
     @property
     def path(self) -> Path | None:
@@ -177,19 +178,21 @@ class Modules:
             if node.op.name != "input" and written.get(node.id, node) is not None:
                 self.applications[node.region].calls.append(self._apply(node, written))
 
-    def _written(self) -> dict[int, "Node | Rebuilt | None"]:
+    def _written(self) -> dict[int, "_Instead"]:
         """What stands in a node's place in `forward`, by the graph's sharing; None for nothing."""
         sharing = self.graph.sharing
-        written: dict[int, Node | Rebuilt | None] = {}
+        written: dict[int, _Instead] = {}
         for each in sharing.activations:
             written |= {each.norm: None, each.activation: each}
         for conv, pool in sharing.swaps:
             written |= {conv: self.graph.node(pool), pool: self.graph.node(conv)}
+        for closing in sharing.closings:
+            written |= {closing.norm: None, closing.activation: None, closing.last: closing}
         return written
 
-    def _apply(self, node: Node, written: Mapping[int, "Node | Rebuilt | None"]) -> Call:
+    def _apply(self, node: Node, written: Mapping[int, "_Instead"]) -> Call:
         instead = written.get(node.id)
-        rebuilt = instead if isinstance(instead, Rebuilt) else None
+        rebuilt = instead if isinstance(instead, Rebuilt | Closing) else None
         applied = instead if isinstance(instead, Node) else node
         operands = self.graph.operands(node.id)
         if rebuilt is not None:
@@ -197,8 +200,10 @@ class Modules:
             operands = self.graph.operands(rebuilt.norm)
         path = applied.layer.path
         own = self.graph.regions[node.region].path
-        passed = (path,) if path is not None and path[: len(own)] != own else ()
-        return Call(applied, None, operands, passed, (node.id,), rebuilt)
+        passed = [path] if path is not None and path[: len(own)] != own else []
+        if isinstance(rebuilt, Closing) and rebuilt.pool is not None:
+            passed.append(self.graph.node(rebuilt.pool).layer.path or ())
+        return Call(applied, None, operands, tuple(passed), (node.id,), rebuilt)
 
     def _enter(self, inner: Application, outer: Application) -> None:
         own = outer.region.path
@@ -226,6 +231,9 @@ class Modules:
             if path[:length] in self.by_path:
                 return self.by_path[path[:length]]
         raise AssertionError(path)
+
+
+_Instead = Node | Rebuilt | Closing | None
 
 
 def _add(items: list, item: object) -> None:  # type: ignore[type-arg]

@@ -61,16 +61,32 @@ class Rebuilt:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """A batch norm and a ReLU that read a dense block from outside, and perhaps the pool after
+    them, which are one function.
+
+    It stands in the place of `last`: of its last node, or of the pointwise convolution that comes
+    after its pool now.
+    """
+
+    norm: int
+    activation: int
+    pool: int | None
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sharing:
     """Which values the backward pass finds without their having been kept.
 
-    `blocks` are the dense blocks; `concats` the other concatenations, which are kept as their
-    parts; `activations` what is computed again from the inputs of batch norms; `swaps` pointwise
-    convolutions with the average pool after each, which runs before it; `rows` the regions that are
-    run again, each from its own input.
+    `blocks` are the dense blocks, `closings` what reads them; `concats` the other concatenations,
+    which are kept as their parts; `activations` what else is computed again from the inputs of
+    batch norms; `swaps` pointwise convolutions with the average pool after each, which runs before
+    it; `rows` the regions that are run again, each from its own input.
     """
 
     blocks: tuple[DenseBlock, ...] = ()
+    closings: tuple[Closing, ...] = ()
     concats: tuple[int, ...] = ()
     activations: tuple[Rebuilt, ...] = ()
     swaps: tuple[tuple[int, int], ...] = ()
@@ -82,4 +98,4 @@ class Sharing:
     @property
     def rebuilds(self) -> bool:
         """Whether anything is built again outside of dense blocks."""
-        return bool(self.concats or self.activations or self.rows)
+        return bool(self.closings or self.concats or self.activations or self.rows)

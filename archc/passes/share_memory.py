@@ -15,6 +15,7 @@ from archc.ops.op import per_axis
 from archc.ops.pooling import AvgPool
 from archc.ops.tensor import Concat
 from archc.passes.base import Pass
+from archc.passes.closings import closings
 from archc.passes.dense_blocks import dense_blocks
 
 
@@ -24,12 +25,13 @@ class ShareMemory(Pass):
 
     Found are dense blocks (regions in which each layer is batch norm, ReLU and convolution, once or
     twice, of all features before it, and its result is appended to them), whose features lie in one
-    buffer; other concatenations, whose parts are kept anyway; and activations of batch norms, which
-    are cheap to compute again. An average pool that alone reads a 1x1 convolution, as in the
-    transition of a DenseNet, runs before it: they commute, and fewer positions are convolved. With
-    `recompute`, blocks in a row are run again, each from its own input. No node changes, and
-    neither do the function, the state_dict or the running statistics; sums inside dense blocks and
-    transitions are taken in another order, and with that the last bits change.
+    buffer, and the norm that reads them from outside; other concatenations, whose parts are kept
+    anyway; and activations of batch norms, which are cheap to compute again. An average pool that
+    alone reads a 1x1 convolution, as in the transition of a DenseNet, runs before it: they commute,
+    and fewer positions are convolved. With `recompute`, blocks in a row are run again, each from
+    its own input. No node changes, and neither do the function, the state_dict or the running
+    statistics; sums inside dense blocks and transitions are taken in another order, and with that
+    the last bits change.
     """
 
     name: ClassVar[str] = "share-memory"
@@ -46,9 +48,12 @@ class ShareMemory(Pass):
         inside = frozenset[int]().union(*(members[region] for region in (*dense, *rows)))
         concats = tuple(_concats(graph, inside))
         if blocks or concats or rows:
-            activations = tuple(_activations(graph, inside))
             swaps = tuple(_swaps(graph))
-            result.sharing = Sharing(blocks, concats, activations, swaps, rows)
+            activations = tuple(_activations(graph, inside))
+            closed = tuple(closings(graph, blocks, activations, dict(swaps)))
+            norms = {each.norm for each in closed}
+            activations = tuple(each for each in activations if each.norm not in norms)
+            result.sharing = Sharing(blocks, closed, concats, activations, swaps, rows)
         return result
 
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from archc.runtime.block_function import DENSE_BLOCK, BlockPlan, DenseBlockFunction
 from archc.runtime.custom_operators import given
-from archc.runtime.feature_rows import CHANNELS_LAST, from_rows
+from archc.runtime.feature_rows import CHANNELS_LAST, from_rows, set_moments
 from archc.runtime.memory import memory_of
 from archc.runtime.plain_modules import (
     compute_dtype,
@@ -121,7 +121,10 @@ def dense_block(
         apply: Callable[..., tuple[Tensor, ...]] = DenseBlockFunction.apply
         rows, *moments = apply(x, plan, _count_moments(grown), *there)
     _update_running(grown, moments, x.numel() // x.shape[1])
-    return from_rows(rows)
+    y = from_rows(rows)
+    if _measures_features(grown) and not torch.compiler.is_compiling():
+        set_moments(y, moments[0])
+    return y
 
 
 def _check_modules(norm: Any, conv: Any) -> None:
@@ -149,8 +152,11 @@ def _draws_in_channels_last(x: Tensor, layers: Iterable[GrowingLayer]) -> bool:
 
 def _count_moments(layers: Sequence[GrowingLayer]) -> int:
     """The block's, if a layer normalises by the batch, and those of each bottleneck that is."""
-    first = any(normalises_by_batch(layer.norm1) for layer in layers)
-    return first + sum(_measures_bottleneck(layer) for layer in layers)
+    return _measures_features(layers) + sum(_measures_bottleneck(layer) for layer in layers)
+
+
+def _measures_features(layers: Iterable[GrowingLayer]) -> bool:
+    return any(normalises_by_batch(layer.norm1) for layer in layers)
 
 
 def _measures_bottleneck(layer: GrowingLayer) -> bool:

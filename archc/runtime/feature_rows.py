@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 PART_BYTES = 1 << 20
 """Rows are worked on in parts of about this size for each thread: they stay in its cache, and what
@@ -58,6 +59,24 @@ def row_moments(rows: Tensor) -> Tensor:
     if rows.dtype != dtype:  # torch gives the moments in the dtype of running ones
         running = rows.new_zeros(rows.shape[-1:], dtype=dtype)
     return torch.stack(torch.batch_norm_update_stats(from_rows(rows), running, running, 0.0))
+
+
+_MOMENTS = WeakTensorKeyDictionary()
+"""Tensors whose moments were taken when they were made: their version then, and the moments."""
+
+
+def set_moments(x: Tensor, moments: Tensor) -> None:
+    """Say what the moments of x, [N, C, *S], are."""
+    _MOMENTS[x] = (x._version, moments)
+
+
+def moments_of(x: Tensor) -> Tensor:
+    """The `row_moments` of x, [N, C, *S]; of a dense block's features those it has taken."""
+    if x in _MOMENTS:
+        known: tuple[int, Tensor] = _MOMENTS[x]
+        if known[0] == x._version:
+            return known[1]
+    return row_moments(x.detach().movedim(1, -1))
 
 
 def affine_relu(x: Tensor, scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:

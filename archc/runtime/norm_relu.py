@@ -1,28 +1,22 @@
-"""Batch norm, ReLU and perhaps a pool, which keep nothing for backward but their input.
+"""The norm that reads a dense block from outside, its ReLU and perhaps a pool, as one function.
 
-So is the norm that closes a dense block, whose input is the block's buffer itself; and the stem of
-a network for images, where what comes before the pool is the largest of all.
+So a block is closed (Huang et al., 1608.06993): by the norm of a transition, or by the last one of
+the net. The features lie in the block's buffer, which is all that is kept, and their statistics are
+those that the block has taken. Both passes work part by part: the normalised features, the largest
+tensor of the net, never lie in memory as a whole.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archc.runtime.custom_operators import (
-    given,
-    no_gradient,
-    refuse_twice,
-    register_operator,
-    with_gaps,
-)
+from archc.runtime.custom_operators import refuse_twice
 from archc.runtime.feature_rows import (
     FeatureGradient,
     FeatureRows,
     from_rows,
-    row_moments,
-    statistics_dtype,
+    moments_of,
 )
 from archc.runtime.plain_modules import (
     differentiates,
@@ -31,114 +25,71 @@ from archc.runtime.plain_modules import (
     normalises_by_batch,
     update_running,
 )
-from archc.runtime.row_pool import RowPool, describe_pool
+from archc.runtime.rebuild import RECIPES, Recipe, set_recipe
+from archc.runtime.row_pool import describe_pool
 from archc.runtime.row_reader import Reading, RowReader
 
 
-def norm_relu(x: Tensor, norm: Any, pool: nn.Module | None = None, memory: str = "keep") -> Tensor:
+def norm_relu(x: Tensor, norm: Any, pool: nn.Module | None = None) -> Tensor:
     """pool(relu(norm(x))), [N, C, *S] -> [N, C, *S']; in training in channels_last order.
 
     `pool` is a max or average pool over 2 or 3 axes. The plain modules are called for inference and
-    export, with `memory="off"`, and where one of them is of another kind or has a hook.
+    export, while compiling, outside of `Rebuilding`, and where one of them is of another kind or
+    has a hook.
     """
-    described = describe_pool(pool, x.dim() - 2)
-    modules = [norm] if pool is None else [norm, pool]
-    shares = memory != "off" and differentiates(x, *modules)
-    if not shares or described is None or not is_batch_norm(norm) or any(map(has_hooks, modules)):
-        y: Tensor = torch.relu(norm(x))
-        return y if pool is None else pool(y)
+    operator = describe_pool(pool, x.dim() - 2)
+    if operator is None or not _stands_for(x, norm, pool):
+        z: Tensor = torch.relu(norm(x))
+        return z if pool is None else pool(z)
     batch = normalises_by_batch(norm)
-    running = (None, None) if batch else (norm.running_mean, norm.running_var)
-    vectors, places = given((norm.weight, norm.bias, *running))
-    rows, _, *moments = NORM_RELU(x, vectors, places, norm.eps, *described)
-    update_running([(norm, moment) for moment in moments], x.numel() // x.shape[1])
-    return from_rows(rows)
+    moments = moments_of(x) if batch else None
+    running = None if batch else (norm.running_mean, norm.running_var)
+    reader = RowReader(norm.weight, norm.bias, running, None, norm.eps, x.shape[1], operator)
+    function: Any = NormRelu
+    y, affine = function.apply(x, moments, reader, norm.weight, norm.bias)
+    if moments is not None:
+        update_running([(norm, moments)], x.numel() // x.shape[1])
+    set_recipe(y, Recipe(lambda x, affine: _read(reader, x, affine), [x, affine]))
+    result: Tensor = y
+    return result
 
 
-def _norm_reader(x: Tensor, vectors: Sequence[Tensor], *described: Any) -> RowReader:
-    places, eps, *pool = described
-    gamma, beta, mean, variance = with_gaps(vectors, places)
-    running = None if mean is None or variance is None else (mean, variance)
-    return RowReader(gamma, beta, running, None, eps, x.shape[1], RowPool(*pool))
+def _stands_for(x: Tensor, norm: Any, pool: nn.Module | None) -> bool:
+    if torch.compiler.is_compiling() or RECIPES.get() is None or not is_batch_norm(norm):
+        return False
+    modules = [norm] if pool is None else [norm, pool]
+    return differentiates(x, *modules) and not any(map(has_hooks, modules))
 
 
-def _norm_relu(x: Tensor, vectors: Sequence[Tensor], *described: Any) -> list[Tensor]:
-    """The result as rows; the reader's affine; the moments of x, if it is normalised by them."""
-    reader = _norm_reader(x, vectors, *described)
-    source = FeatureRows(x.movedim(1, -1), None)
-    if reader.running is None:
-        source.moments = row_moments(source.values)
+def _read(reader: RowReader, x: Tensor, affine: Tensor) -> Tensor:
+    source = FeatureRows(x.movedim(1, -1))
     y = x.new_empty(reader.operator.out_shape(source.values.shape))
-    reading = reader.start(source, x.dtype, False)
-    reader.forward(source, reading, x.dtype, y)
-    return [y, reading.affine, *([] if source.moments is None else [source.moments])]
+    with torch.autocast(x.device.type, enabled=False):
+        reader.forward(source, Reading(affine, None), x.dtype, y)
+    return from_rows(y)
 
 
-def _fake_norm_relu(x: Tensor, vectors: Sequence[Tensor], *described: Any) -> list[Tensor]:
-    reader = _norm_reader(x, vectors, *described)
-    y = x.new_empty(reader.operator.out_shape(x.movedim(1, -1).shape))
-    vector = x.new_empty(x.shape[1], dtype=statistics_dtype(x.dtype))
-    affine, moments = vector.new_empty((4, len(vector))), vector.new_empty((2, len(vector)))
-    return [y, affine, moments] if reader.running is None else [y, affine]
+class NormRelu(torch.autograd.Function):
+    """The result, and the affine map that the norm is."""
 
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, moments: Tensor | None, reader: RowReader, *_norm: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        affine, _ = reader.start(FeatureRows(x.movedim(1, -1), moments), x.dtype, False)
+        ctx.save_for_backward(x, affine, moments)
+        ctx.mark_non_differentiable(affine)
+        ctx.reader = reader
+        return _read(reader, x, affine), affine
 
-def _norm_relu_backward(
-    grad: Tensor,
-    x: Tensor,
-    affine: Tensor,
-    moments: Tensor | None,
-    vectors: Sequence[Tensor],
-    *described: Any,
-) -> list[Tensor]:
-    """The gradients of x and, if there are such, of gamma and beta."""
-    reader = _norm_reader(x, vectors, *described)
-    source = FeatureGradient(FeatureRows(x.movedim(1, -1), moments))
-    by_vectors = reader.backward(source, Reading(affine, None), x.dtype, grad)
-    return [from_rows(source.finish(slice(None))), *(g for g in by_vectors if g is not None)]
-
-
-def _fake_norm_relu_backward(
-    _grad: Tensor,
-    x: Tensor,
-    _affine: Tensor,
-    _moments: Tensor | None,
-    vectors: Sequence[Tensor],
-    *described: Any,
-) -> list[Tensor]:
-    trained = vectors[: sum(described[0][:2])]
-    rows = x.new_empty(x.movedim(1, -1).shape)
-    return [from_rows(rows), *(torch.empty_like(vector) for vector in trained)]
-
-
-_NORM_RELU = "bool[] places, float eps, str kind, int axes, int[] sizes, bool[] flags"
-_NORM_RELU_BACKWARD = register_operator(
-    "norm_relu_backward",
-    "(Tensor grad, Tensor x, Tensor affine, Tensor? moments, Tensor[] vectors, "
-    f"{_NORM_RELU}) -> Tensor[]",
-    _norm_relu_backward,
-    _fake_norm_relu_backward,
-    backward=refuse_twice,
-)
-
-
-def _save_norm_relu(ctx: Any, inputs: tuple[Any, ...], output: Sequence[Tensor]) -> None:
-    x, vectors, *ctx.described = inputs
-    ctx.save_for_backward(x, output[1], output[2] if output[2:] else None, *vectors)
-    ctx.mark_non_differentiable(*output[1:])
-
-
-def _differentiate_norm_relu(ctx: Any, grads: Sequence[Tensor]) -> tuple[Any, ...]:
-    x, affine, moments, *vectors = ctx.saved_tensors
-    by_x, *by_vectors = _NORM_RELU_BACKWARD(grads[0], x, affine, moments, vectors, *ctx.described)
-    frozen = [None] * (len(vectors) - len(by_vectors))
-    return by_x, [*by_vectors, *frozen], *map(no_gradient, ctx.described)
-
-
-NORM_RELU = register_operator(
-    "norm_relu",
-    f"(Tensor x, Tensor[] vectors, {_NORM_RELU}) -> Tensor[]",
-    _norm_relu,
-    _fake_norm_relu,
-    setup=_save_norm_relu,
-    backward=_differentiate_norm_relu,
-)
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        if torch.is_grad_enabled():
+            refuse_twice()
+        x, affine, moments = ctx.saved_tensors
+        gradient = FeatureGradient(FeatureRows(x.movedim(1, -1), moments))
+        with torch.autocast(x.device.type, enabled=False):
+            by_norm = ctx.reader.backward(
+                gradient, Reading(affine, None), x.dtype, grads[0].movedim(1, -1)
+            )
+        return from_rows(gradient.finish(slice(None))), None, None, *by_norm

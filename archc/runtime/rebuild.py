@@ -67,7 +67,7 @@ def recipe_of(x: Tensor) -> Recipe | None:
     return recipe if recipe.version == x._version else None
 
 
-def _name(x: Tensor, recipe: Recipe) -> None:
+def set_recipe(x: Tensor, recipe: Recipe) -> None:
     """Say how a value that was just made is made again."""
     recipes = RECIPES.get()
     if recipes is not None:
@@ -128,7 +128,7 @@ def concat(xs: Sequence[Tensor]) -> Tensor:
     """`torch.cat(xs, 1)`, which the backward pass finds in its parts."""
     y = torch.cat(tuple(xs), 1)
     if not torch.compiler.is_compiling() and RECIPES.get() is not None:
-        _name(y, Recipe(lambda *parts: torch.cat(parts, 1), xs))
+        set_recipe(y, Recipe(lambda *parts: torch.cat(parts, 1), xs))
     return y
 
 
@@ -169,7 +169,7 @@ def norm_act(
         elif not keep and _is_same(each.saved, y):
             each.saved = whole.keep()
     if not keep:
-        _name(y, whole)
+        set_recipe(y, whole)
     return y
 
 
@@ -182,7 +182,7 @@ def pooled(x: Tensor, pool: nn.Module) -> Tensor:
     """`pool(x)`, which the backward pass finds in what `x` is made of."""
     y: Tensor = pool(x)
     if not torch.compiler.is_compiling() and recipe_of(x) is not None and not has_hooks(pool):
-        _name(y, Recipe(pool, [x]))
+        set_recipe(y, Recipe(pool, [x]))
     return y
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
+from archc.analysis.plan.closing import ClosingRun
 from archc.analysis.plan.dense import Block
 from archc.analysis.plan.engine import Engine
 from archc.analysis.plan.rerun import Rerun
@@ -13,7 +14,7 @@ from archc.analysis.plan.tape import Sizes, Tape, name_of
 from archc.analysis.plan.values import Again, Recipe, Stored, Value
 from archc.ir.graph import Graph, Input, Node
 from archc.ir.regions import boundaries, chains
-from archc.ir.sharing import DenseBlock
+from archc.ir.sharing import Closing, DenseBlock
 from archc.ops.activation import Activation
 from archc.ops.op import TensorType
 from archc.ops.parameter import Param
@@ -53,6 +54,9 @@ class Forward:
         self.concats = frozenset(sharing.concats if self.shares else ())
         self.rebuilt = {each.activation: each for each in sharing.activations if self.shares}
         self.pools = {pool: conv for conv, pool in sharing.swaps}
+        closings = sharing.closings if self.shares else ()
+        self.closings = {each.last: each for each in closings}
+        self.closed = frozenset(id for each in closings for id in (each.norm, each.activation))
         self.rows = frozenset(sharing.rows if self.shares else ())
         self.blocks = {each.region: each for each in sharing.blocks if self.shares}
 
@@ -82,13 +86,19 @@ class Forward:
         return next((r for r in around if r in self.rows or r in self.blocks), None)
 
     def _node(self, tape: Tape, node: Node) -> Value:
-        if node.id in self.pools.values():
-            self.steps[node.id] = len(tape.schedule.steps) - 1
-            return self.values[self.graph.operands(node.id)[0]]  # it runs after its pool
-        value = self._value(tape, node)
+        if node.id in self.closings:
+            value = self._closing(tape, self.closings[node.id])
+        elif node.id in self.closed or node.id in self.pools.values():
+            value = self.values[self.graph.operands(node.id)[0]]  # it runs with what follows
+        else:
+            value = self._value(tape, node)
         self.values[node.id] = value
         self.steps[node.id] = len(tape.schedule.steps) - 1
         return value
+
+    def _closing(self, tape: Tape, closing: Closing) -> Value:
+        (features,) = self.graph.operands(closing.norm)
+        return ClosingRun(tape, self.graph, closing, self.values[features]).forward()
 
     def _value(self, tape: Tape, node: Node) -> Value:
         operands = [self.values[operand] for operand in self._operands(node)]
@@ -107,11 +117,13 @@ class Forward:
 
     def _operands(self, node: Node) -> Sequence[int]:
         conv = self.pools.get(node.id)
-        return self.graph.operands(node.id if conv is None else conv)
+        return self.graph.operands(node.id if conv is None or conv in self.closings else conv)
 
     def _swapped(self, tape: Tape, node: Node, x: Value, region: str) -> Value:
         """A pool before the convolution that stands before it."""
         conv = self.graph.node(self.pools[node.id])
+        if conv.id in self.closings:  # which has pooled
+            return tape.apply(replace(conv, type=node.type), [x], region)
         small = TensorType((x.type.channels, *node.type.spatial))
         pooled = tape.apply(replace(node, type=small), [x], region)
         if x.recipe is not None and pooled.tensor is not None and self.shares:
