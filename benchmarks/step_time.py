@@ -1,7 +1,7 @@
 """Times of a training step: nets with shared memory beside torchvision's, on one thread of a CPU.
 
     python benchmarks/step_time.py              # prints a table, writes results/step_time.json
-    python benchmarks/step_time.py --steps 2 --batch 2  # tiny, to try it; not written
+    python benchmarks/step_time.py --steps 2  # to try it; not written
     python benchmarks/step_time.py --compile    # torch.compile's peers, too: takes minutes
 
 A step is forward, loss and backward, float32, gradients set to None before. The ways take turns
@@ -31,7 +31,15 @@ from torch.nn import functional as F
 from archc.compiler import Request, compile_spec
 
 RESULTS = Path(__file__).parent / "results" / "step_time.json"
-STEPS = 15
+STEPS = 9
+
+NETS = (
+    ("DenseNet-BC-100-12", "densenet_cifar", 64, 32),
+    ("DenseNet-BC-100-12", "densenet_cifar", 16, 32),
+    ("DenseNet-121", "densenet", 8, 224),
+    ("DenseNet-121", "densenet", 2, 224),
+)
+"""A net, its spec, the batch, and the size of the images."""
 
 
 @dataclass(frozen=True)
@@ -185,24 +193,20 @@ def machine() -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--batch", type=int, help="for both nets; the result is not written")
     parser.add_argument("--compile", action="store_true", help="torch.compile's ways, too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     result: dict[str, Any] = {}
-    for name, spec, shape in (
-        ("DenseNet-BC-100-12", "densenet_cifar", (16, 3, 32, 32)),
-        ("DenseNet-121", "densenet", (2, 3, 224, 224)),
-    ):
-        x = torch.randn(options.batch or shape[0], *shape[1:])
-        cifar = shape[2] == 32
+    for name, spec, batch, size in NETS:
+        x = torch.randn(batch, 3, size, size)
+        cifar = size == 32
         found = dict(ways(spec, cifar, options.compile))
         rows = measure(x, 10 if cifar else 1000, options.steps, found)
         result[f"{name}, batch {len(x)}"] = rows
         print(f"\n{name}, batch {len(x)}: first call in s, median and smallest step in ms of CPU")
         for way, row in rows.items():
             print(f"  {way:44}{row['first call']:8.2f}{row['median']:10.1f}{row['min']:10.1f}")
-    if options.batch is None:
+    if options.steps == STEPS:
         date = datetime.now(UTC).date().isoformat()
         text = json.dumps({"date": date, "machine": machine(), "steps": result}, indent=2)
         RESULTS.write_text(text + "\n", encoding="utf-8")

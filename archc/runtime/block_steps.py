@@ -56,7 +56,7 @@ def block_forward(x: Tensor, layers: Sequence[BlockLayer], dtype: torch.dtype) -
     if measures_features(layers):
         features.moments = values.new_empty((2, total), dtype=statistics_dtype(values.dtype))
     values[..., :channels] = x.movedim(1, -1)
-    features.measure(slice(0, channels))
+    features.measure(slice(0, channels), x.movedim(1, -1))
     states = []
     for layer in layers:
         place = slice(channels, channels + layer.growth)

@@ -18,7 +18,7 @@ from archc.ops.convolution import Conv
 from archc.ops.op import TensorType, Weight, per_axis
 from archc.ops.regularization import Dropout
 
-PART_BYTES = 1 << 20
+PART_BYTES = 2 << 20
 """The size of the parts, on a CPU with one thread: that of `archc.runtime.feature_rows`."""
 
 
