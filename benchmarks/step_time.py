@@ -1,12 +1,15 @@
-"""Times of a training step: nets with shared memory beside torchvision's, on one thread of a CPU.
+"""Times of a training step: nets with shared memory beside torchvision's, in turns.
 
-    python benchmarks/step_time.py              # prints a table, writes results/step_time.json
-    python benchmarks/step_time.py --steps 2  # to try it; not written
-    python benchmarks/step_time.py --compile    # torch.compile's peers, too: takes minutes
+    python benchmarks/step_time.py              # one thread of a CPU; writes results/step_time.json
+    python benchmarks/step_time.py --steps 2    # to try it; not written
+    python benchmarks/step_time.py --compile    # with torch.compile's peers: takes minutes
+    python benchmarks/step_time.py --device cuda --compile
 
-A step is forward, loss and backward, float32, gradients set to None before. The ways take turns
-step by step, so that what else the machine does meets all of them; a figure is CPU time of the
-process, the median and the smallest. "first call" is wall-clock time, compiling included.
+A step is forward, loss and backward, gradients set to None before; float32 on a CPU, bfloat16 by
+autocast on a GPU. The ways take turns step by step, so that what else the machine does meets all of
+them. A figure is CPU time of the process, or on a GPU wall-clock time until it has finished: the
+median and the smallest. "first call" is wall-clock time, compiling included; "peak" the most memory
+of a step above what lived before, which is taken on a GPU only (`memory.py` has that of a CPU).
 """
 
 import argparse
@@ -26,6 +29,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._functorch import config as functorch
+from torch._inductor.compile_fx import compile_fx
 from torch.nn import functional as F
 
 from archc.compiler import Request, compile_spec
@@ -33,12 +38,18 @@ from archc.compiler import Request, compile_spec
 RESULTS = Path(__file__).parent / "results" / "step_time.json"
 STEPS = 9
 
-NETS = (
-    ("DenseNet-BC-100-12", "densenet_cifar", 64, 32),
-    ("DenseNet-BC-100-12", "densenet_cifar", 16, 32),
-    ("DenseNet-121", "densenet", 8, 224),
-    ("DenseNet-121", "densenet", 2, 224),
-)
+NETS = {
+    "cpu": (
+        ("DenseNet-BC-100-12", "densenet_cifar", 64, 32),
+        ("DenseNet-BC-100-12", "densenet_cifar", 16, 32),
+        ("DenseNet-121", "densenet", 8, 224),
+        ("DenseNet-121", "densenet", 2, 224),
+    ),
+    "cuda": (
+        ("DenseNet-BC-100-12", "densenet_cifar", 64, 32),
+        ("DenseNet-121", "densenet", 256, 224),
+    ),
+}
 """A net, its spec, the batch, and the size of the images."""
 
 
@@ -49,11 +60,9 @@ class Way:
     net: nn.Module
     channels_last: bool = True
 
-    def prepare(self, x: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-        if not self.channels_last:
-            return self.net, x
-        order = torch.channels_last
-        net: Any = self.net
+    def prepare(self, x: Tensor) -> tuple[nn.Module, Tensor]:
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
+        net: Any = self.net.to(x.device)
         return net.to(memory_format=order), x.contiguous(memory_format=order)
 
 
@@ -144,42 +153,69 @@ def ways(spec: str, cifar: bool, compiled: bool) -> Iterator[tuple[str, Callable
     if not compiled:
         return
     yield "archc keep, compiled pieces", lambda: Way(with_compiled_pieces(spec, "keep"))
-    yield "torch.compile of torchvision", lambda: Way(_compiled(torchvision_densenet(cifar)))
+    whole = "torch.compile of torchvision"
+    yield whole, lambda: Way(_compiled(torchvision_densenet(cifar)))
+    yield (
+        f"{whole}, aggressive recomputation",
+        lambda: Way(_compiled(torchvision_densenet(cifar), backend=_aggressive)),
+    )
+    if torch.cuda.is_available():
+        tuned = "max-autotune-no-cudagraphs"
+        yield f"{whole}, {tuned}", lambda: Way(_compiled(torchvision_densenet(cifar), mode=tuned))
 
 
-def _compiled(net: nn.Module) -> nn.Module:
-    net.compile()
+def _compiled(net: nn.Module, **settings: Any) -> nn.Module:
+    net.compile(**settings)
     return net
+
+
+def _aggressive(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
+    """torch.compile's own backend, with as much computed again as it can."""
+    with functorch.patch(aggressive_recomputation=True):
+        compiled: Callable[..., Any] = compile_fx(graph, inputs)
+    return compiled
 
 
 def measure(
     x: Tensor, classes: int, steps: int, found: dict[str, Callable[[], Way]]
 ) -> dict[str, dict[str, float]]:
     """For each way the first call in seconds, median and smallest step in milliseconds."""
-    target = torch.randint(0, classes, (len(x),))
+    target = torch.randint(0, classes, (len(x),), device=x.device)
     rows: dict[str, dict[str, float]] = {}
-    running: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {}
+    running: dict[str, tuple[nn.Module, Tensor]] = {}
     for name, make in found.items():
         torch.manual_seed(0)
         running[name] = make().prepare(x)
         start = time.perf_counter()
-        step(*running[name], target)
+        timed(*running[name], target)
         rows[name] = {"first call": round(time.perf_counter() - start, 2)}
-    times: dict[str, list[float]] = {name: [] for name in found}
+    taken: dict[str, list[tuple[float, int]]] = {name: [] for name in found}
     for _ in range(steps):
         for name, (net, images) in running.items():
-            start = time.process_time()
-            step(net, images, target)
-            times[name].append(1000 * (time.process_time() - start))
-    for name, taken in times.items():
-        rows[name] |= {"median": round(statistics.median(taken), 1), "min": round(min(taken), 1)}
+            taken[name].append(timed(net, images, target))
+    for name, pairs in taken.items():
+        times, peaks = zip(*pairs, strict=True)
+        rows[name] |= {"median": round(statistics.median(times), 1), "min": round(min(times), 1)}
+        if x.is_cuda:
+            rows[name]["peak"] = max(peaks)
     return rows
 
 
-def step(net: Callable[[Tensor], Tensor], images: Tensor, target: Tensor) -> None:
-    assert isinstance(net, nn.Module)
+def timed(net: nn.Module, images: Tensor, target: Tensor) -> tuple[float, int]:
+    """The milliseconds of a step, and on a GPU the most bytes above those that lived before."""
     net.zero_grad(set_to_none=True)
-    torch.autograd.backward(F.cross_entropy(net(images), target))
+    if not images.is_cuda:
+        start = time.process_time()
+        torch.autograd.backward(F.cross_entropy(net(images), target))
+        return 1000 * (time.process_time() - start), 0
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before, start = torch.cuda.memory_allocated(), time.perf_counter()
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        loss = F.cross_entropy(net(images), target)
+    torch.autograd.backward(loss)
+    torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - start), torch.cuda.max_memory_allocated() - before
 
 
 def machine() -> dict[str, str]:
@@ -187,29 +223,36 @@ def machine() -> dict[str, str]:
     lines = cpuinfo.read_text().split("\n") if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     cpu = models[0] if models else platform.processor()
-    return {"cpu": cpu, "torch": torch.__version__, "python": platform.python_version()}
+    found = {"cpu": cpu, "torch": torch.__version__, "python": platform.python_version()}
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--compile", action="store_true", help="torch.compile's ways, too")
+    parser.add_argument("--device", choices=list(NETS), default="cpu")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    if options.device == "cpu":
+        torch.set_num_threads(1)
     result: dict[str, Any] = {}
-    for name, spec, batch, size in NETS:
-        x = torch.randn(batch, 3, size, size)
+    for name, spec, batch, size in NETS[options.device]:
+        x = torch.randn(batch, 3, size, size, device=options.device)
         cifar = size == 32
         found = dict(ways(spec, cifar, options.compile))
         rows = measure(x, 10 if cifar else 1000, options.steps, found)
         result[f"{name}, batch {len(x)}"] = rows
-        print(f"\n{name}, batch {len(x)}: first call in s, median and smallest step in ms of CPU")
+        print(f"\n{name}, batch {len(x)}: first call in s, median and smallest step in ms")
         for way, row in rows.items():
             print(f"  {way:44}{row['first call']:8.2f}{row['median']:10.1f}{row['min']:10.1f}")
     if options.steps == STEPS:
         date = datetime.now(UTC).date().isoformat()
-        text = json.dumps({"date": date, "machine": machine(), "steps": result}, indent=2)
-        RESULTS.write_text(text + "\n", encoding="utf-8")
+        every: dict[str, Any] = dict.fromkeys(NETS, "not measured")
+        every |= json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+        every[options.device] = {"date": date, "machine": machine(), "steps": result}
+        RESULTS.write_text(json.dumps(every, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
