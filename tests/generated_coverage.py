@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph
+from archc.ir.sharing import Sharing
 from archc.ops.registry import OPS
 from archc.ops.size import Size
 from archc.testing import Spec
@@ -20,11 +21,13 @@ class Coverage:
     specs: int = 0
     nodes: int = 0
 
-    def add(self, spec: Spec, graph: Graph, text: str) -> None:
+    def add(self, spec: Spec, graph: Graph, text: str, sharing: Sharing) -> None:
+        """A spec with its graph and text as they are without passes, and what passes found."""
         self.specs += 1
         self.nodes += len(graph)
         self.ops.update(node.op.name for node in graph.nodes())
-        self.features.update({*features_of(graph, text), *_declared(spec.text)})
+        found = {*features_of(graph, text), *_declared(spec.text), *_shared(graph, sharing)}
+        self.features.update(found)
 
     def share(self, feature: str) -> float:
         return self.features[feature] / self.specs
@@ -68,6 +71,16 @@ LEAST = {
     "2 axes": 0.2,
     "3 axes": 0.05,
     "vector": 0.01,
+    "dense block": 0.2,
+    "basic dense layer": 0.08,
+    "bottleneck": 0.08,
+    "dense layer with dropout": 0.02,
+    "widths that differ in a block": 0.05,
+    "norm and relu behind a block": 0.08,
+    "pool in one with these": 0.01,
+    "shared concat": 0.3,
+    "rebuilt activation": 0.12,
+    "pool before conv": 0.02,
 }
 """The least share of the specs that has to have each."""
 
@@ -121,6 +134,28 @@ def _tree_features(graph: Graph) -> Iterator[str]:
                 yield "block in itself"
     if any(count > 1 for (_, block, _), count in applications.items() if block):
         yield "repeated region"
+
+
+def _shared(graph: Graph, sharing: Sharing) -> Iterator[str]:
+    """What the default pipeline lets share memory."""
+    layers = [layer for block in sharing.blocks for layer in block.layers]
+    widths = [
+        {graph.node(layer.convs[-1]).type.channels for layer in block.layers}
+        for block in sharing.blocks
+    ]
+    found = {
+        "dense block": layers,
+        "basic dense layer": any(len(layer.norms) == 1 for layer in layers),
+        "bottleneck": any(len(layer.norms) == 2 for layer in layers),
+        "dense layer with dropout": any(any(layer.dropouts) for layer in layers),
+        "widths that differ in a block": any(len(each) > 1 for each in widths),
+        "norm and relu behind a block": sharing.closings,
+        "pool in one with these": any(each.pool is not None for each in sharing.closings),
+        "shared concat": sharing.concats,
+        "rebuilt activation": sharing.activations,
+        "pool before conv": sharing.swaps,
+    }
+    yield from (name for name, holds in found.items() if holds)
 
 
 def _declared(text: str) -> Iterator[str]:

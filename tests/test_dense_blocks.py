@@ -225,6 +225,25 @@ block Block(layers)(x) {
     assert found(tmp_path, own + NET).blocks
 
 
+@pytest.mark.parametrize("given", ["norm1", "conv1"])
+def test_layers_that_apply_what_is_made_elsewhere_are_no_dense_block(
+    given: str, tmp_path: Path
+) -> None:
+    stages = {"norm1": "bn()", "conv1": "conv(4, 3)"}
+    layer = " -> relu -> ".join(n if n == given else f"{n}: {stages[n]}" for n in stages)
+    made = f"{given} = {stages[given]}"
+    block = f"""scope block {{
+        x = concat(image, image -> norm0: bn -> relu -> conv0: conv(4, 3))
+        x = concat(x, x -> {layer})
+    }}
+    return x
+"""
+    head = "net Net()(image: [4, 8, 8]) {\n"
+    assert found(tmp_path, f"{head}    {made}\n    {block}}}\n").blocks == ()
+    inside = block.replace("{\n", f"{{\n        {made}\n", 1)
+    assert found(tmp_path, f"{head}    {inside}}}\n").blocks
+
+
 def test_strided_convolutions_are_no_dense_layers(tmp_path: Path) -> None:
     """On images of one pixel their results are as large as their inputs."""
     text = LAYER.replace("growth, 3)", "growth, 3, stride=2)") + BLOCK + NET

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import emitted
 import pytest
-from dense_specs import BLOCK, BOTTLENECK, NET, found, graph_of
+import torch
+from dense_specs import BLOCK, BOTTLENECK, LAYER, NET, found, graph_of
 
 from archc.compiler import Request, compile_spec
 from archc.ir.dump import dump
@@ -184,6 +185,18 @@ def test_a_pool_runs_before_a_pointwise_convolution(body: str, size: str, tmp_pa
 )
 def test_where_pool_and_convolution_stay(body: str, tmp_path: Path) -> None:
     assert swaps(tmp_path, body) == []
+
+
+def test_a_labelled_pool_runs_first_where_nothing_is_built_again(tmp_path: Path) -> None:
+    net = NET.replace(
+        "Block(3)", "Block(3) -> norm: bn -> act: relu -> c: conv(2) -> p: avg_pool(2)"
+    )
+    path = tmp_path / "net.arch"
+    path.write_text(LAYER + BLOCK + net)
+    made = emitted.emit(path)
+    assert made.graph.sharing.swaps
+    assert not made.graph.sharing.rebuilds
+    assert made.build()(torch.zeros(2, 3, 8, 8)).shape == (2, 5)
 
 
 def test_a_pool_in_another_region_stays(tmp_path: Path) -> None:

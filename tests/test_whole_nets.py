@@ -1,6 +1,7 @@
 """Whole nets with shared memory beside the same nets as torch runs them, in double precision."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import emitted
@@ -132,6 +133,38 @@ def test_dropout_draws_the_same_noise(memory: str) -> None:
     shared = emitted.emit("densenet_cifar", "DenseNet", **settings).build(memory=memory)
     randomise(plain)
     assert_close(shared.double(), plain.double(), images(16), training=True)
+
+
+RATES = """
+import "blocks/dense"
+
+block Layer(rate)(x) {
+    return concat(x, x -> norm: bn -> relu -> conv: conv(4, 3) -> dropout(rate))
+}
+
+net Net()(image: [3, 8, 8]) {
+    x = image -> one: DenseBlock(3, 4, 2, 0.1) -> other: DenseBlock(4, 4, 2, 0.2)
+    scope rising { for i in range(3) { x = x -> "layer{i}": Layer(i / 10) } }
+    scope mixed {
+        x = concat(x, x -> norm1: bn -> relu -> conv1: conv(4, 3) -> dropout(0.3))
+        x = concat(x, x -> norm2: bn -> relu -> conv2: conv(4, 3))
+        x = x -> layer: Layer(0.4)
+    }
+    return x -> global_avg_pool -> classifier: linear(5)
+}
+"""
+
+
+def test_dropouts_of_one_block_may_have_different_rates(tmp_path: Path) -> None:
+    """In layers of one class, in blocks of one class, beside layers without."""
+    path = tmp_path / "net.arch"
+    path.write_text(RATES)
+    plain, shared = emitted.emit(path, passes=emitted.O0).build(), emitted.emit(path)
+    assert len(shared.graph.sharing.blocks) == 4
+    assert shared.source.count("            return dense_block(") == 3  # one for each class
+    randomise(plain)
+    for training in (True, False):
+        assert_close(shared.build().double(), plain.double(), images(8), training=training)
 
 
 def test_densenet121_beside_torchvision(torchvision: Any) -> None:

@@ -24,7 +24,7 @@ from archc.codegen.text import (
     py,
     tensors,
 )
-from archc.ir.graph import Path
+from archc.ir.graph import Node, Path
 from archc.ops.op import TensorType, TorchArg
 
 
@@ -143,16 +143,21 @@ class ClassWriter(ConstructorWriter):
         regions = [each.region.id for module in self.form.modules for each in module.applications]
         if not all(region in blocks for region in regions):
             return
-        listed, *others = (listed_layers(graph, blocks[region]) for region in regions)
-        if any(
-            {layer.rates for layer in other} != {listed[0].rates} for other in (listed, *others)
-        ):
-            return
+        listed = listed_layers(graph, blocks[regions[0]], self._rate)
         (name,) = names
         layers = layers_text(listed, self._listed_children(listed), self.receiver)
         yield f"        if shares_storage(self, {name}):"
         yield from lines(12, "layers = ", layers)
         yield f"            return dense_block({name}, layers, memory_of(self))"
+
+    def _rate(self, dropout: Node) -> float | Path:
+        """The rate of a dropout below this module; where it varies, the attribute that has it."""
+        path = self.modules.graph.regions[dropout.region].path
+        value = self.outliner.written(path, dropout.id, "p")
+        if isinstance(value, Written):
+            return (*path[len(self.module.path) :], *value.parameters)
+        assert isinstance(value, float)
+        return value
 
     def _listed_children(self, listed: Sequence[ListedLayer]) -> str:
         """What goes over the children of a dense block, each of which is a layer."""

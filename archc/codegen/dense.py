@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from archc.codegen.text import Bracketed, Code, generator, is_name, py
-from archc.ir.graph import Graph, Path
+from archc.ir.graph import Graph, Node, Path
 from archc.ir.sharing import DenseBlock
 
 
 @dataclass(frozen=True, slots=True)
 class ListedLayer:
-    """A layer by its modules, below the block, and the rates of its dropouts (0: none)."""
+    """A layer by its modules, below the block, and the rates of its dropouts (0: none).
+
+    A rate that is not the same everywhere is the path of the attribute that has it.
+    """
 
     modules: tuple[Path, ...]
-    rates: tuple[float, ...]
+    rates: tuple[float | Path, ...]
 
     @property
     def child(self) -> Path:
@@ -21,13 +25,25 @@ class ListedLayer:
         heads = {path[:-1] for path in self.modules}
         return heads.pop() if len(heads) == 1 else ()
 
-    @property
-    def chances(self) -> tuple[str, ...]:
+    def chances(self, attribute: Callable[[Path], str]) -> tuple[str, ...]:
         """What follows the modules where there are dropouts: how probable each is, now."""
         if not any(self.rates):
             return ()
         gap = ("None",) * (4 - len(self.modules))
-        return (*gap, *(f"{py(rate)} * self.training" if rate else "0.0" for rate in self.rates))
+        return (*gap, *(self._chance(rate, attribute) for rate in self.rates))
+
+    def _chance(self, rate: float | Path, attribute: Callable[[Path], str]) -> str:
+        if isinstance(rate, tuple):
+            return f"{attribute(rate)} if self.training else 0.0"
+        return f"{py(rate)} * self.training" if rate else "0.0"
+
+    @property
+    def rates_within(self) -> tuple[float | str | None, ...]:
+        """Its rates as that child has them; None for those that something else has."""
+        return tuple(
+            rate if not isinstance(rate, tuple) else rate[-1] if rate[:-1] == self.child else None
+            for rate in self.rates
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -35,17 +51,16 @@ class ListedLayer:
         return tuple(path[-1] for path in self.modules)
 
 
-def listed_layers(graph: Graph, block: DenseBlock) -> list[ListedLayer]:
-    """The layers of a block, in order."""
+def listed_layers(
+    graph: Graph, block: DenseBlock, rate: Callable[[Node], float | Path]
+) -> list[ListedLayer]:
+    """The layers of a block, in order; `rate` is what the class has for that of a dropout."""
     above = len(graph.regions[block.region].path)
     listed = []
     for layer in block.layers:
         nodes = [node for pair in zip(layer.norms, layer.convs, strict=True) for node in pair]
         paths = [graph.node(node).layer.path or () for node in nodes]
-        rates = tuple(
-            0.0 if node is None else getattr(graph.node(node).op, "rate", 0.0)
-            for node in layer.dropouts
-        )
+        rates = tuple(0.0 if node is None else rate(graph.node(node)) for node in layer.dropouts)
         listed.append(ListedLayer(tuple(path[above:] for path in paths), rates))
     return listed
 
@@ -56,19 +71,25 @@ def layers_text(
     """`[(layer.norm1, layer.conv1) for layer in children]`, or one by one where layers differ.
 
     `children` is what a loop goes over, empty where there is nothing; `receiver` is how `forward`
-    calls a module of the block.
+    calls what lies below the block.
     """
     first = layers[0]
-    alike = {(layer.names, layer.chances, bool(layer.child)) for layer in layers}
-    if not children or len(alike) > 1 or not first.child or not all(map(is_name, first.names)):
-        each = [(*map(receiver, layer.modules), *layer.chances) for layer in layers]
+    alike = {(layer.names, layer.rates_within, bool(layer.child)) for layer in layers}
+    inside = all(map(is_name, first.names)) and None not in first.rates_within
+    if not children or len(alike) > 1 or not first.child or not inside:
+        each = [(*map(receiver, x.modules), *x.chances(receiver)) for x in layers]
         return Bracketed("[", tuple(f"({', '.join(words)})" for words in each), "]")
     for word in ("layer", "m"):
-        words = (*(f"{word}.{name}" for name in first.names), *first.chances)
+        names = (f"{word}.{name}" for name in first.names)
+        words = (*names, *first.chances(partial(_attribute_of, word)))
         code = generator("[", f"({', '.join(words)})", _clause(word, children), "]")
         if len(str(code)) <= _SHORT:
             break
     return code
+
+
+def _attribute_of(word: str, path: Path) -> str:
+    return f"{word}.{path[-1]}"
 
 
 def _clause(word: str, children: str) -> Code:

@@ -23,7 +23,7 @@ from archc.codegen.items import (
     written_out,
 )
 from archc.codegen.modules import Module, Modules
-from archc.codegen.parameters import Chooser, Kind, Parameter, Place, Slot, Table, typed
+from archc.codegen.parameters import Chooser, Kind, Parameter, Place, Slot, Table, Written, typed
 from archc.codegen.text import Symbol, Value
 from archc.ir.graph import Hyper, Path, Reference
 
@@ -80,6 +80,17 @@ class Outliner:
         for form in self.forms:
             self._parametrise(form)
         return self.forms
+
+    def written(self, path: Path, node: int, argument: str) -> Value | Written:
+        """An argument of an operator that the `forward` of the module at a path has."""
+        form = self.forms[self.of[path]]
+        body = form.bodies[self._index[path]]
+        (position,) = (
+            i
+            for i, item in enumerate(body.items)
+            if isinstance(item, Function) and body.values[item.result] == node
+        )
+        return form.table.written[position, argument]
 
     def _visit(self, path: Path, done: set[Path]) -> None:
         """A module after those that it owns or calls, wherever these were made."""

@@ -145,7 +145,8 @@ class BodyBuilder:
         self.chains = chains
         graph = modules.graph
         self.rerun = {graph.regions[id].path for id in graph.sharing.rows}
-        self.swapped = {pool for _, pool in graph.sharing.swaps}
+        pools = {pool for _, pool in graph.sharing.swaps}
+        self.swapped = pools if graph.sharing.rebuilds else set()  # else nothing has a recipe
 
     def build(self, module: Module, application: Application) -> Body:
         numbers = {node: i for i, node in enumerate(application.inputs)}

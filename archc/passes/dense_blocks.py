@@ -54,9 +54,16 @@ class _Finder:
             node for node in sorted(self.members) if isinstance(self.graph.node(node).op, Concat)
         )
         block = DenseBlock(self.region, source, tuple(layers), concats)
-        paths = [self.graph.node(norm).layer.path for layer in layers for norm in layer.norms]
-        whole = block.nodes == self.members and len(set(paths)) == len(paths)
+        whole = block.nodes == self.members and self._owns(block)
         return block if whole and self._prefixes(block, (source, *added)) else None
+
+    def _owns(self, block: DenseBlock) -> bool:
+        """Whether no norm serves twice, and all that is applied belongs to the region's module."""
+        own, nodes = self.graph.regions[self.region].path, map(self.graph.node, block.nodes)
+        paths = [(self.graph.regions[node.region].path, node.layer.path or own) for node in nodes]
+        norms = [self.graph.node(norm).layer.path for each in block.layers for norm in each.norms]
+        inside = all(path[: len(own)] == own for pair in paths for path in pair)
+        return inside and len(set(norms)) == len(norms)
 
     def _parts(self, node: int) -> tuple[int, ...]:
         """What a value is a concatenation of, by concatenations of this region."""

@@ -1,10 +1,9 @@
 """Statements with bodies of their own (loops, conditions, scopes), and exits."""
 
-from archc.ops.registry import OPS
 from archc.testing.applications import Applications
 from archc.testing.blocks import BlockStage
 from archc.testing.body import whole
-from archc.testing.stages import Env, Num, OpStage, Unfit, const, infer
+from archc.testing.stages import Env, Num, OpStage, Unfit, const
 
 
 class Control(Applications):
@@ -121,34 +120,6 @@ class Control(Applications):
 
         args = tuple((n, Num(text, value) if n == name else v) for n, v in stage.args)
         return BlockStage(stage.block, args, stage.keywords)
-
-    def dense(self) -> None:
-        """A list of features that grows; each layer reads all of them."""
-        base = self.tensor(lambda value: value.rank >= 1)
-        name, target, prefix = self.variable(), self.variable(), self.prefix()
-        count = self.one_of(2, 3)
-        growth = self.number()
-        stage = OpStage("conv", (("out", growth), ("kernel", const(self.one_of(1, 3)))))
-        label = f'"{prefix}{{i}}": ' if self.chance(80) else ""
-        self.say(f"{name} = [{base}]")
-        with self.inside(f"for i in range({count}) {{"):
-            norm = f'"{prefix}n{{i}}": bn -> ' if label and self.chance(50) else ""
-            self.say(f"{name} += [{name} -> concat -> {norm}{label}{stage.text}]")
-        self.say(f"{target} = concat({name})")
-
-        def step(env: Env) -> None:
-            values = [env[base]]
-            for i in range(count):
-                env["i"] = i
-                values += stage.run(env, [infer(OPS["concat"](), values)])
-            env.pop("i")
-            env[target] = infer(OPS["concat"](), values)
-
-        if "i" in (*self.env, name, target):
-            raise Unfit("taken")
-        self.read(base)
-        self.do(step)
-        self.bind(target)
 
     def condition(self) -> None:
         flags = [n for n, v in self.env.items() if isinstance(v, bool)]

@@ -18,7 +18,7 @@ class Sharing(Applications):
         x = self.env[base]
         width = Num(f"{base}.channels", lambda env: env[base].channels)
         stage: Stage
-        if x.rank and self.chance(60):
+        if x.rank and self.chance(45):
             bias = (("bias", const(True)),) if self.chance(30) else ()
             stage = OpStage(
                 "conv", (("out", width), ("kernel", const(self.one_of(1, 3))), *bias), True

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from archc.testing.control import Control
+from archc.testing.dense import Dense
 from archc.testing.grids import Grids
 from archc.testing.joins import FOLDS, SIGNS, Joins
 from archc.testing.parts import Parts
@@ -12,19 +13,20 @@ if TYPE_CHECKING:
     from archc.testing.body import Statement
 
 
-class Statements(Joins, Sharing, Grids, Parts, Control):
+class Statements(Joins, Sharing, Grids, Parts, Dense, Control):
     """A body that can write every statement of the language."""
 
     def act(self, *, inner: bool = False) -> None:
         """Some action that goes through."""
         actions = [
             *(self.chain, self.concat, self.concat, self.arithmetic, self.residual, self.fold),
-            *(self.particular, self.particular, self.computed_weight, self.learned, self.dense),
+            *(self.particular, self.particular, self.computed_weight, self.learned, self.growing),
             *(self.numbers, self.tied_weight, self.recur),
             *(self.loop, self.loop, self.condition, self.layer_list, self.numbered_scope),
             *(self.share_layer, self.share_layer, self.apply, self.apply, self.scope, self.exit),
             *(self.layer_argument, self.grid),
             *(self.inner_net, self.nested, self.imported),
+            *(self.dense_block, self.dense_block, self.stem),
         ]
         if inner:
             actions.remove(self.layer_argument)
