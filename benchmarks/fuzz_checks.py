@@ -18,7 +18,9 @@ from xml.etree import ElementTree as ET
 
 from fuzz_inputs import Input
 
+from archc import runtime
 from archc.analysis.summary import summarize
+from archc.codegen.runtime import part
 from archc.compiler import Compilation, Request, check_spec, compile_spec
 from archc.diagnostics import ArchError, Diagnostic, render
 from archc.elaborate.files import load_program
@@ -199,18 +201,39 @@ def check_dot(text: str) -> None:
 
 HARMFUL = {"URL", "href", "target", "image", "shapefile", "tooltip", "imagepath", "stylesheet"}
 
-MODULES = {"torch", "torch.nn", "collections.abc"}
+RUNTIME = {path.stem: path.read_text("utf-8") for path in Path(runtime.__path__[0]).glob("*.py")}
+HEADING = "# --- archc runtime\n"
+
+
+def _imported(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
+MODULES = {"torch", "torch.nn", "collections.abc"}.union(*map(_imported, RUNTIME.values()))
+"""What emitted files may import: what archc's runtime does."""
 
 
 def check_source(source: str) -> None:
-    """Python that declares classes and functions, and does nothing else when it is imported."""
+    """Python that declares classes and functions, and does nothing else when it is imported.
+
+    Below the heading stand modules of archc's runtime, as they are.
+    """
+    model, _, below = source.partition(HEADING)
+    for text in sorted(
+        (part(name).text for name in RUNTIME if name != "__init__"), key=len, reverse=True
+    ):
+        below = below.replace(text, "")
+    _demand(not below.strip(), f"a runtime that is not archc's: {below.strip()[:200]}")
     externs = re.search(r"import-untyped", source.split("\n", 1)[0])
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.ImportFrom):
-            _demand(bool(externs) or node.module in MODULES, f"imports {node.module}")
-        elif isinstance(node, ast.Import):
-            _demand([each.name for each in node.names] == ["torch"], "imports more than torch")
-        elif isinstance(node, ast.Assign):
+    _demand(bool(externs) or MODULES.issuperset(_imported(model)), "other imports")
+    for node in ast.parse(model).body:
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            continue
+        if isinstance(node, ast.Assign):
             (target,) = node.targets
             _demand(ast.unparse(target) == "__all__", f"assigns {ast.unparse(target)}")
         elif isinstance(node, ast.ClassDef):
