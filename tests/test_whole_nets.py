@@ -16,6 +16,8 @@ from archc.runtime.memory import MODES
 from archc.testing.models import backward
 
 HARDNET = {"stem": [4, 8], "layers": [4, 8], "growth": [4, 6], "widths": [8, 12], "halved": [0]}
+MSDNET = {"exits": 2, "step": 2, "width": 8, "growth": 4, "factors": [1, 2], "size": 64}
+GHOST = {"widths": [8, 16, 16, 24], "blocks": [2, 3, 4, 1], "group_width": 8, "classes": 5}
 RKCNN = {"growth": [8, 8], "stages": [3, 3], "steps": [2, 1], "updates": 2}
 
 NETS: dict[str, tuple[str, dict[str, Any], int]] = {
@@ -24,11 +26,16 @@ NETS: dict[str, tuple[str, dict[str, Any], int]] = {
     "densenet_cifar DenseNet": ("dense", {"depth": 13, "growth": 4}, 16),
     "threshnet ThreshNet79": ("dense", {**HARDNET, "dense": 1}, 32),
     "min_nets DenseMin": ("swap", {"depth": 16, "growth": 4}, 32),
-    "msdnet_cifar MSDNetAnytime": ("exact", {}, 32),
+    "msdnet_cifar MSDNetAnytime": ("exact", {"exits": 4}, 32),
     "hardnet HarDNet68": ("exact", HARDNET, 32),
+    "msdnet MSDNet": ("exact", MSDNET, 64),
+    "ghostnet GhostNet": ("exact", {"width": 0.25, "classes": 5}, 64),
+    "g_ghost GGhostRegNetX032": ("exact", GHOST, 32),
+    "googlenet GoogLeNet": ("exact", {"classes": 5}, 64),
     "rkcnn RKCNNI": ("exact", RKCNN, 32),
     "unet UNet": ("exact", {"width": 4, "depth": 2}, 16),
     "resnet_cifar ResNet": ("rows", {"depth": 20}, 16),
+    "fpn ResNet18FPN": ("rows", {"blocks": [2, 2, 1, 1], "out": 8}, 32),
 }
 """What is shared in each net, its settings, the size of its images."""
 
