@@ -1,4 +1,4 @@
-"""The documents, held to what archc does: examples, commands, tables, diffs.
+"""The documents, held to what archc does: examples, commands, shipped nets, diffs.
 
 docs/language.md says how its examples are read. Besides: an example whose first line is a comment
 with a file name is that file for the commands; `sh` blocks run in one folder a document; `python`
@@ -7,108 +7,40 @@ docs/passes.md shows of a distribution is installed, in a folder of `sys.path`.
 """
 
 import importlib
-import inspect
 import json
 import re
 import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import emitted
 import pytest
+from documents import (
+    DOCUMENTS,
+    ROOT,
+    Block,
+    blocks,
+    blocks_of,
+    compiled,
+    completed,
+    said_of,
+    table_after,
+)
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from archc.cli.main import app
-from archc.codegen.emit import Header, emit
-from archc.diagnostics import ArchError, Diagnostic, render
-from archc.elaborate.files import FileScope, load_program
-from archc.elaborate.net import elaborate, variations
-from archc.elaborate.resolve import check_names
-from archc.ops.registry import OPS, parameters
-from archc.passes.pipeline import DEFAULT, run_pipeline
+from archc.diagnostics import render
+from archc.elaborate.files import load_program
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-
-_FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"# ([\w/]+\.(?:arch|py|toml))\n")
 _CODE = re.compile(r"[EW]\d{4}")
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: the word and the rest of its first line, and its text."""
-
-    document: Path
-    line: int
-    language: str
-    info: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.document.name}:{self.line}"
-
-
-def blocks_of(document: Path, *languages: str) -> list[Block]:
-    text = document.read_text(encoding="utf-8")
-    found = [
-        Block(document, text.count("\n", 0, match.start()) + 1, match[1], match[2], match[3])
-        for match in _FENCE.finditer(text)
-    ]
-    return [block for block in found if not languages or block.language in languages]
-
-
-def blocks(*languages: str) -> list[Block]:
-    return [block for document in DOCUMENTS for block in blocks_of(document, *languages)]
-
-
 # ---------------------------------------------------------------- examples of the language
-
-_DECLARATION = re.compile(r"^(?:@.*)?(net|block|const|import|arch|extern)\b", re.MULTILINE)
-
-
-UNUSED = {"W0005", "W0006", "W0007"}
-"""What the few lines of an example leave unused is no matter."""
-
-
-def completed(example: str) -> str:
-    """An example as a file: statements become the body of a net, in which x is [64, 32, 32]."""
-    if _DECLARATION.search(example):
-        return example
-    body = "".join(f"    {line}\n" if line else "\n" for line in example.splitlines())
-    head = "net Example(classes=10)(image: [3, 32, 32]) {\n    x = image -> stem: conv(64, 3)\n"
-    return f"{head}{body}    return x\n}}\n"
-
-
-def compiled(program: FileScope) -> Iterator[tuple[str, tuple[Diagnostic, ...]]]:
-    """The emitted text of each net, and what is said of it."""
-    for net in program.nets:
-        name = net.name.name
-        elaboration = elaborate(program, name)
-        header = Header(program.source.name, "archc compile", (), "0")
-        varied = [
-            replace(each, graph=run_pipeline(each.graph, DEFAULT))
-            for each in variations(program, name, {}, elaboration)
-        ]
-        graph = run_pipeline(elaboration.graph, DEFAULT)
-        yield emit(graph, varied, header), elaboration.warnings
-
-
-def said_of(path: Path, example: str) -> list[Diagnostic]:
-    """Errors and warnings of an example's file, after each of its nets has been emitted."""
-    try:
-        program = load_program(path)
-        check_names(program)
-        said = [item for _, warnings in compiled(program) for item in warnings]
-        whole = completed(example) == example
-        return [item for item in said if whole or item.code not in UNUSED]
-    except ArchError as problem:
-        return list(problem.diagnostics)
 
 
 @pytest.mark.parametrize("block", blocks("arch"), ids=str)
@@ -277,15 +209,6 @@ def test_the_net_of_the_readme_is_the_shipped_one(tmp_path: Path) -> None:
     assert (shown["params"], shown["macs"]) == (shipped["params"], shipped["macs"])
 
 
-def table_after(document: Path, heading: str) -> list[list[str]]:
-    """The rows of the first table below a heading (or any line), without its own heading."""
-    _, _, text = document.read_text(encoding="utf-8").partition(f"{heading}\n")
-    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
-    assert rows is not None, heading
-    lines = rows[0].splitlines()[2:]
-    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
-
-
 def test_the_shipped_nets_are_listed_with_their_costs() -> None:
     spec, listed = "", []
     for first, net, params, macs in table_after(README, "## Shipped specs"):
@@ -296,96 +219,6 @@ def test_the_shipped_nets_are_listed_with_their_costs() -> None:
         assert (f"{made.parameters:,}", cost) == (params, macs), net
     shipped = json.loads(run("archc list --json"))["specs"]
     assert listed == [(entry["name"], net) for entry in shipped for net in entry["nets"]]
-
-
-# ------------------------------------------------------------------- the operators' tables
-
-LANGUAGE = ROOT / "docs" / "language.md"
-
-
-OPERATORS = (
-    "<!-- operators: tests/test_docs.py compares the table with the registry and with torch -->"
-)
-
-
-def language_word(value: object) -> str:
-    """A default as the tables write it."""
-    if value is None:
-        return "`none`"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
-
-
-def parameter_rows() -> Iterator[list[str]]:
-    operator = ""
-    for row in table_after(LANGUAGE, OPERATORS):
-        operator = row[0] or operator
-        yield [operator, *row[1:]]
-
-
-def test_the_operator_table_is_the_registry() -> None:
-    expected = []
-    for name, cls in OPS.items():
-        known = parameters(cls)
-        for item in known:
-            derived = "the kernel" if item.name == "stride" else "left out"
-            default = derived if item.default is None else language_word(item.default)
-            default = "required" if item.required else default
-            expected.append([f"`{name}`", f"`{item.name}`", item.kind, default])
-        if not known:
-            expected.append([f"`{name}`", "", "", ""])
-    assert [row[:4] for row in parameter_rows()] == expected
-
-
-def test_the_operator_table_has_the_defaults_of_torch() -> None:
-    import torch
-
-    for _, parameter, _, _, theirs, default in parameter_rows():
-        path = theirs.strip("`").split(".")
-        if theirs == "none":
-            continue
-        if not parameter or path[0] == "Tensor":
-            thing: Any = torch
-            for word in path:
-                thing = getattr(thing, word)
-            continue
-        cls = getattr(torch.nn, path[1])
-        known = inspect.signature(cls).parameters[path[2]]
-        shown = "required" if known.default is known.empty else language_word(known.default)
-        if path[1].endswith("Pool2d") and known.default is None:
-            shown = "the kernel"
-        assert shown == default, theirs
-
-
-def test_every_operator_is_explained() -> None:
-    rows = table_after(LANGUAGE, "## Operators")
-    named = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
-    assert sorted(named) == sorted(OPS)
-
-
-def test_the_limits_are_those_of_the_code() -> None:
-    from archc.elaborate.limits import Limits
-
-    text = LANGUAGE.read_text(encoding="utf-8")
-    for name, default in vars(Limits()).items():
-        (shown,) = re.findall(rf"^\| `{name}` \| ([\d,*]+) \|", text, re.MULTILINE)
-        base, _, exponent = shown.replace(",", "").partition("**")
-        assert int(base) ** int(exponent or 1) == default, name
-
-
-def test_annotations_and_functions_are_all_named() -> None:
-    from archc.elaborate.annotations import CHOICES
-    from archc.elaborate.builtins import BUILTINS
-
-    text = LANGUAGE.read_text(encoding="utf-8")
-    for name in BUILTINS:
-        assert f"`{name}(" in text, name
-    for name, known in CHOICES.items():
-        assert f"| `@{name}` |" in text
-        for parameter, words in known.items():
-            assert f"`{parameter}`" in text
-            assert all(f'`"{word}"`' in text for word in words if " " not in word)
 
 
 # -------------------------------------------------------------------------- links and diffs

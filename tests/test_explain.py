@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import run
-from test_docs import _FENCE, completed, said_of
+from documents import FENCE, completed, said_of
 
 import archc
 from archc.diagnostics import render
@@ -59,7 +59,7 @@ def said_by_commands(text: str) -> set[str]:
 def test_the_examples_of_a_page_are_what_they_say(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = [(match[1], match[2].strip(), match[3]) for match in _FENCE.finditer(page.text)]
+    blocks = [(match[1], match[2].strip(), match[3]) for match in FENCE.finditer(page.text)]
     if page.code in UNSHOWN:
         assert blocks
         return

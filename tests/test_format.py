@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import Block, blocks, completed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lark.utils import TextSlice
 from test_cases import CASES, compare
-from test_docs import Block, blocks, completed
 
 from archc.diagnostics import ArchError, Source
 from archc.resources import library_root
