@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import emitted
 import pytest
@@ -67,3 +68,20 @@ def test_two_runtimes_and_one_file_under_two_names_do_not_meet(tmp_path: Path) -
     assert not torch.allclose(results["one.py"][0][0], results["other.py"][0][0])
     operators = {name: str(module.DENSE_BLOCK) for name, module in modules.items()}
     assert operators["one.py"] == operators["again.py"] != operators["other.py"]
+
+
+def test_a_text_that_is_run_without_a_file(tmp_path: Path) -> None:
+    """As when it is pasted into an interpreter: twice, and the runtimes do not meet either."""
+    (tmp_path / "one_block.arch").write_text(SPEC, encoding="utf-8")
+    text = emitted.emit(tmp_path / "one_block.arch").source
+    results, operators = [], []
+    for _ in range(2):
+        scope: dict[str, Any] = {"__name__": "__main__"}
+        exec(text, scope)
+        torch.manual_seed(0)
+        net = scope[scope["__all__"][0]]().double()
+        x = torch.ones(2, 4, 8, 8, dtype=torch.float64) + torch.arange(8)
+        results.append(net(x))
+        operators.append(str(scope["DENSE_BLOCK"]))
+    assert torch.equal(*results)
+    assert operators[0] != operators[1]

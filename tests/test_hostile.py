@@ -68,6 +68,7 @@ HUGE = {
     "tower": net("9 ** 9 ** 9"),
     "list": net("[0] * 10 ** 12"),
     "range": net("range(10 ** 15)"),
+    "range of a float": net("range(ceil(9e307))"),
     "text": net('"ab" * 10 ** 12'),
     "channels": net("10 ** 9"),
     "kernel": "net N()(x: [3, 8, 8]) { return x -> conv(3, 65536) }\n",

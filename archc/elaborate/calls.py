@@ -5,6 +5,7 @@ from typing import Protocol
 
 from archc.diagnostics import ArchError, Fix, Span, error
 from archc.elaborate.arguments import Given, Slot, bind, check_kind
+from archc.elaborate.arithmetic import ArithmeticRefused, checked
 from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BuiltinError
 from archc.elaborate.evaluate import Expressions
@@ -97,8 +98,8 @@ class Evaluator(Expressions):
     def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
         named = {argument.name: argument.value for argument in given if argument.name}
         try:
-            result = builtin.call(*(a.value for a in given if a.name is None), **named)
-        except BuiltinError as refusal:
+            result = checked(builtin.call(*(a.value for a in given if a.name is None), **named))
+        except (BuiltinError, ArithmeticRefused) as refusal:
             raise error("E0214", str(refusal), span) from None
         except TypeError:
             raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None

@@ -2,6 +2,7 @@
 
 import hashlib
 import linecache
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -20,11 +21,13 @@ def register_operator(
     """The operator that runs `function`; `fake` gives empty tensors like its results.
 
     It lives in a namespace that ends in a hash of this file, so that two files with other texts
-    never get each other's operators; and it is registered only if it is not yet there. `backward`
-    and `setup` are its gradients, as torch's `register_autograd` wants them.
+    never get each other's operators; and it is registered only if it is not yet there. A text that
+    is run without a file has a namespace of its own each time. `backward` and `setup` are its
+    gradients, as torch's `register_autograd` wants them.
     """
-    linecache.checkcache(__file__)
-    text = "".join(linecache.getlines(__file__, globals()))
+    file = register_operator.__code__.co_filename
+    linecache.checkcache(file)
+    text = "".join(linecache.getlines(file, globals())) or uuid.uuid4().hex
     namespace = "archc_" + hashlib.sha256(text.encode()).hexdigest()[:16]
     operators = getattr(torch.ops, namespace)
     if not hasattr(operators, name):
