@@ -57,6 +57,14 @@ def measure(net: nn.Module, inputs: Sequence[Tensor]) -> Measured:
     return Measured(saved, _most(first), saved + _most(second))
 
 
+def measure_inference(net: nn.Module, inputs: Sequence[Tensor]) -> int:
+    """The most bytes at a time of one forward pass in evaluation, without gradients."""
+    net.eval()
+    held: list[Any] = []
+    with torch.no_grad():
+        return _most(_changes(lambda: held.append(net(*inputs))))
+
+
 def _most(changes: Sequence[int]) -> int:
     total = most = 0
     for change in changes:

@@ -265,7 +265,7 @@ class Affine(Elementwise):
         """A product, which keeps the number; a sum; or both."""
         if self.factor == -1:  # `-x` or `shift - x`
             return (Record((0,), out, gradients=(Gradient(),)),)
-        number = Saved("new", dtype="int64", per_sample=False)
+        number = Saved("number", dtype="int64", per_sample=False)
         product = Record((0,), out, (number,), (Gradient(),))
         if self.factor == 1:
             return (Record((0,), out, gradients=(Gradient("same"),)),)

@@ -22,18 +22,20 @@ class Saved:
     """A tensor that autograd keeps for an operator's backward pass.
 
     `what` names an existing tensor (an operand by position, or the output) or a new one, whose
-    shape (batch axis left out) and dtype are then its own. What only the gradient of one operand
+    shape (batch axis left out) and dtype are then its own; or it is a `number` of Python's, which
+    stays where other things that are kept are made again. What only the gradient of one operand
     needs is kept only if that has one: `gradient` is its position. What is `viewed` is kept as a
-    view that the operator makes of it.
+    view that the operator makes of it. What is new is computed only to be kept, or `always`.
     """
 
-    what: Literal["input", "output", "new"]
+    what: Literal["input", "output", "new", "number"]
     operand: int = 0
     shape: tuple[Dim, ...] = ()
     dtype: DType = "float"
     per_sample: bool = True
     gradient: int | None = None
     viewed: bool = False
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from archc.ops.autograd import Record
+from archc.ops.autograd import Gradient, Record, Scratch
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -238,6 +238,13 @@ class InstanceNorm(SampleNorm):
         channel = Saved("new", shape=(out.channels,), dtype="float32")
         scales = (Saved("new", shape=(out.channels,)),) if self.affine else ()
         return (Saved("input", viewed=True), channel, channel, *scales)
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        """The scales and shifts get gradients for each sample, which are summed."""
+        (record,) = super().records(types, out)
+        each = Scratch((out.channels,))
+        weights = (Gradient(scratch=(each, each)), Gradient(scratch=(each,)))
+        return (replace(record, weights=weights if self.affine else (), copies=True),)
 
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types

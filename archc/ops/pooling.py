@@ -194,8 +194,9 @@ class GlobalMaxPool(GlobalPool):
     name: ClassVar[str] = "global_max_pool"
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        """The input, and the position of each maximum."""
-        return (_window_input(types[0]), Saved("new", shape=out.shape, dtype="int64"))
+        """The input, and the position of each maximum, which torch gives in any case."""
+        positions = Saved("new", shape=out.shape, dtype="int64", always=True)
+        return (_window_input(types[0]), positions)
 
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from archc.analysis.plan.dense import PART_BYTES
+from archc.analysis.plan.readers import Part, parts_of
 from archc.analysis.plan.schedule import SIZES, Kind, Tensor
 from archc.analysis.plan.tape import Tape, name_of
 from archc.analysis.plan.values import Again, Function, Grad, Recipe, Stored, Value
@@ -43,16 +43,15 @@ class ClosingRun:
         features, moments, *_ = function.kept
         affine = self._new(f"{self.name}:affine", (4, self.norm.type.channels), "saved")
         y = self._new(self.name, self.tape.sizes.of(self.type), "activation")
-        scratch = self._scratch(whole=1)
+        scratch = self._scratch(max(3 * self._width * self._size, self._forward()))
         self.tape.schedule.step(self.name, "forward", [x.tensor], [affine, y, scratch])
-        self.tape.recorded += 1
         record = Record((0,), self.type, gradients=(Gradient(),))
-        closed = Function(self.tape.recorded, self.name, self.region, record, (x,))
-        closed.kept = [features, moments, Stored(affine)]
         weights = [w for w in self.norm.op.weights(x.type) if w.trained]
         path = ".".join(self.norm.layer.path or ())
-        closed.weights = tuple((self.tape.sink(path, w.name), w.shape) for w in weights)
-        closed.backward = self.backward
+        sinks = tuple((self.tape.sink(path, w.name), w.shape) for w in weights)
+        closed = self.tape.record(self.name, self.region, record, (x,), sinks)
+        closed.kept = [features, moments, Stored(affine)]
+        closed.backward, closed.result = self.backward, y
         self.function = closed
         again = Again(self.name, y, (scratch,))
         recipe = Recipe(self.tape.schedule, (x.tensor, affine), (again,))
@@ -65,26 +64,63 @@ class ClosingRun:
             (sink, Grad(self._new(f"grad:{sink.label}", shape, "grad")))
             for sink, shape in self.function.weights
         ]
-        made = [total, *(each.tensor for _, each in sinks), self._scratch(whole=2)]
+        made = [total, *(each.tensor for _, each in sinks), self._scratch(self._backward())]
         kept = [leaf for each in self.function.kept for leaf in each.leaves()]
         self.tape.schedule.step(f"{self.name} backward", "backward", [grad.tensor, *kept], made)
         assert self.source.source is not None
         return [(self.source.source, Grad(total)), *sinks]
 
-    def _scratch(self, whole: int) -> str:
-        """What one part needs: tensors of its own size, and the results of a pool with them.
+    def _forward(self) -> int:
+        """The bytes that a part needs: what is normalised, and what the pool makes of it; and the
+        result of the part before."""
+        sample, result = self._sample, self._result
+        if self.closing.pool is None:
+            return max((part.before + part.rows) * sample for part in self._parts)
+        each = sample + result + self._positions
+        return max(part.before * result + part.rows * each for part in self._parts)
 
-        Python's names hold the results of the part before until there are new ones.
+    def _backward(self) -> int:
+        """The bytes that a part needs: what is normalised, its gradient, that of the part before,
+        and where the maxima were; the sums by channel, and zeros for what has no gradient.
         """
-        samples, *shape = self.tape.sizes.of(self.norm.type)
-        sample, size = prod(shape), SIZES[self.tape.sizes.dtype]
-        number = max(1, min(samples, -(-samples * sample * size // PART_BYTES)))
-        part = -(-samples // number)
-        results = part * prod(self.tape.sizes.of(self.type)[1:])
-        held = results if number > 1 else 0
-        bytes = (whole * part * sample + results + held) * size + self.indices * results * 8
-        id = f"scratch:{self.name}"
-        return self.tape.schedule.add(Tensor(id, (bytes,), "bool", "workspace", self.region))
+        sample, sums = self._sample, self._width * self._size
+        each = sample + (max(self._result, sample) if self.indices else sample) + self._positions
+        most = max(part.before * sample + part.rows * each for part in self._parts)
+        return 6 * sums + max(most, self._parts[-1].rows * 2 * sample + 4 * sums)
+
+    @property
+    def _parts(self) -> list[Part]:
+        """Of samples."""
+        samples, channels, *positions = self.tape.sizes.of(self.norm.type)
+        return parts_of(samples, 1, channels * prod(positions) * self._size)
+
+    @property
+    def _sample(self) -> int:
+        """The bytes of one normalised sample."""
+        return prod(self.tape.sizes.of(self.norm.type)[1:]) * self._size
+
+    @property
+    def _result(self) -> int:
+        """The bytes of what the pool makes of it."""
+        return prod(self.tape.sizes.of(self.type)[1:]) * self._size
+
+    @property
+    def _positions(self) -> int:
+        """The bytes of the positions of its maxima, int64."""
+        return self._result // self._size * SIZES["int64"] * self.indices
+
+    @property
+    def _width(self) -> int:
+        return self.norm.type.channels
+
+    @property
+    def _size(self) -> int:
+        return SIZES[self.tape.sizes.dtype]
+
+    def _scratch(self, bytes: int) -> str:
+        """What is needed while a step runs, as one tensor."""
+        tensor = Tensor(f"scratch:{self.name}", (bytes,), "bool", "workspace", self.region)
+        return self.tape.schedule.add(tensor)
 
     def _new(self, id: str, shape: Sequence[int], kind: Kind) -> str:
         dtype: DType = "float32" if id.endswith(":affine") else "float"

@@ -8,38 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+from archc.analysis.plan.readers import Reader
 from archc.analysis.plan.schedule import SIZES, Kind, Phase, Tensor
 from archc.analysis.plan.tape import Tape, name_of
 from archc.analysis.plan.values import Function, Grad, Sink, Stored, Value
 from archc.ir.graph import Graph, Node
 from archc.ir.sharing import DenseBlock, DenseLayer
 from archc.ops.autograd import DType, Gradient, Record
-from archc.ops.convolution import Conv
-from archc.ops.op import TensorType, Weight, per_axis
+from archc.ops.op import TensorType, Weight
 from archc.ops.regularization import Dropout
-
-PART_BYTES = 2 << 20
-"""The size of the parts, on a CPU with one thread: that of `archc.runtime.feature_rows`."""
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Norm, ReLU, convolution, dropout: `width` channels to `out`, both at `positions`."""
-
-    norm: Node
-    conv: Node
-    dropout: Node | None
-    width: int
-    out: int
-
-    @property
-    def pointwise(self) -> bool:
-        """Whether it treats each row alone, so that parts are rows; else they are samples."""
-        op, rank = self.conv.op, self.conv.type.rank
-        assert isinstance(op, Conv)
-        kernel = per_axis(op.kernel, rank, "kernel")
-        whole = op.channel_groups(TensorType((self.width,))) == 1
-        return whole and set(kernel) == {1} and not any(op.pads(rank))
 
 
 @dataclass
@@ -76,18 +53,17 @@ class Block:
         return Value(self.buffer, self.type, "last", self._function())
 
     def _function(self) -> Function:
-        self.tape.recorded += 1
         record = Record((0,), self.type, gradients=(Gradient(),))
-        function = Function(self.tape.recorded, self.path, self.path, record, (self.source,))
-        function.kept = [Stored(id) for id in self.kept]
         nodes = [node for readers in self.layers for r in readers for node in (r.norm, r.conv)]
-        function.weights = tuple(sink for node in nodes for sink in self._sinks(node))
-        function.backward = self.backward
+        sinks = tuple(sink for node in nodes for sink in self._sinks(node))
+        function = self.tape.record(self.path, self.path, record, (self.source,), sinks)
+        function.kept = [Stored(id) for id in self.kept]
+        function.backward, function.result = self.backward, self.buffer
         return function
 
     # ------------------------------------------------------------- forward
 
-    def _layer(self, number: int, readers: Sequence[_Reader], start: int) -> int:
+    def _layer(self, number: int, readers: Sequence[Reader], start: int) -> int:
         """Run one layer, which writes behind the first `start` channels; where it ends."""
         label = self._name(readers[0].conv)
         source = self.buffer
@@ -106,25 +82,27 @@ class Block:
         part = self._new(self._name(last.conv), self._rows(last.out), "activation")
         tensor = self.tape.schedule.tensors[part]
         tensor.alias_of, tensor.alias_offset = self.buffer, start * self._size
-        made = [part, *self._parts(last, [last.width, last.out], [last.out])]
+        made = [part, self._scratch(last, last.forward())]
         self._step("grow", "forward", [source], made)
+        copy = self._new(f"{self._name(last.conv)}:columns", self._rows(last.out), "workspace")
+        self._step("measure", "forward", [part], [copy])
         return start + last.out
 
-    def _bottleneck(self, number: int, reader: _Reader, phase: Phase) -> str:
+    def _bottleneck(self, number: int, reader: Reader, phase: Phase) -> str:
         name = self._name(reader.conv)
         kind: Kind = "activation" if phase == "forward" else "workspace"
         if phase == "recompute":
             self.tape.schedule.recomputed.add(name)
             name = f"again:{name}"
         id = self._new(name, self._rows(reader.out), kind)
-        made = [id, *self._parts(reader, [reader.width, reader.out], [reader.out])]
+        made = [id, self._scratch(reader, reader.forward())]
         self._step("bottleneck", phase, [self.buffer], made)
         return id
 
-    def _start(self, reader: _Reader) -> None:
+    def _start(self, reader: Reader) -> None:
         """What a reader keeps: its norm's four vectors, and what its dropout lets through."""
         affine = self._new(f"{self._name(reader.norm)}:affine", (4, reader.width), "saved")
-        self._step("start", "forward", [], [affine])
+        self._step("start", "forward", [], [affine, self._scratch(reader, 3 * reader.width)])
         self.kept.append(affine)
         if reader.dropout is not None:
             mask = self._new(self._name(reader.dropout), self._rows(reader.out), "saved", "bool")
@@ -137,7 +115,8 @@ class Block:
         """The gradients of the input and of all weights, which are given together."""
         self.results: list[tuple[Function, Grad]] = []
         self.total = self._new(f"grad:{self.path}", self._rows(self.type.channels), "grad")
-        self._step("start", "backward", [grad.tensor, *self.kept], [self.total])
+        self.sums = self._sums(self.path, self.type.channels)
+        self._step("start", "backward", [grad.tensor, *self.kept], [self.total, self.sums])
         start = self.type.channels
         for number in reversed(range(len(self.layers))):
             readers = self.layers[number]
@@ -153,45 +132,46 @@ class Block:
     @property
     def _held(self) -> list[str]:
         """What lives until the function returns."""
-        return [*self.kept, *(grad.tensor for _, grad in self.results)]
+        return [*self.kept, self.sums, *(grad.tensor for _, grad in self.results)]
 
-    def _backward(self, number: int, readers: Sequence[_Reader]) -> None:
+    def _backward(self, number: int, readers: Sequence[Reader]) -> None:
         first, *rest = readers
-        total = self.total
+        reads = [self.total]
         self._finish(first if not rest else rest[-1])
         for reader in rest:
             source = self.bottlenecks.get(number) or self._bottleneck(number, first, "recompute")
             total = self._new(f"grad:{self._name(first.conv)}", self._rows(first.out), "grad")
-            self._step("start", "backward", [source], [total])
-            self._read_backward(reader, [source, self.total, total])
-        self._read_backward(first, [self.buffer, self.total, total])
+            sums = self._sums(self._name(first.conv), first.out)
+            self._step("start", "backward", [source], [total, sums])
+            reads = [self.total, source, total, sums]  # to the end of the layer
+            self._read_backward(reader, reads)
+        self._read_backward(first, [self.buffer, *reads])
 
-    def _finish(self, reader: _Reader) -> None:
+    def _finish(self, reader: Reader) -> None:
         """Correct the gradient of a layer's features for the statistics, in place."""
-        made = self._parts(reader, [reader.out], [reader.out])
-        self._step("finish", "backward", [self.total, self.buffer, *self._held], made)
+        made = self._scratch(reader, reader.finish())
+        self._step("finish", "backward", [self.total, self.buffer, *self._held], [made])
 
-    def _read_backward(self, reader: _Reader, reads: list[str]) -> None:
+    def _read_backward(self, reader: Reader, reads: list[str]) -> None:
         """The gradients of one reader's weights; adds to that of what it reads."""
         sinks = [sink for node in (reader.norm, reader.conv) for sink in self._sinks(node)]
         grads = [(sink, self._new(f"grad:{sink.label}", shape, "grad")) for sink, shape in sinks]
-        parts = self._parts(reader, [reader.width] * 2, [reader.width])
-        copies = prod(self._weights(reader.conv)[0].shape) * self._size
-        copy = self._new(f"copy:{self._name(reader.conv)}", (copies,), "workspace", "bool")
-        made = [*(id for _, id in grads), copy, *parts]
+        made = [*(id for _, id in grads), self._scratch(reader, reader.backward())]
         self._step("layer backward", "backward", [*reads, *self._held], made)
         self.results += [(sink, Grad(id)) for sink, id in grads]
 
     # ------------------------------------------------------------- tensors
 
-    def _readers(self, layer: DenseLayer) -> list[_Reader]:
+    def _readers(self, layer: DenseLayer) -> list[Reader]:
         found = []
         for norm, conv, dropout in zip(layer.norms, layer.convs, layer.dropouts, strict=True):
             node = None if dropout is None else self.graph.node(dropout)
             drops = node if node and isinstance(node.op, Dropout) and node.op.rate else None
             width = self.graph.node(norm).type.channels
             out = self.graph.node(conv).type.channels
-            found.append(_Reader(self.graph.node(norm), self.graph.node(conv), drops, width, out))
+            batch, _, *spatial = self._rows(1)
+            sizes = (width, out, batch, prod(spatial), self._size)
+            found.append(Reader(self.graph.node(norm), self.graph.node(conv), drops, *sizes))
         return found
 
     def _rows(self, channels: int) -> tuple[int, ...]:
@@ -201,20 +181,15 @@ class Block:
     def _moments(self, channels: int) -> tuple[int, ...]:
         return (2, channels)
 
-    def _parts(self, reader: _Reader, widths: Sequence[int], later: Sequence[int]) -> list[str]:
-        """The tensors of one part, as one: each with so many channels.
+    def _sums(self, name: str, channels: int) -> str:
+        """What the gradients of the statistics add up to, until the features' gradient is whole."""
+        return self._new(f"{name}:sums", self._moments(channels), "workspace")
 
-        Python's names hold what the part before has made, `later`, for as long as they are needed.
-        """
-        batch, _, *spatial = self._rows(1)
-        positions = prod(spatial)
-        units, each = (batch * positions, 1) if reader.pointwise else (batch, positions)
-        whole = batch * positions * reader.width * self._size
-        number = max(1, min(units, -(-whole // PART_BYTES)))
-        before = sum(later) if number > 1 else 0
-        bytes = -(-units // number) * each * (sum(widths) + before) * self._size
+    def _scratch(self, reader: Reader, elements: int) -> str:
+        """What a reader needs while a step runs, as one tensor."""
         id = f"scratch:{self._name(reader.conv)}"
-        return [self.tape.schedule.add(Tensor(id, (bytes,), "bool", "workspace", self.path))]
+        tensor = Tensor(id, (elements * self._size,), "bool", "workspace", self.path)
+        return self.tape.schedule.add(tensor)
 
     def _weights(self, node: Node) -> list[Weight]:
         operands = self.graph.operand_types(node.id)
@@ -232,7 +207,7 @@ class Block:
         return name_of(node, self.path)
 
     def _new(self, id: str, shape: tuple[int, ...], kind: Kind, dtype: DType | None = None) -> str:
-        wanted: DType = "float32" if id.endswith((":moments", ":affine")) else "float"
+        wanted: DType = "float32" if id.endswith((":moments", ":affine", ":sums")) else "float"
         return self.tape.tensor(id, shape, dtype or wanted, kind, self.path)
 
     def _step(self, op: str, phase: Phase, reads: Sequence[str], writes: Sequence[str]) -> None:

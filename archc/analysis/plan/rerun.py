@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from archc.analysis.plan.schedule import Tensor
+from archc.analysis.plan.schedule import Kind, Phase, Tensor
 from archc.analysis.plan.tape import Tape
 from archc.analysis.plan.values import Kept, Value
 
@@ -31,13 +31,10 @@ class Rerun:
 
     def forward(self) -> Value:
         """The region's result; its functions keep places instead of tensors."""
-        schedule = self.tape.schedule
-        state = Tensor(f"{self.region}:generator", (GENERATOR_BYTES,), "bool", "saved", self.region)
-        self.generator = schedule.add(state)
-        schedule.step("generator", "forward", [], [self.generator])
+        self.generator = self._generator("forward")
         first = _Places(**vars(self.tape), rerun=self)
         value = self.run(first, replace(self.input, recipe=None))
-        self.tape.recorded = first.recorded
+        self.tape.schedule.hold(self.generator, len(self.tape.schedule.steps) - 1)
         return value
 
     def leaves(self) -> Sequence[str]:
@@ -48,10 +45,21 @@ class Rerun:
         """What was kept at a place, after the region has been run again."""
         if self.again is None:
             replay = _Replay(**{**vars(self.tape), "phase": "recompute"}, wanted=len(self.kept))
+            generator = self._generator("recompute")  # the one now, to be restored
             with suppress(_Enough):
                 self.run(replay, replace(self.input, recipe=None))
+            self.tape.schedule.hold(generator, len(self.tape.schedule.steps) - 1)
             self.again = replay.found
         return self.again[index]
+
+    def _generator(self, phase: Phase) -> str:
+        """A state of the random numbers."""
+        schedule = self.tape.schedule
+        kind: Kind = "saved" if phase == "forward" else "workspace"
+        state = Tensor(f"{self.region}:generator", (GENERATOR_BYTES,), "bool", kind, self.region)
+        id = schedule.add(state)
+        schedule.step("generator", phase, [], [id])
+        return id
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Literal
 
 from archc.analysis.plan.closing import ClosingRun
 from archc.analysis.plan.dense import Block
+from archc.analysis.plan.ends import hold_what_functions_keep, hold_what_values_need
 from archc.analysis.plan.engine import Engine
 from archc.analysis.plan.rerun import Rerun
 from archc.analysis.plan.schedule import Schedule, Tensor
@@ -76,6 +77,8 @@ class Forward:
             if tensor is not None:
                 schedule.hold(tensor, self.steps[after])
         outputs = [self.values[output.node] for output in self.graph.outputs]
+        hold_what_values_need(schedule, self.values.values())
+        hold_what_functions_keep(schedule, self.tape.functions, outputs)
         schedule.outputs = list(dict.fromkeys(v.tensor for v in outputs if v.tensor is not None))
         schedule.held |= set(schedule.outputs)
         return outputs
@@ -85,16 +88,13 @@ class Forward:
         around = self.around[node.region]
         return next((r for r in around if r in self.rows or r in self.blocks), None)
 
-    def _node(self, tape: Tape, node: Node) -> Value:
+    def _node(self, tape: Tape, node: Node) -> None:
+        follows = node.id in self.closed or node.id in self.pools.values()
         if node.id in self.closings:
-            value = self._closing(tape, self.closings[node.id])
-        elif node.id in self.closed or node.id in self.pools.values():
-            value = self.values[self.graph.operands(node.id)[0]]  # it runs with what follows
-        else:
-            value = self._value(tape, node)
-        self.values[node.id] = value
+            self.values[node.id] = self._closing(tape, self.closings[node.id])
+        elif not follows:  # else it runs with what comes after it
+            self.values[node.id] = self._value(tape, node)
         self.steps[node.id] = len(tape.schedule.steps) - 1
-        return value
 
     def _closing(self, tape: Tape, closing: Closing) -> Value:
         (features,) = self.graph.operands(closing.norm)
@@ -126,7 +126,8 @@ class Forward:
             return tape.apply(replace(conv, type=node.type), [x], region)
         small = TensorType((x.type.channels, *node.type.spatial))
         pooled = tape.apply(replace(node, type=small), [x], region)
-        if x.recipe is not None and pooled.tensor is not None and self.shares:
+        named = node.layer.path is not None  # the runtime says how to make its result again
+        if named and x.recipe is not None and pooled.tensor is not None and self.shares:
             stage = Again(name_of(node, region), pooled.tensor)
             recipe = Recipe(tape.schedule, (x.recipe,), (stage,))
             pooled = replace(pooled, recipe=recipe)
@@ -171,12 +172,25 @@ class Forward:
 
         def run(tape: Tape, x: Value) -> Value:
             self.values[source] = x
-            for node in inside:
-                self._node(tape, node)
+            start = len(tape.schedule.steps)
+            try:
+                for node in inside:
+                    self._node(tape, node)
+            finally:
+                self._hold_until_now(inside, start)
             return self.values[result]
 
         path = ".".join(self.graph.regions[region].path)
         Rerun(run, self.values[source], self.tape, path).forward()
+
+    def _hold_until_now(self, nodes: Sequence[Node], start: int) -> None:
+        """Hold the values of nodes that have run since a step, at most until now."""
+        schedule = self.tape.schedule
+        for node in nodes:
+            tensor = self.values[node.id].tensor if self.steps.get(node.id, -1) >= start else None
+            if tensor is not None and node.id in self.held:
+                until = self.steps.get(self.held[node.id], -1)
+                schedule.hold(tensor, until if until >= start else len(schedule.steps) - 1)
 
 
 def _input(tape: Tape, node: Node) -> Value:

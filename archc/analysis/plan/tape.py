@@ -43,7 +43,8 @@ class Tape:
     sizes: Sizes
     training: bool
     sinks: dict[tuple[str, str], Function] = field(default_factory=dict)
-    recorded: int = 0
+    functions: list[Function] = field(default_factory=list)
+    """What autograd has recorded, in order."""
     phase: Phase = "forward"
 
     def apply(self, node: Node, operands: Sequence[Value], region: str) -> Value:
@@ -82,13 +83,19 @@ class Tape:
         inputs = [s for s in saves if s.what == "input"] if function else []
         kept = [self.keep(_as_kept(reads[saved.operand], saved)) for saved in inputs]
         value = self._result(node, record, reads, region, function)
-        made = [self._made(node, s, region) for s in saves if s.what == "new" and self._makes(s)]
+        new = [saved for saved in saves if saved.what in ("new", "number")]
+        new = new if function else [saved for saved in new if saved.always]
+        made = [self._made(node, saved, region) for saved in new]
         used = [each.tensor for each in reads if each.tensor is not None]
         assert value.tensor is not None
         self.schedule.step(name_of(node, region), self.phase, used, [value.tensor, *made])
         if function is not None:
+            function.result = value.tensor
             kept += [self.keep(value) for saved in saves if saved.what == "output"]
-            kept += [self.keep(Value(id, record.type)) for id in made]
+            kept += [
+                Stored(id) if saved.what == "number" else self.keep(Value(id, record.type))
+                for saved, id in zip(new, made, strict=True)
+            ]
             function.kept = [each for each in kept if each is not None]
         return value
 
@@ -101,8 +108,20 @@ class Tape:
         wanted = bool(sinks) or any(v.source and g.how != "none" for v, g in gradients)
         if not (wanted and self.training):
             return None
-        self.recorded += 1
-        return Function(self.recorded, name_of(node, region), region, record, reads, weights=sinks)
+        return self.record(name_of(node, region), region, record, reads, sinks)
+
+    def record(
+        self,
+        label: str,
+        region: str,
+        record: Record,
+        reads: tuple[Value, ...],
+        sinks: tuple[Sink, ...],
+    ) -> Function:
+        """A function of autograd, the next in order."""
+        number = len(self.functions) + 1
+        self.functions.append(Function(number, label, region, record, reads, weights=sinks))
+        return self.functions[-1]
 
     def _result(
         self, node: Node, record: Record, reads: tuple[Value, ...], region: str,
@@ -116,11 +135,6 @@ class Tape:
             if not moves:
                 self.schedule.tensors[id].alias_of = self.schedule.storage(reads[0].tensor)
         return Value(id, record.type, _layout(node, record, reads), function)
-
-    def _makes(self, saved: Saved) -> bool:
-        """Whether the operator computes what it would keep even if nobody asks for gradients: the
-        positions of maxima, but no statistics of the batch."""
-        return self.training or saved.dtype == "int64"
 
     def _made(self, node: Node, saved: Saved, region: str) -> str:
         shape = self.sizes.shape(saved.shape, saved.per_sample)

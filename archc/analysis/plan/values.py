@@ -77,11 +77,15 @@ class Recipe:
         return value
 
     def make(self) -> str:
-        operands = [each.make() if isinstance(each, Recipe) else each for each in self.operands]
+        """The value, made again; what it is made of lives until it is there."""
+        sources = [each.make() if isinstance(each, Recipe) else each for each in self.operands]
+        operands = sources
         for stage in self.stages:
             made, *beside = (self.schedule.again(id) for id in (stage.made, *stage.beside))
             self.schedule.step(stage.op, "recompute", operands, [made, *beside])
             operands = [made]
+        for source in sources:
+            self.schedule.hold(source, len(self.schedule.steps) - 1)
         return operands[0]
 
 
@@ -112,6 +116,8 @@ class Function:
     weights: "tuple[Sink, ...]" = ()
     backward: "Callable[[Grad], list[tuple[Function, Grad]]] | None" = None
     """What runs it, if it is not as its record says."""
+    result: str | None = None
+    """The tensor that it gave."""
 
     @property
     def edges(self) -> list["Function"]:
