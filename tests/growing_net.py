@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from archc.runtime.memory import set_memory
-from archc.runtime.rebuild import Rebuilding, concat, norm_act
+from archc.runtime.rebuild import concat, norm_act
+from archc.runtime.recipes import Rebuilding
 
 
 class Growing(nn.Module):

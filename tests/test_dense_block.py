@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from archc.runtime.dense_block import dense_block
 from archc.runtime.norm_relu import norm_relu
-from archc.runtime.rebuild import Rebuilding
+from archc.runtime.recipes import Rebuilding
 
 BLOCK = 1e-12
 """What reordered arithmetic may change in a block, relative to the largest number."""

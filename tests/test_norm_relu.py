@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archc.runtime.feature_rows import row_moments, set_moments
 from archc.runtime.norm_relu import norm_relu
-from archc.runtime.rebuild import Rebuilding
+from archc.runtime.recipes import Rebuilding
 
 CLOSE = 1e-12
 

@@ -14,7 +14,7 @@ from archc.codegen.forms import Form, Outliner, SharedFormError, scope_word
 from archc.codegen.frames import held_through
 from archc.codegen.imports import ALONE, WITH_EXTERNS, Imported, import_lines, imported_classes
 from archc.codegen.items import Attribute, Chain
-from archc.codegen.modules import Modules
+from archc.codegen.modules import Modules, pooled
 from archc.codegen.net import NetWriter
 from archc.codegen.runtime import Part, closure, part
 from archc.codegen.symbols import Variation, find_symbols
@@ -154,6 +154,8 @@ def _runtime(graph: Graph) -> tuple[Part, ...]:
     if sharing:
         names.add("memory")
     if sharing.rebuilds:
+        names.add("recipes")
+    if sharing.concats or sharing.activations or pooled(graph):
         names.add("rebuild")
     if sharing.rows:
         names.add("rerun")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from archc.codegen.modules import Application, Call, Module, Modules
+from archc.codegen.modules import Application, Call, Module, Modules, pooled
 from archc.ir.graph import Node, Path
 from archc.ir.sharing import Closing, Rebuilt
 from archc.ops.op import TorchFunction, TorchModule
@@ -145,8 +145,7 @@ class BodyBuilder:
         self.chains = chains
         graph = modules.graph
         self.rerun = {graph.regions[id].path for id in graph.sharing.rows}
-        pools = {pool for _, pool in graph.sharing.swaps}
-        self.swapped = pools if graph.sharing.rebuilds else set()  # else nothing has a recipe
+        self.pooled = pooled(graph)
 
     def build(self, module: Module, application: Application) -> Body:
         numbers = {node: i for i, node in enumerate(application.inputs)}
@@ -201,7 +200,7 @@ class BodyBuilder:
         layer = self.modules.torch_module(path)
         if call.rebuilt is not None:
             layer = replace(layer, use=self._rebuilt(call.rebuilt))
-        if call.node.id in self.swapped:
+        if call.node.id in self.pooled:
             layer = replace(layer, use=TorchFunction("pooled({0}, {layer})"))
         name = call.node.op.name
         return Attribute(label, None, layer, operands, passed, results, external, name)

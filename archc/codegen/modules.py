@@ -1,6 +1,6 @@
 """From a graph to its modules: what each one owns, what it is given, what it runs, in order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Layer, Node, Path, Region
@@ -239,3 +239,12 @@ _Instead = Node | Rebuilt | Closing | None
 def _add(items: list, item: object) -> None:  # type: ignore[type-arg]
     if item not in items:
         items.append(item)
+
+
+def pooled(graph: Graph) -> Set[int]:
+    """The pools that run before a convolution, if one of them reads what is made again."""
+    sharing = graph.sharing
+    made = {*sharing.concats, *(each.activation for each in sharing.activations)}
+    made |= {each.last for each in sharing.closings}
+    reads = any(graph.operands(conv)[0] in made for conv, _ in sharing.swaps)
+    return {pool for _, pool in sharing.swaps} if reads else set()

@@ -25,7 +25,7 @@ from archc.runtime.plain_modules import (
     normalises_by_batch,
     update_running,
 )
-from archc.runtime.rebuild import RECIPES, Recipe, set_recipe
+from archc.runtime.recipes import RECIPES, Recipe, set_recipe
 from archc.runtime.row_pool import describe_pool
 from archc.runtime.row_reader import Reading, RowReader
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from archc.runtime.rebuild import RECIPES
+from archc.runtime.recipes import RECIPES
 
 
 def rerun(modules: Iterable[nn.Module], x: Tensor) -> Tensor:

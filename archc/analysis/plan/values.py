@@ -47,7 +47,7 @@ class Again:
 
 @dataclass(eq=False)
 class Recipe:
-    """A value that is made again from others, as `archc.runtime.rebuild` does.
+    """A value that is made again from others, as `archc.runtime.recipes` does.
 
     Of two uses, which follow each other closely, the second finds what the first has made.
     """

@@ -1,0 +1,122 @@
+"""Recipes: how the backward pass makes values again from what is kept anyway.
+
+A value carries the recipe of its making. Under `Rebuilding`, autograd is given the recipe where it
+would keep the value. The same functions run again on the same numbers, so a value is the same bit
+for bit; one that has lost its recipe is kept, as always.
+"""
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from archc.runtime.memory import memory_of
+
+
+class Recipe:
+    """How to make a value again: a function of operands, which may have recipes themselves."""
+
+    def __init__(self, build: Callable[..., Tensor], operands: Iterable[Tensor]) -> None:
+        self.build = build
+        self.operands = [recipe_of(x) or (x.detach(), x._version) for x in operands]
+        self.version = 0
+        self.uses = self.left = 0
+        self.value: Tensor | None = None
+
+    def keep(self) -> "Recipe":
+        """Itself, for one more use in the backward pass."""
+        self.uses = self.left = self.uses + 1
+        return self
+
+    def take(self) -> Tensor:
+        """The value for one use. Two uses follow each other closely: it is made once for both."""
+        value = self.make() if self.value is None else self.value
+        self.left = self.left - 1 or self.uses
+        self.value = value if self.uses == 2 and self.left == 1 else None
+        return value
+
+    def make(self) -> Tensor:
+        """The value, made again."""
+        operands = []
+        for each in self.operands:
+            if isinstance(each, Recipe):
+                operands.append(each.make())
+                continue
+            x, version = each
+            if x._version != version:
+                raise RuntimeError("a tensor that the backward pass needs was changed in place")
+            operands.append(x)
+        return self.build(*operands)
+
+
+RECIPES: ContextVar[WeakTensorKeyDictionary | None] = ContextVar("recipes", default=None)
+"""Those of the values that the running net has made; None where it runs as torch does."""
+
+
+def recipe_of(x: Tensor) -> Recipe | None:
+    """The recipe of a value, unless the value was changed in place since."""
+    recipes = RECIPES.get()
+    if recipes is None or x not in recipes:
+        return None
+    recipe: Recipe = recipes[x]
+    return recipe if recipe.version == x._version else None
+
+
+def set_recipe(x: Tensor, recipe: Recipe) -> None:
+    """Say how a value that was just made is made again."""
+    recipes = RECIPES.get()
+    if recipes is not None:
+        recipe.version = x._version
+        recipes[x] = recipe
+
+
+def _pack(x: Tensor) -> Tensor | Recipe:
+    recipe = recipe_of(x)
+    return alone(x) if recipe is None else recipe.keep()
+
+
+def alone(x: Tensor) -> Tensor:
+    """A value without the function that gave it: one that keeps its own result would never end."""
+    return x if x.grad_fn is None else x.detach()
+
+
+def unpack(x: Tensor | Recipe) -> Tensor:
+    """What autograd kept, made again if need be."""
+    return x.take() if isinstance(x, Recipe) else x
+
+
+class Rebuilding:
+    """Within it autograd keeps recipes in place of the values that have one.
+
+    Nothing changes where `net.memory` is "off", while compiling, exporting or tracing, without
+    gradients, within hooks of others that decide what is kept (`torch.utils.checkpoint`,
+    `save_on_cpu`), and under the transforms of `torch.func`, which refuse such hooks.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self.on = not torch.compiler.is_compiling() and memory_of(net) != "off"
+
+    def __enter__(self) -> None:
+        self.on = self.on and torch.is_grad_enabled() and not _is_watched()
+        if self.on:
+            self.hooks = torch.autograd.graph.saved_tensors_hooks(_pack, unpack)
+            try:
+                self.hooks.__enter__()
+            except RuntimeError:
+                self.on = False
+            else:
+                self.before = RECIPES.set(WeakTensorKeyDictionary())
+
+    def __exit__(self, *error: object) -> None:
+        if self.on:
+            RECIPES.reset(self.before)
+            self.hooks.__exit__(*error)
+
+
+def _is_watched() -> bool:
+    """Whether somebody else decides what the backward pass keeps, or records what runs."""
+    if torch._C._is_tracing():
+        return True
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
