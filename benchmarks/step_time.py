@@ -150,9 +150,9 @@ def ways(spec: str, cifar: bool, compiled: bool) -> Iterator[tuple[str, Callable
     for memory in ("keep", "recompute"):
         yield f"archc {memory}", lambda memory=memory: Way(archc_net(spec, memory))
     yield "archc keep, NCHW", lambda: Way(archc_net(spec, "keep"), channels_last=False)
+    yield "archc keep, compiled pieces", lambda: Way(with_compiled_pieces(spec, "keep"))
     if not compiled:
         return
-    yield "archc keep, compiled pieces", lambda: Way(with_compiled_pieces(spec, "keep"))
     whole = "torch.compile of torchvision"
     yield whole, lambda: Way(_compiled(torchvision_densenet(cifar)))
     yield (
