@@ -4,7 +4,7 @@ Rows are what batch norms and 1x1 convolutions see: images [N, C, *S] in channel
 [N, *S, C] in memory. Statistics are taken in float32, those of float64 rows in float64.
 
 The elementwise pieces are plain calls of torch: on parts that stay in the cache, torch.compile made
-them slower (benchmarks/step_time.py --compile).
+them slower (benchmarks/step_time.py).
 """
 
 from dataclasses import dataclass
