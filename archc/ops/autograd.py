@@ -25,7 +25,8 @@ class Saved:
     shape (batch axis left out) and dtype are then its own; or it is a `number` of Python's, which
     stays where other things that are kept are made again. What only the gradient of one operand
     needs is kept only if that has one: `gradient` is its position. What is `viewed` is kept as a
-    view that the operator makes of it. What is new is computed only to be kept, or `always`.
+    view that the operator makes of it, and what is `plain` in the order of its shape, as a copy
+    where it lies in another. What is new is computed only to be kept, or `always`.
     """
 
     what: Literal["input", "output", "new", "number"]
@@ -35,6 +36,7 @@ class Saved:
     per_sample: bool = True
     gradient: int | None = None
     viewed: bool = False
+    plain: bool = False
     always: bool = False
 
 
@@ -72,8 +74,9 @@ class Record:
     `reads` are operands of the operator by position, and ~i is the result of its record i; `saves`
     and `gradients` count what the record reads. `weights` are the gradients of the operator's own
     weights, which this record uses: the records share them out in their order. The result of a
-    `view` lies in its operand's storage. What `copies` wants the gradient of its result in one
-    piece, and copies it where it is a part of a larger tensor.
+    `view` lies in its operand's storage; that of a `roomy` one has the size of its first operand,
+    if that is larger and there are fewer samples than 16. What `copies` wants the gradient of its
+    result in one piece, and copies it where it is a part of a larger tensor.
     """
 
     reads: tuple[int, ...]
@@ -83,3 +86,4 @@ class Record:
     weights: tuple[Gradient, ...] = ()
     view: bool = False
     copies: bool = False
+    roomy: bool = False

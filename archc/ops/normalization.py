@@ -237,7 +237,7 @@ class InstanceNorm(SampleNorm):
         there are samples."""
         channel = Saved("new", shape=(out.channels,), dtype="float32")
         scales = (Saved("new", shape=(out.channels,)),) if self.affine else ()
-        return (Saved("input", viewed=True), channel, channel, *scales)
+        return (Saved("input", viewed=True, plain=True), channel, channel, *scales)
 
     def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
         """The scales and shifts get gradients for each sample, which are summed."""

@@ -15,7 +15,7 @@ from archc.ir.graph import Graph
 from archc.ir.sharing import Closing
 from archc.ops.autograd import DType, Gradient, Record
 from archc.ops.op import TensorType
-from archc.ops.pooling import MaxPool
+from archc.ops.pooling import AvgPool, MaxPool
 
 
 @dataclass
@@ -33,6 +33,8 @@ class ClosingRun:
         self.name = name_of(self.norm, self.region)
         node = self.norm if self.closing.pool is None else self.graph.node(self.closing.pool)
         self.indices = isinstance(node.op, MaxPool)
+        self.moves = isinstance(node.op, AvgPool) and node.type.rank == 3
+        """Whether torch pools in the order of the shape, so that rows are a copy."""
         self.type = TensorType((self.norm.type.channels, *node.type.spatial))
 
     def forward(self) -> Value:
@@ -76,7 +78,7 @@ class ClosingRun:
         sample, result = self._sample, self._result
         if self.closing.pool is None:
             return max((part.before + part.rows) * sample for part in self._parts)
-        each = sample + result + self._positions
+        each = sample + (1 + self.moves) * result + self._positions
         return max(part.before * result + part.rows * each for part in self._parts)
 
     def _backward(self) -> int:
@@ -84,7 +86,8 @@ class ClosingRun:
         and where the maxima were; the sums by channel, and zeros for what has no gradient.
         """
         sample, sums = self._sample, self._width * self._size
-        each = sample + (max(self._result, sample) if self.indices else sample) + self._positions
+        pooled = max(self._result, sample) if self.indices else (1 + self.moves) * sample
+        each = sample + pooled + self._positions
         most = max(part.before * sample + part.rows * each for part in self._parts)
         return 6 * sums + max(most, self._parts[-1].rows * 2 * sample + 4 * sums)
 

@@ -32,10 +32,12 @@ class Tensor:
     inplace_of: str | None = None
     decision: Decision = "freed"
     why: str = ""
+    room: int = 0
+    """The bytes of its storage, if these are more than it needs."""
 
     @property
     def bytes(self) -> int:
-        return prod(self.shape) * SIZES[self.dtype]
+        return max(self.room, prod(self.shape) * SIZES[self.dtype])
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,14 +81,22 @@ class Tape:
             if saved.gradient is None or reads[saved.gradient].source is not None
         ]  # fmt: skip
         inputs = [s for s in saves if s.what == "input"] if function else []
-        kept = [self.keep(_as_kept(reads[saved.operand], saved)) for saved in inputs]
+        copies = [s for s in inputs if s.plain and reads[s.operand].layout != "plain"]
+        copied = {s: self._copy(node, reads[s.operand], region) for s in copies}
+        kept = [
+            Stored(copied[saved]) if saved in copied
+            else self.keep(_as_kept(reads[saved.operand], saved))
+            for saved in inputs
+        ]  # fmt: skip
         value = self._result(node, record, reads, region, function)
         new = [saved for saved in saves if saved.what in ("new", "number")]
         new = new if function else [saved for saved in new if saved.always]
         made = [self._made(node, saved, region) for saved in new]
         used = [each.tensor for each in reads if each.tensor is not None]
         assert value.tensor is not None
-        self.schedule.step(name_of(node, region), self.phase, used, [value.tensor, *made])
+        self.schedule.step(
+            name_of(node, region), self.phase, used, [value.tensor, *copied.values(), *made]
+        )
         if function is not None:
             function.result = value.tensor
             kept += [self.keep(value) for saved in saves if saved.what == "output"]
@@ -134,7 +142,13 @@ class Tape:
             moves = record.gradients[0].how == "view" and reads[0].layout == "last"
             if not moves:
                 self.schedule.tensors[id].alias_of = self.schedule.storage(reads[0].tensor)
+        if record.roomy and reads[0].tensor is not None and self.sizes.batch < 16:
+            self.schedule.tensors[id].room = self.schedule.tensors[reads[0].tensor].bytes
         return Value(id, record.type, _layout(node, record, reads), function)
+
+    def _copy(self, node: Node, value: Value, region: str) -> str:
+        shape = self.sizes.of(value.type)
+        return self.tensor(f"{name_of(node, region)}:copy", shape, "float", "saved", region)
 
     def _made(self, node: Node, saved: Saved, region: str) -> str:
         shape = self.sizes.shape(saved.shape, saved.per_sample)
@@ -182,7 +196,7 @@ def _layout(node: Node, record: Record, reads: Sequence[Value]) -> Layout:
         reshapes = record.gradients[0].how == "view"
         return "plain" if reshapes else "part"
     spread = type_.channels > 1 and any(size != 1 for size in type_.spatial)
-    if not spread or not type_.batched:
+    if not spread or not type_.batched or any(saved.plain for saved in record.saves):
         return "plain"
     if node.op.name == "layer_norm":
         return "last"
