@@ -275,7 +275,7 @@ TEXTS = [path.read_text(encoding="utf-8") for path in [*SHIPPED, *STYLED]]
 SEEDS = st.integers(0, 2**32).map(random.Random)
 
 # The texts of a run are the same everywhere; a failure is shrunk only in the long runs.
-EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("ARCHC_EXAMPLES", "250")) // 5
 _generated = settings(
     max_examples=EXAMPLES,
     derandomize=True,
