@@ -264,6 +264,13 @@ net Net()(image: [3, 8, 8]) {
     assert sharing.blocks[0].input != sharing.blocks[1].input
 
 
+def test_one_layer_is_a_dense_block_beside_longer_ones_of_its_name(tmp_path: Path) -> None:
+    alone = NET.replace("Block(3)", "Block(1)")
+    assert found(tmp_path, LAYER + BLOCK + alone).blocks == ()
+    longer = alone.replace("\n    return", " -> longer: Block(3)\n    return")
+    assert [len(b.layers) for b in found(tmp_path, LAYER + BLOCK + longer).blocks] == [1, 3]
+
+
 def test_a_block_is_found_in_a_block(tmp_path: Path) -> None:
     """The region that is one as a whole; what is around it is plain."""
     around = """

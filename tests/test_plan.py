@@ -8,6 +8,7 @@ import emitted
 import planned
 import pytest
 import torch
+from dense_specs import BLOCK, BOTTLENECK
 from plan_checker import problems
 from planned import MODES, RERUN, Compared, Mode, compare_generated, compare_shipped, generated
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from archc.analysis.plan.rerun import GENERATOR_BYTES
 from archc.cli.main import app
 from archc.compiler import Request, compile_spec
 from archc.runtime import feature_rows
+from archc.testing import Spec
 
 WITHIN = 0.02
 GENERATED = max(50, len(planned.OPERATORS))
@@ -64,6 +66,32 @@ def test_other_nets_of_shipped_specs_need_what_is_planned(spec: str, net: str) -
 
 def test_blocks_that_run_again_need_what_is_planned() -> None:
     agree(compare_shipped("resnet_cifar", Mode(RERUN)))
+
+
+APPLIED = {
+    "blocks": 'x = x -> "block{i}": Block(i)',
+    "scopes": 'scope "block{i}" { for j in range(i) { x = x -> "layer{j}": Layer(4) } }',
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("by", APPLIED)
+def test_dense_blocks_of_unlike_lengths_need_what_is_planned(
+    by: str, mode: str, tmp_path: Path
+) -> None:
+    """One layer is a dense block beside longer ones of its name, which a scope does not have."""
+    net = f"""
+net Net()(image: [3, 8, 8]) {{
+    x = image -> stem: conv(6, 3)
+    for i in range(1, 4) {{
+        {APPLIED[by]}
+        x = x -> "norm{{i}}": bn -> relu -> "conv{{i}}": conv(6)
+    }}
+    return x -> global_avg_pool -> classifier: linear(5)
+}}
+"""
+    spec = Spec(BOTTLENECK + BLOCK + net, ((3, 8, 8),))
+    agree(compare_generated(spec, MODES[mode], tmp_path))
 
 
 @pytest.mark.parametrize("number", [0, 26])

@@ -140,10 +140,10 @@ class ClassWriter(ConstructorWriter):
         """The other way through a dense block, whose features lie in one buffer."""
         graph = self.modules.graph
         blocks = {block.region: block for block in graph.sharing.blocks}
-        regions = [each.region.id for module in self.form.modules for each in module.applications]
-        if not all(region in blocks for region in regions):
+        block = blocks.get(self.module.region.id)
+        if block is None:
             return
-        listed = listed_layers(graph, blocks[regions[0]], self._rate)
+        listed = listed_layers(graph, block, self._rate)
         (name,) = names
         layers = layers_text(listed, self._listed_children(listed), self.receiver)
         yield f"        if shares_storage(self, {name}):"

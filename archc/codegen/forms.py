@@ -72,6 +72,7 @@ class Outliner:
         self.chains: dict[Path, Body] = {}
         self._interned: dict[Hashable, int] = {}
         self._index: dict[Path, int] = {}
+        self._dense_blocks = {block.region for block in modules.graph.sharing.blocks}
 
     def run(self) -> list[Form]:
         """The forms, children before parents; the last one is the net's."""
@@ -114,7 +115,8 @@ class Outliner:
         if is_chain(module, body):
             self.chains[module.path] = body
             return
-        key = (module.region.block, not module.path, body.key, self._owned_key(module))
+        name, owned = module.region.block, self._owned_key(module)
+        key = (name, not module.path, body.key, owned, self._is_dense_block(module))
         id = self._interned.setdefault(key, len(self.forms))
         if id == len(self.forms):
             self.forms.append(Form(id, key, body))
@@ -123,6 +125,10 @@ class Outliner:
         form.modules.append(module)
         form.bodies.append(body)
         self.of[module.path] = id
+
+    def _is_dense_block(self, module: Module) -> bool:
+        """Whether a module has another way, with its features in one buffer."""
+        return any(each.region.id in self._dense_blocks for each in module.applications)
 
     def _owned_key(self, module: Module) -> Hashable:
         """What a module constructs but leaves to others to apply, and for scopes their name."""

@@ -17,13 +17,25 @@ from archc.ops.tensor import Concat
 def dense_blocks(
     graph: Graph, members: Mapping[int, frozenset[int]], boundaries: Mapping[int, Boundary]
 ) -> Iterator[DenseBlock]:
-    """The regions that are dense blocks as a whole; `members` are the nodes in each region."""
+    """The regions that are dense blocks as a whole; `members` are the nodes in each region.
+
+    A module that is applied more than once is one in each place or in none. One layer makes a dense
+    block only where a block of the same name has more of them, as with `blocks=[1, 6]`: by itself
+    it has nothing to share.
+    """
+    found: dict[int, DenseBlock] = {}
     for region, boundary in boundaries.items():
         if len(boundary.reads) == len(boundary.gives) == 1:
             (last,) = boundary.gives
             block = _Finder(graph, region, members[region]).find(last)
             if block is not None:
-                yield block
+                found[region] = block
+    growing = {graph.regions[id].block for id, block in found.items() if len(block.layers) > 1}
+    plain = {region.path for id, region in graph.regions.items() if id not in found}
+    for id, block in found.items():
+        region = graph.regions[id]
+        if region.path not in plain and (len(block.layers) > 1 or region.block in growing - {None}):
+            yield block
 
 
 class _Finder:
@@ -42,7 +54,7 @@ class _Finder:
     def find(self, last: int) -> DenseBlock | None:
         """The region, whose only result is `last`, as a dense block; None where it is none."""
         source, *added = self._parts(last)
-        if source in self.members or len(added) < 2:
+        if source in self.members or not added:
             return None
         layers = []
         for i, feature in enumerate(added):
