@@ -84,9 +84,11 @@ def main() -> None:
         "unit": "bytes",
         "batch": BATCH,
         "threads": 1,
-        "rows": rows,
+        "rows": [],
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n    ".join(map(json.dumps, rows))  # a row of the table is one of the file
+    text = json.dumps(results, indent=2).replace("[]", f"[\n    {lines}\n  ]")
+    RESULTS.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ of a step above what lived before, which is taken on a GPU only (`memory.py` has
 import argparse
 import importlib.util
 import json
+import os
 import platform
 import statistics
 import sys
@@ -237,6 +238,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.device == "cpu":
         torch.set_num_threads(1)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()  # nothing is compiled already
     result: dict[str, Any] = {}
     for name, spec, batch, size in NETS[options.device]:
         x = torch.randn(batch, 3, size, size, device=options.device)
