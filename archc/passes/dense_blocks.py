@@ -24,12 +24,12 @@ def dense_blocks(
     it has nothing to share.
     """
     found: dict[int, DenseBlock] = {}
-    for region, boundary in boundaries.items():
+    for id, boundary in boundaries.items():
         if len(boundary.reads) == len(boundary.gives) == 1:
             (last,) = boundary.gives
-            block = _Finder(graph, region, members[region]).find(last)
+            block = _Finder(graph, id, members[id]).find(last)
             if block is not None:
-                found[region] = block
+                found[id] = block
     growing = {graph.regions[id].block for id, block in found.items() if len(block.layers) > 1}
     plain = {region.path for id, region in graph.regions.items() if id not in found}
     for id, block in found.items():
