@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from archc import __version__
-from archc.codegen.emit import Header, emit, held_values
+from archc.codegen.emit import Header, emit, held_values, require_text
 from archc.diagnostics import ArchError, Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program
 from archc.elaborate.limits import Limits
@@ -142,7 +142,7 @@ def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:
     for net in program.nets:
         try:
             elaboration = elaborate(program, net.name.name, limits=limits)
-            run_pipeline(elaboration.graph, DEFAULT)
+            require_text(run_pipeline(elaboration.graph, DEFAULT))
             found += elaboration.warnings
         except ArchError as problem:
             found += problem.diagnostics

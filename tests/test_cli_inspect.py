@@ -29,6 +29,27 @@ def test_check_says_an_error_of_a_shared_block_once() -> None:
     assert result.stderr.count("error[") == 1
 
 
+def test_check_finds_what_only_the_emitted_text_refuses() -> None:
+    spec = """
+block Unit()(x) {
+    if x.height > 16 { x = x -> relu }
+    return x -> conv: conv(3, 3)
+}
+net Net()(image: [3, 32, 32]) {
+    unit = Unit()
+    return image -> unit -> max_pool(2) -> unit
+}
+"""
+    Path("unit.arch").write_text(spec)
+    result = run("check", "unit.arch")
+    assert result.exit_code == 1
+    assert "unit.arch:8:21" in result.stderr
+    assert "E0701" in result.stderr
+    apart = spec.replace("unit = Unit()", "").replace("unit ->", "a: Unit ->", 1)
+    Path("unit.arch").write_text(apart.replace("-> unit\n", "-> b: Unit\n"))
+    assert run("check", "unit.arch").exit_code == 0
+
+
 def test_check_takes_folders_and_names_each_spec_once() -> None:
     Path("more").mkdir()
     Path("more/other.arch").write_text(Path("broken.arch").read_text())

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import textwrap
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -18,9 +18,9 @@ from archc.codegen.modules import Modules, pooled
 from archc.codegen.net import NetWriter
 from archc.codegen.runtime import Part, closure, part
 from archc.codegen.symbols import Variation, find_symbols
-from archc.codegen.text import MEANINGFUL, comment
+from archc.codegen.text import MEANINGFUL, Symbol, comment
 from archc.diagnostics import error
-from archc.ir.graph import Graph
+from archc.ir.graph import Graph, Path
 
 RUNTIME_HEADING = "# --- archc runtime"
 _CHECKSUM = re.compile(
@@ -51,6 +51,11 @@ def held_values(graph: Graph, variations: Sequence[Variation]) -> dict[int, int]
     return held_through(graph, _write(graph, variations).writers)
 
 
+def require_text(graph: Graph) -> None:
+    """Raise the ArchError that `emit` raises where a net has no text."""
+    _outlined(Modules.of(graph), {})
+
+
 @dataclass(frozen=True)
 class _Written:
     """The classes of a net, what wrote them, and what they need."""
@@ -65,17 +70,7 @@ def _write(graph: Graph, variations: Sequence[Variation]) -> _Written:
     """The classes of a graph. Raises ArchError."""
     modules = Modules.of(graph)
     symbols = find_symbols(modules, variations)
-    outliner = Outliner(modules, symbols.of)
-    try:
-        forms = outliner.run()
-    except SharedFormError as refusal:
-        region = refusal.module.region
-        raise error(
-            "E0701",
-            f"`{'.'.join(region.path)}` is applied several times, with different bodies",
-            region.span,
-            help="what a block does may depend on its input only where it is applied once",
-        ) from None
+    outliner, forms = _outlined(modules, symbols.of)
     runtime = _runtime(graph)
     defined = frozenset(name for each in runtime for name in each.names)
     names = class_names(forms, graph.name, defined)
@@ -87,6 +82,23 @@ def _write(graph: Graph, variations: Sequence[Variation]) -> _Written:
         for form in forms
     ]
     return _Written(writers, [writer.write() for writer in writers], runtime, imported)
+
+
+def _outlined(
+    modules: Modules, symbols: Mapping[tuple[Path | int, str], Symbol]
+) -> tuple[Outliner, list[Form]]:
+    """The forms of all modules. Raises ArchError where one needs more than one."""
+    outliner = Outliner(modules, symbols)
+    try:
+        return outliner, outliner.run()
+    except SharedFormError as refusal:
+        region = refusal.module.region
+        raise error(
+            "E0701",
+            f"`{'.'.join(region.path)}` is applied several times, with different bodies",
+            region.span,
+            help="what a block does may depend on its input only where it is applied once",
+        ) from None
 
 
 def is_untouched(text: str) -> bool:
