@@ -16,8 +16,9 @@ NETS: list[tuple[str, str, dict[str, Any], tuple[int, int]]] = [
     ("hardnet", "HarDNet39DS", {**HARDNET, "dropout_rate": 0.0}, (32, 32)),
     ("threshnet", "ThreshNet79", {**HARDNET, "dense": 1}, (32, 32)),
     ("rkcnn", "RKCNNE", RKCNN, (32, 32)),
-    ("rkcnn", "RKCNNI", {**RKCNN, "updates": 2}, (32, 32)),
-    ("rkcnn", "RKCNNR", {**RKCNN, "updates": 2}, (32, 32)),
+    ("rkcnn", "RKCNNI", {**RKCNN, "updates": [2, 2]}, (32, 32)),
+    ("rkcnn", "RKCNNR", {**RKCNN, "updates": [2, 2]}, (32, 32)),
+    ("rkcnn", "RKCNNI", {**RKCNN, "dropout_rate": 0.2, "attention": False}, (32, 32)),
     ("mgic", "MGIC34", MGIC, (64, 64)),
     ("mgic", "MGIC34Tied", MGIC, (64, 64)),
     ("min_nets", "CifarMinFP", {"count": 2}, (32, 32)),
@@ -62,7 +63,9 @@ def test_a_tied_weight_is_one_parameter() -> None:
 
 
 def test_a_repeated_update_has_the_layers_of_one() -> None:
-    once, thrice = (emitted.emit("rkcnn", "RKCNNI", **RKCNN, updates=n).build() for n in (1, 3))
+    once, thrice = (
+        emitted.emit("rkcnn", "RKCNNI", **RKCNN, updates=[n, n]).build() for n in (1, 3)
+    )
     assert list(once.state_dict()) == list(thrice.state_dict())
 
 

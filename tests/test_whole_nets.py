@@ -18,7 +18,7 @@ from archc.testing.models import backward
 HARDNET = {"stem": [4, 8], "layers": [4, 8], "growth": [4, 6], "widths": [8, 12], "halved": [0]}
 MSDNET = {"exits": 2, "step": 2, "width": 8, "growth": 4, "factors": [1, 2], "size": 64}
 GHOST = {"widths": [8, 16, 16, 24], "blocks": [2, 3, 4, 1], "group_width": 8, "classes": 5}
-RKCNN = {"growth": [8, 8], "stages": [3, 3], "steps": [2, 1], "updates": 2}
+RKCNN = {"growth": [8, 8], "stages": [3, 3], "steps": [2, 1], "updates": [2, 2]}
 
 NETS: dict[str, tuple[str, dict[str, Any], int]] = {
     "densenet DenseNet121": ("dense", {"growth": 4, "stem": 8, "blocks": [2, 3]}, 64),
