@@ -15,10 +15,10 @@ from archc.ir.dump import dump
 from archc.ir.graph import Graph, Input, Layer, NetInfo, Node, Output, Path, Region
 from archc.ir.verify import VerifyError, verify
 from archc.ops.activation import Identity, Relu, Sigmoid
-from archc.ops.arithmetic import Add
+from archc.ops.arithmetic import Add, Affine
 from archc.ops.convolution import Conv
 from archc.ops.op import Op, TensorType
-from archc.ops.pooling import GlobalAvgPool
+from archc.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
 from archc.passes.base import Pass
@@ -77,6 +77,10 @@ NOTHING = [
     Upsample(1),
     Upsample((1, 1), "bilinear"),
     Take(8),
+    Affine(),
+    AvgPool(1, ceil_mode=True),
+    AvgPool((1, 1), 1),
+    MaxPool(1, (1, 1)),
 ]
 SOMETHING = [
     Dropout(0.1),
@@ -89,6 +93,10 @@ SOMETHING = [
     Take(7),
     Flatten(),
     Sigmoid(),
+    Affine(2.0),
+    Affine(1.0, 0.5),
+    AvgPool(1, 2),
+    MaxPool((1, 2), 1),
 ]
 
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from archc.ir.graph import Graph, Node, Path
 from archc.ops.activation import Identity, Relu
-from archc.ops.arithmetic import Max, Min, Sum
+from archc.ops.arithmetic import Affine, Max, Min, Sum
 from archc.ops.op import Op, TensorType
+from archc.ops.pooling import AvgPool, MaxPool, Pool
 from archc.ops.rearrangement import ChannelShuffle, Reshape
 from archc.ops.regularization import Dropout, DropPath
 from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
@@ -20,10 +21,11 @@ class Simplify(Pass):
     """Remove operators whose result is their operand, and nodes that no output depends on.
 
     Removed are `identity`, `dropout(0)`, `drop_path` at survival 1; `concat`, `sum`, `min` and
-    `max` of one tensor; `pad` by nothing, `upsample(1)`, `take` of all channels, `flatten` of a
-    vector, `reshape` to the same shape, `channel_shuffle` that moves nothing, and `relu` of a
-    `relu` in the same region. The function and the state_dict keys stay; strides and the order in
-    which gradients are summed may change, and with them the last bits.
+    `max` of one tensor; `x * 1` and `x + 0`; pools of windows of one position, `pad` by nothing,
+    `upsample(1)`, `take` of all channels, `flatten` of a vector, `reshape` to the same shape,
+    `channel_shuffle` that moves nothing, and `relu` of a `relu` in the same region. The function
+    and the state_dict keys stay; strides and the order in which gradients are summed may change,
+    and with them the last bits.
 
     Labelled layers stay, for attributes of the emitted module are API. Applications of one module
     stay alike: of a module that is applied more than once, only what computes nothing whatever its
@@ -67,6 +69,16 @@ def _computes_nothing(graph: Graph, node: Node, applications: Counter[Path]) -> 
 
 _Rule = Callable[[Any, tuple[TensorType, ...]], bool]
 
+
+def _sizes(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
+    return sizes if isinstance(sizes, tuple) else (sizes,)
+
+
+def _pools_nothing(op: Pool, types: tuple[TensorType, ...]) -> bool:
+    strides = op.kernel if op.stride is None else op.stride
+    return {*_sizes(op.kernel), *_sizes(strides)} == {1}
+
+
 _ALWAYS: dict[type[Op], _Rule] = {
     Identity: lambda op, types: True,
     Dropout: lambda op, types: op.rate == 0,
@@ -75,6 +87,9 @@ _ALWAYS: dict[type[Op], _Rule] = {
     Sum: lambda op, types: len(types) == 1,
     Min: lambda op, types: len(types) == 1,
     Max: lambda op, types: len(types) == 1,
+    Affine: lambda op, types: op.factor == 1 and op.shift == 0,
+    AvgPool: _pools_nothing,
+    MaxPool: _pools_nothing,
     Pad: lambda op, types: not (op.channels or op.before or any(_sizes(op.spatial))),
     Upsample: lambda op, types: set(_sizes(op.scale)) == {1},
 }
@@ -87,7 +102,3 @@ _HERE: dict[type[Op], _Rule] = {
     ChannelShuffle: lambda op, types: op.groups in (1, types[0].channels),
 }
 """Decided by the operand's type."""
-
-
-def _sizes(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
-    return sizes if isinstance(sizes, tuple) else (sizes,)
