@@ -1,8 +1,9 @@
-"""A small net of growing concatenations, which the runtime's functions share, and its numbers."""
+"""Small nets of growing concatenations, which the runtime's functions share, and their numbers."""
 
 from collections.abc import Callable
 from typing import Any
 
+import emitted
 import torch
 from torch import Tensor, nn
 
@@ -52,3 +53,22 @@ def numbers(model: nn.Module, x: Tensor) -> list[Tensor]:
     torch.autograd.backward(y.square().sum())
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     return [y, grad, *grads, *model.buffers()]
+
+
+DENSE: dict[str, Any] = {"depth": 16, "growth": 4}
+
+
+def dense_pair() -> tuple[nn.Module, nn.Module]:
+    """DenseNet-BC as torch does it, and with shared memory: dense blocks, transitions, a norm."""
+    plain = emitted.emit("densenet_cifar", passes=emitted.O0, **DENSE).build(seed=1).double()
+    shared = emitted.emit("densenet_cifar", **DENSE).build(seed=1).double()
+    return plain, shared
+
+
+def assert_same(ours: list[Tensor], theirs: list[Tensor], *, exact: bool = True) -> None:
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        if exact:
+            assert torch.equal(a, b)
+        else:
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)

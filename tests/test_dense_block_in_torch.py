@@ -164,6 +164,7 @@ def test_parametrized_weights_are_trained() -> None:
         ("norm1", nn.InstanceNorm2d(5), "nn.BatchNorm"),
         ("conv2", nn.Conv2d(6, 3, 3, padding=1, padding_mode="reflect"), "pad with zeros"),
         ("conv2", nn.Conv2d(6, 3, 3, padding=1, stride=2), "keep all sizes"),
+        ("conv2", nn.Identity(), 'memory="off"'),
     ],
 )
 def test_modules_of_other_kinds_are_refused(name: str, module: nn.Module, words: str) -> None:

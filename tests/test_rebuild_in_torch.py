@@ -5,37 +5,16 @@ import io
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import emitted
 import pytest
 import torch
-from growing_net import image, numbers, pair
+from growing_net import DENSE, assert_same, dense_pair, image, numbers, pair
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from archc.runtime.memory import set_memory
 from archc.runtime.rebuild import concat
 from archc.runtime.recipes import RECIPES, Rebuilding
-
-DENSE: dict[str, Any] = {"depth": 16, "growth": 4}
-
-
-def dense_pair() -> tuple[nn.Module, nn.Module]:
-    """DenseNet-BC as torch does it, and with shared memory: dense blocks, transitions, a norm."""
-    plain = emitted.emit("densenet_cifar", passes=emitted.O0, **DENSE).build(seed=1).double()
-    shared = emitted.emit("densenet_cifar", **DENSE).build(seed=1).double()
-    return plain, shared
-
-
-def assert_same(ours: list[Tensor], theirs: list[Tensor], *, exact: bool = True) -> None:
-    assert len(ours) == len(theirs)
-    for a, b in zip(ours, theirs, strict=True):
-        if exact:
-            assert torch.equal(a, b)
-        else:
-            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
-
 
 # ------------------------------------------------------------------ autograd
 
@@ -94,6 +73,18 @@ def test_a_part_that_was_changed_in_place_is_an_error() -> None:
         torch.autograd.backward(y.sum())
 
 
+@pytest.mark.parametrize("what", ["the image", "a weight"])
+def test_what_was_changed_before_the_backward_pass_is_an_error(what: str) -> None:
+    """Torch's own check sees what autograd keeps, but not what a hook hands to it."""
+    for model in dense_pair():
+        x = image(2, 3, 32, 32)
+        y = model(x.clone() if what == "a weight" else (x := x.detach())).sum()
+        with torch.no_grad():
+            (x if what == "the image" else model.get_parameter("classifier.weight")).zero_()
+        with pytest.raises(RuntimeError, match=r"in ?place"):
+            torch.autograd.backward(y)
+
+
 def test_a_value_that_was_changed_in_place_is_kept() -> None:
     """Torch computes with the changed value, and so does the backward pass."""
 
@@ -148,125 +139,6 @@ def test_results_can_be_saved() -> None:
     assert not vars(y)
 
 
-# ------------------------------------------------------------------ others' hooks
-
-
-@pytest.mark.parametrize("reentrant", [False, True])
-@pytest.mark.parametrize("memory", ["keep", "recompute", "off"])
-def test_a_checkpoint_around_the_net(reentrant: bool, memory: str) -> None:
-    plain, shared = dense_pair()
-    set_memory(shared, memory)
-    results = []
-    for model in (plain, shared):
-        x = image(3, 3, 32, 32)
-        y = checkpoint(model, x, use_reentrant=reentrant)
-        assert isinstance(y, Tensor)
-        torch.autograd.backward(y.square().sum())
-        grads = [p.grad for p in (x, *model.parameters()) if p.grad is not None]
-        results.append([y, *grads, *model.buffers()])
-    assert_same(*results, exact=False)
-
-
-def test_within_hooks_of_others_all_is_given_to_them() -> None:
-    """They decide what is kept: the concatenation with 16 channels is theirs to drop."""
-    shared = pair()[1]
-    seen: list[Tensor] = []
-
-    def pack(saved: Tensor) -> Tensor:
-        seen.append(saved)
-        return saved
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
-        shared(image(2, 4, 5, 5))
-    assert any(saved.dim() == 4 and saved.shape[1] == 16 for saved in seen)
-
-
-def test_values_that_are_offloaded() -> None:
-    plain, shared = pair()
-    found = []
-    for model in (plain, shared):
-        x = image(2, 4, 5, 5)
-        with torch.autograd.graph.save_on_cpu():
-            y = model(x)
-        found.append([y, torch.autograd.grad(y.square().sum(), x)[0]])
-    assert_same(*found)
-
-
-@pytest.mark.parametrize("place", ["norm", "pool"])
-def test_a_hook_runs_and_what_it_gives_is_kept(place: str) -> None:
-    plain, shared = dense_pair()
-    calls: list[str] = []
-
-    def hook(module: nn.Module, _: object, y: Tensor) -> Tensor:
-        calls.append(type(module).__name__)
-        return y * 2
-
-    results = []
-    for model in (plain, shared):
-        getattr(model.get_submodule("features.transition1"), place).register_forward_hook(hook)
-        results.append(numbers(model, image(3, 3, 32, 32)))
-    assert len(calls) == 2
-    assert_same(*results, exact=False)
-
-
-def test_a_hook_inside_a_dense_block_is_refused() -> None:
-    _, shared = dense_pair()
-    inner = shared.get_submodule("features.denseblock2.denselayer1.norm1")
-    handle = inner.register_forward_hook(lambda *_: None)
-    with pytest.raises(RuntimeError, match=r'`denselayer1.norm1` has a hook.*memory="off"'):
-        shared(image(3, 3, 32, 32))
-    set_memory(shared, "off")
-    shared(image(3, 3, 32, 32))
-    set_memory(shared, "keep")
-    handle.remove()
-    shared(image(3, 3, 32, 32))
-
-
-# ------------------------------------------------------------------ transforms
-
-
-def test_function_transforms_take_the_plain_path() -> None:
-    plain, shared = dense_pair()
-    x = image(3, 3, 32, 32).detach()
-    found = []
-    for model in (plain, shared):
-        model.eval()
-        parameters: dict[str, Tensor] = dict(model.named_parameters())
-
-        def loss(parameters: dict[str, Tensor], x: Tensor, model: nn.Module = model) -> Tensor:
-            y: Tensor = torch.func.functional_call(model, parameters, (x,))
-            return y.square().sum()
-
-        grads = torch.func.grad(loss)(parameters, x)
-        each = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, x[:, None])
-        found.append([*grads.values(), *each.values()])
-    assert_same(*found, exact=False)
-
-
-def test_tracing_takes_the_plain_path() -> None:
-    plain, shared = dense_pair()
-    x = image(2, 3, 32, 32).detach()
-    with pytest.warns(DeprecationWarning, match="trace"):
-        traced = torch.jit.trace(shared.eval(), x)  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(traced(x), plain.eval()(x), rtol=1e-9, atol=1e-9)
-
-
-def test_autocast() -> None:
-    """Values are built again in the precision that they had."""
-    found = []
-    for model in pair():
-        model.float()
-        x = image(2, 4, 5, 5).detach().float().requires_grad_()
-        with torch.autocast("cpu", torch.bfloat16):
-            y = model(x)
-        torch.autograd.backward(y.float().square().sum())
-        assert x.grad is not None
-        grads = [p.grad for p in model.parameters() if p.grad is not None]
-        found.append([y, x.grad, *grads, *model.buffers()])
-    assert found[0][0].dtype is torch.bfloat16
-    assert_same(*found)
-
-
 # ------------------------------------------------------------------ the module
 
 
@@ -289,6 +161,29 @@ def test_evaluation_with_gradients() -> None:
 def synchronised(model: nn.Module) -> nn.Module:
     convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
     return convert(model)
+
+
+def negated(kind: type[nn.Module]) -> type[nn.Module]:
+    return type("Negated", (kind,), {"forward": lambda self, x: -kind.forward(self, x)})
+
+
+def test_a_layer_of_a_class_from_elsewhere_is_called() -> None:
+    """A dense block does not know what it computes, so all of its layers are."""
+    results = []
+    for model in dense_pair():
+        layer = model.get_submodule("features.denseblock1.denselayer1")
+        layer.__class__ = negated(type(layer))
+        results.append(numbers(model, image(3, 3, 32, 32)))
+    assert_same(*results, exact=False)
+
+
+def test_the_dropout_of_a_layer_acts_in_the_training_of_that_layer() -> None:
+    net = emitted.emit("densenet_cifar", **DENSE, dropout_rate=0.5).build().double()
+    block, x = net.get_submodule("features.denseblock1"), image(2, 8, 8, 8)
+    assert not torch.equal(block(x), block(x))
+    for layer in block.children():
+        layer.eval()
+    assert torch.equal(block(x), block(x))
 
 
 def test_synchronised_norms_are_plain() -> None:

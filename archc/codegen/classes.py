@@ -7,10 +7,11 @@ from functools import cached_property
 from archc.codegen.construct import ConstructorWriter
 from archc.codegen.dense import ListedLayer, layers_text, listed_layers
 from archc.codegen.forward import ForwardWriter
-from archc.codegen.items import Item, Loop
+from archc.codegen.items import Attribute, Chain, Item, Loop
 from archc.codegen.naming import NamesLog
 from archc.codegen.parameters import Written
 from archc.codegen.repeats import RepeatingWriter
+from archc.codegen.sequential import is_numbered, is_row
 from archc.codegen.text import (
     MEANINGFUL,
     WIDTH,
@@ -25,6 +26,7 @@ from archc.codegen.text import (
     tensors,
 )
 from archc.ir.graph import Node, Path
+from archc.ir.sharing import DenseBlock
 from archc.ops.op import TensorType, TorchArg
 
 
@@ -33,6 +35,7 @@ class ClassView:
     """A class as finished lines; the template only lays them out."""
 
     name: str
+    base: str
     where: str
     doc: tuple[str, ...]
     init: tuple[str, ...]
@@ -41,20 +44,37 @@ class ClassView:
 
 @dataclass
 class ClassWriter(ConstructorWriter):
-    """Writes one form as a class; `logs` says what the names in its `forward` hold."""
+    """Writes one form as a class; `logs` says what the names in its `forward` hold, and is empty
+    where it has that of `nn.Sequential`."""
 
     logs: list[NamesLog] = field(default_factory=list)
 
     def write(self) -> ClassView:
         """The class of a block or scope (the net's own has more: see `net`)."""
-        forward = self.forward()
+        methods = () if self.in_a_row else (tuple(self.forward()),)
         return ClassView(
             self.names[self.form.id],
+            self.base,
             self.where(),
             tuple(self.doc()),
             tuple(self.init(self.signature(), ())),
-            (tuple(forward),),
+            methods,
         )
+
+    @cached_property
+    def base(self) -> str:
+        """`nn.Sequential` where all children are called by number, else `nn.Module`."""
+        numbered = self.module.path and is_numbered(self.module, self.body)
+        return "nn.Sequential" if numbered else "nn.Module"
+
+    @property
+    def in_a_row(self) -> bool:
+        """Whether `forward` is that of `nn.Sequential`."""
+        plain = not any(
+            isinstance(i, Attribute | Chain | Loop) and i.rerun for i in self.body.items
+        )
+        row = self.base == "nn.Sequential" and is_row(self.module, self.body)
+        return row and plain and self._dense_block() is None
 
     def where(self) -> str:
         """Its place in the spec; and, where nothing else says what it does, its shapes."""
@@ -62,7 +82,7 @@ class ClassWriter(ConstructorWriter):
         place = f"{comment(span.source.name)}:{span.line}"
         documented = self.module.region.doc and not self._is_another()
         shapes = "" if documented else self._shapes()
-        line = f"class {self.names[self.form.id]}(nn.Module):  # {place}, {shapes}"
+        line = f"class {self.names[self.form.id]}({self.base}):  # {place}, {shapes}"
         return f"{place}, {shapes}" if shapes and len(line) <= WIDTH else place
 
     # ---------------------------------------------------------------- doc
@@ -108,11 +128,12 @@ class ClassWriter(ConstructorWriter):
 
     def init(self, signature: Sequence[str], after: Sequence[str]) -> Iterator[str]:
         """`__init__`: parameters kept for `forward`, attributes, and what comes `after`."""
-        body = [*self._kept(), *self.attributes(), *after]
-        if not body and not signature:
+        sequential = self.base == "nn.Sequential"
+        body = [*self._kept(), *([] if sequential else self.attributes()), *after]
+        if not body and not signature and not sequential:
             return
         yield from lines(4, "def ", call("__init__", ["self", *signature]), " -> None:")
-        yield "        super().__init__()"
+        yield from lines(8, "", self.elements() if sequential else "super().__init__()")
         yield from body
 
     def _kept(self) -> Iterator[str]:
@@ -138,17 +159,20 @@ class ClassWriter(ConstructorWriter):
 
     def _shared(self, names: Sequence[str]) -> Iterator[str]:
         """The other way through a dense block, whose features lie in one buffer."""
-        graph = self.modules.graph
-        blocks = {block.region: block for block in graph.sharing.blocks}
-        block = blocks.get(self.module.region.id)
+        block = self._dense_block()
         if block is None:
             return
-        listed = listed_layers(graph, block, self._rate)
+        listed = listed_layers(self.modules.graph, block, self._rate)
         (name,) = names
         layers = layers_text(listed, self._listed_children(listed), self.receiver)
         yield f"        if shares_storage(self, {name}):"
+        yield "            # In training one function does what the layers' own forwards say."
         yield from lines(12, "layers = ", layers)
         yield f"            return dense_block({name}, layers, memory_of(self))"
+
+    def _dense_block(self) -> DenseBlock | None:
+        blocks = {block.region: block for block in self.modules.graph.sharing.blocks}
+        return blocks.get(self.module.region.id)
 
     def _rate(self, dropout: Node) -> float | Path:
         """The rate of a dropout below this module; where it varies, the attribute that has it."""
@@ -203,7 +227,8 @@ class ClassWriter(ConstructorWriter):
             return self.passed[label[1:]]
         text, path = "self", self.module.path
         for word in label:
-            if path in self.outliner.chains:
+            numbered = self.base == "nn.Sequential" and path == self.module.path
+            if numbered or path in self.outliner.chains:
                 text += f"[{word}]"
             elif path not in self.modules.by_path:
                 text += f"[{self._index(path, word)}]"

@@ -50,6 +50,20 @@ class ConstructorWriter:
     def module(self) -> Module:
         return self.form.module
 
+    def elements(self) -> Bracketed:
+        """The constructor of an `nn.Sequential`: everything, in the order of the first calls."""
+        codes: list[Code] = []
+        seen: set[Path] = set()
+        for i, item in enumerate(self.body.items):
+            if isinstance(item, Loop):
+                header, arguments = self._iteration(i, item, ())
+                codes.append(generator("*(", self._made(item.form, arguments), header))
+            elif isinstance(item, Attribute | Chain) and item.label not in seen:
+                if not self._external(item):
+                    codes.append(self.construct(item))
+                seen.add(item.label)
+        return call("super().__init__", codes)
+
     def attributes(self) -> list[str]:
         """One line for each layer, child or loop, in the order in which the spec made them."""
         made: list[tuple[int, list[str]]] = []

@@ -13,11 +13,13 @@ from archc.ir.sharing import DenseBlock
 class ListedLayer:
     """A layer by its modules, below the block, and the rates of its dropouts (0: none).
 
-    A rate that is not the same everywhere is the path of the attribute that has it.
+    A rate that is not the same everywhere is the path of the attribute that has it. Beside each is
+    the module that applies it.
     """
 
     modules: tuple[Path, ...]
     rates: tuple[float | Path, ...]
+    scopes: tuple[Path, ...]
 
     @property
     def child(self) -> Path:
@@ -30,20 +32,29 @@ class ListedLayer:
         if not any(self.rates):
             return ()
         gap = ("None",) * (4 - len(self.modules))
-        return (*gap, *(self._chance(rate, attribute) for rate in self.rates))
+        pairs = zip(self.rates, self.scopes, strict=True)
+        return (*gap, *(self._chance(rate, scope, attribute) for rate, scope in pairs))
 
-    def _chance(self, rate: float | Path, attribute: Callable[[Path], str]) -> str:
+    def _chance(self, rate: float | Path, scope: Path, attribute: Callable[[Path], str]) -> str:
+        training = attribute((*scope, "training")) if scope else "self.training"
         if isinstance(rate, tuple):
-            return f"{attribute(rate)} if self.training else 0.0"
-        return f"{py(rate)} * self.training" if rate else "0.0"
+            return f"{attribute(rate)} if {training} else 0.0"
+        return f"{py(rate)} * {training}" if rate else "0.0"
 
     @property
     def rates_within(self) -> tuple[float | str | None, ...]:
-        """Its rates as that child has them; None for those that something else has."""
-        return tuple(
-            rate if not isinstance(rate, tuple) else rate[-1] if rate[:-1] == self.child else None
-            for rate in self.rates
-        )
+        """Its rates as that child has them; None for those that something else has or applies."""
+        pairs = zip(self.rates, self.scopes, strict=True)
+        return tuple(self._within(rate, scope) for rate, scope in pairs)
+
+    def _within(self, rate: float | Path, scope: Path) -> float | str | None:
+        if not rate:
+            return 0.0
+        if scope != self.child:
+            return None
+        if isinstance(rate, tuple):
+            return rate[-1] if rate[:-1] == self.child else None
+        return rate
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,8 +72,14 @@ def listed_layers(
         nodes = [node for pair in zip(layer.norms, layer.convs, strict=True) for node in pair]
         paths = [graph.node(node).layer.path or () for node in nodes]
         rates = tuple(0.0 if node is None else rate(graph.node(node)) for node in layer.dropouts)
-        listed.append(ListedLayer(tuple(path[above:] for path in paths), rates))
+        scopes = tuple(_scope(graph, node)[above:] for node in layer.dropouts)
+        listed.append(ListedLayer(tuple(path[above:] for path in paths), rates, scopes))
     return listed
+
+
+def _scope(graph: Graph, dropout: int | None) -> Path:
+    """The module in whose `forward` a dropout is written."""
+    return () if dropout is None else graph.regions[graph.node(dropout).region].path
 
 
 def layers_text(

@@ -241,9 +241,15 @@ def _base(form: Form) -> str:
 
 
 def _labels(form: Form) -> list[str]:
+    """What the spec calls the children: not their numbers, nor names made of those of blocks."""
+    made = {
+        child.path[-1]
+        for child in form.module.children
+        if scope_word(child.path[-1]) == (child.region.block or "").lower()
+    }
     items = [item for item in form.body.items if isinstance(item, Attribute | Chain)]
     labels = (item.label[-1] for item in items)
-    return list(dict.fromkeys(label for label in labels if not label.isdigit()))
+    return list(dict.fromkeys(each for each in labels if not each.isdigit() and each not in made))
 
 
 def _tensors(form: Form) -> str:

@@ -18,12 +18,12 @@ from archc.codegen.items import (
     Function,
     Item,
     Loop,
-    is_chain,
     layer_key,
     written_out,
 )
 from archc.codegen.modules import Module, Modules
 from archc.codegen.parameters import Chooser, Kind, Parameter, Place, Slot, Table, Written, typed
+from archc.codegen.sequential import is_chain
 from archc.codegen.text import Symbol, Value
 from archc.ir.graph import Hyper, Path, Reference
 

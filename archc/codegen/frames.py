@@ -58,6 +58,8 @@ def _counterpart(hold: _Hold, application: Application) -> int:
 def _holds(graph: Graph, writers: Sequence[ClassWriter]) -> Iterator[_Hold]:
     for writer in writers:
         for module, body in zip(writer.form.modules, writer.form.bodies, strict=True):
+            if writer.in_a_row:
+                yield from _in_a_row(module, 0, module.first.calls)
             for log in writer.logs:
                 yield from _Frame(graph, module, body, log).holds()
     for module in writers[0].modules.by_path.values():

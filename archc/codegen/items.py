@@ -264,35 +264,6 @@ def results_of(item: Item) -> tuple[int, ...]:
     return item.results if isinstance(item, Attribute | Loop) else (item.result,)
 
 
-def is_chain(module: Module, body: Body) -> bool:
-    """Whether a scope is `nn.Sequential`: modules 0, 1, 2, ... in a row, one value in and out."""
-    if module.region.block is not None or len(module.applications) > 1 or not module.path:
-        return False
-    if body.inputs != 1 or body.outputs != (len(body.values) - 1,):
-        return False
-    expected = 0
-    value = 0
-    for item in body.items:
-        if isinstance(item, Loop):
-            fits = not item.prefix and not item.container and item.start == expected
-            count = len(item.children)
-        elif isinstance(item, Attribute):
-            layer = item.module
-            plain = layer is None or not (layer.before or layer.suffix or layer.parameter)
-            fits = item.label == (str(expected),) and plain and not item.passed
-            count = 1
-        elif isinstance(item, Chain):
-            fits, count = item.label == (str(expected),), 1
-        else:
-            return False
-        results = results_of(item)
-        if not fits or operands_of(item) != (value,) or len(results) != 1:
-            return False
-        (value,), expected = results, expected + count
-    owned = len(module.layers) + len(module.children)
-    return expected == owned and expected > 0
-
-
 def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) -> list[Item]:
     """Numbered children of one form become loops; a value read elsewhere ends one."""
     reads: dict[int, int] = {}

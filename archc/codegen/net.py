@@ -43,6 +43,7 @@ class NetWriter(ClassWriter):
         methods = [tuple(method) for method in self._methods()]
         return ClassView(
             self.names[self.form.id],
+            self.base,
             self.where(),
             tuple(self.doc()),
             tuple(self.init(self.signature(), self._after())),

@@ -67,13 +67,14 @@ class GrowingLayer(NamedTuple):
 
 def shares_storage(block: nn.Module, x: Tensor) -> bool:
     """Whether `dense_block` is the way: in training, not in inference and export, unless
-    `block.memory` is "off" or processes share the statistics of a norm (`SyncBatchNorm`).
+    `block.memory` is "off", processes share the statistics of a norm (`SyncBatchNorm`), or a module
+    in the block was replaced by one of a class from elsewhere.
 
     Raises RuntimeError if a module in the block has a hook, which would not run.
     """
     if memory_of(block) == "off" or not differentiates(x, block):
         return False
-    if any(isinstance(module, nn.SyncBatchNorm) for module in block.modules()):
+    if any(_is_foreign(module, block) for module in block.modules()):
         return False
     for name, module in block.named_modules():
         if name and has_hooks(module):
@@ -82,6 +83,13 @@ def shares_storage(block: nn.Module, x: Tensor) -> bool:
                 'modules in it: build it with memory="off", or hook the whole block'
             )
     return True
+
+
+def _is_foreign(module: nn.Module, block: nn.Module) -> bool:
+    """Whether the module may do something that a dense block does not know of."""
+    home = type(module).__module__
+    known = home == type(block).__module__ or home.startswith("torch.nn.")
+    return not known or isinstance(module, nn.SyncBatchNorm)
 
 
 def dense_block(
@@ -98,6 +106,8 @@ def dense_block(
     grown = [GrowingLayer(*layer) for layer in layers]
     if not grown:
         return x
+    for norm, conv, _, _ in (reader for layer in grown for reader in layer.readers()):
+        _check_modules(norm, conv)
     modes = [memory] * len(grown) if isinstance(memory, str) else memory
     channels_last = _draws_in_channels_last(x, grown)
     tensors: list[Tensor | None] = []
@@ -105,9 +115,8 @@ def dense_block(
     floats: list[float] = []
     for layer, mode in zip(grown, modes, strict=True):
         readers = layer.readers()
-        ints += [len(readers), len(readers[-1][1].weight), mode == "keep", channels_last]
+        ints += [len(readers), readers[-1][1].out_channels, mode == "keep", channels_last]
         for norm, conv, dropout, select in readers:
-            _check_modules(norm, conv)
             batch = normalises_by_batch(norm)
             running = (None, None) if batch else (norm.running_mean, norm.running_var)
             tensors += [norm.weight, norm.bias, *running, select, conv.weight, conv.bias]
@@ -129,10 +138,14 @@ def dense_block(
 
 def _check_modules(norm: Any, conv: Any) -> None:
     if not is_batch_norm(norm):
-        raise ValueError(f"a dense block shares statistics of nn.BatchNorm only, not of {norm}")
+        raise ValueError(
+            f"a dense block shares statistics of nn.BatchNorm only, not of {norm}: "
+            'build the net with memory="off"'
+        )
     if not is_same_size_conv(conv):
         raise ValueError(
-            f"a dense block has convolutions that pad with zeros and keep all sizes, not {conv}"
+            "a dense block has convolutions that pad with zeros and keep all sizes, not "
+            f'{conv}: build the net with memory="off"'
         )
 
 

@@ -25,7 +25,7 @@ from archc.runtime.plain_modules import (
     normalises_by_batch,
     update_running,
 )
-from archc.runtime.recipes import RECIPES, Recipe, set_recipe
+from archc.runtime.recipes import Recipe, rebuilds, set_recipe
 from archc.runtime.row_pool import describe_pool
 from archc.runtime.row_reader import Reading, RowReader
 
@@ -37,8 +37,8 @@ def norm_relu(x: Tensor, norm: Any, pool: nn.Module | None = None) -> Tensor:
     export, while compiling, outside of `Rebuilding`, and where one of them is of another kind or
     has a hook.
     """
-    operator = describe_pool(pool, x.dim() - 2)
-    if operator is None or not _stands_for(x, norm, pool):
+    operator = describe_pool(pool, x.dim() - 2) if _stands_for(x, norm, pool) else None
+    if operator is None:
         z: Tensor = torch.relu(norm(x))
         return z if pool is None else pool(z)
     batch = normalises_by_batch(norm)
@@ -55,7 +55,7 @@ def norm_relu(x: Tensor, norm: Any, pool: nn.Module | None = None) -> Tensor:
 
 
 def _stands_for(x: Tensor, norm: Any, pool: nn.Module | None) -> bool:
-    if torch.compiler.is_compiling() or RECIPES.get() is None or not is_batch_norm(norm):
+    if not rebuilds(x) or not is_batch_norm(norm):
         return False
     modules = [norm] if pool is None else [norm, pool]
     return differentiates(x, *modules) and not any(map(has_hooks, modules))

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 
 def differentiates(x: Tensor, *modules: nn.Module) -> bool:
-    """Whether a backward pass may follow; not while exporting, nor under functorch's transforms."""
-    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+    """Whether a backward pass may follow; not while exporting, nor under functorch's transforms,
+    nor where torch.fx traces, which has no tensors."""
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting() or not isinstance(x, Tensor):
         return False
     if torch._C._are_functorch_transforms_active():
         return False
@@ -66,7 +67,8 @@ def update_running(norms: Iterable[tuple[Any, Tensor]], count: int) -> None:
     pairs = [pair for pair in norms if pair[0].training and pair[0].track_running_stats]
     if not pairs:
         return
-    torch._foreach_add_([norm.num_batches_tracked for norm, _ in pairs], 1)
+    counts = [norm.num_batches_tracked for norm, _ in pairs]
+    torch._foreach_add_([count for count in counts if count is not None], 1)
     for momentum in {norm.momentum: None for norm, _ in pairs}:
         group = [(norm, moment) for norm, moment in pairs if norm.momentum == momentum]
         running = [r for norm, _ in group for r in (norm.running_mean, norm.running_var)]
@@ -74,7 +76,7 @@ def update_running(norms: Iterable[tuple[Any, Tensor]], count: int) -> None:
         batch = [m.to(r.dtype) for m, r in zip(batch, running, strict=True)]
         if momentum is None:  # the average of all batches
             numbers = [norm.num_batches_tracked for norm, _ in group for _ in range(2)]
-            weights = [(1 / n).to(r.dtype) for n, r in zip(numbers, running, strict=True)]
+            weights = [n.to(r.dtype).reciprocal() for n, r in zip(numbers, running, strict=True)]
             torch._foreach_lerp_(running, batch, weights)
         else:
             torch._foreach_lerp_(running, batch, momentum)

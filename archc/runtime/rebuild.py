@@ -11,22 +11,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archc.runtime.plain_modules import has_hooks, is_batch_norm
-from archc.runtime.recipes import RECIPES, Recipe, alone, recipe_of, set_recipe, unpack
+from archc.runtime.recipes import Kept, Recipe, kept, rebuilds, recipe_of, set_recipe, unpack
 
 
 def concat(xs: Sequence[Tensor]) -> Tensor:
     """`torch.cat(xs, 1)`, which the backward pass finds in its parts."""
     y = torch.cat(tuple(xs), 1)
-    if not torch.compiler.is_compiling() and RECIPES.get() is not None:
+    if rebuilds(y):
         set_recipe(y, Recipe(lambda *parts: torch.cat(parts, 1), xs))
     return y
 
 
-class _Kept:
+class _Saved:
     """What the backward pass of an activation keeps: a value, or its recipe."""
 
-    def __init__(self, saved: Tensor) -> None:
-        self.saved: Tensor | Recipe = saved
+    def __init__(self, x: Tensor) -> None:
+        self.held: Kept | Recipe = kept(x)
+
+    def is_same(self, x: Tensor) -> bool:
+        """Whether it is x. (A batch norm and an activation give whole tensors.)"""
+        if isinstance(self.held, Recipe):
+            return False
+        value = self.held.value
+        return value.data_ptr() == x.data_ptr() and value.dtype == x.dtype
 
 
 def norm_act(
@@ -37,41 +44,34 @@ def norm_act(
     With `keep` the result is kept, for many read it, but not what lies between.
     """
     z: Tensor = norm(x)
-    if torch.compiler.is_compiling() or RECIPES.get() is None or not z.requires_grad:
-        return act(z)
-    between = _normalised(x, norm)
+    between = _normalised(x, norm) if rebuilds(z) and z.requires_grad else None
     if between is None:
         return act(z)
-    kept: list[_Kept] = []
+    saved: list[_Saved] = []
 
-    def pack(saved: Tensor) -> _Kept:
-        kept.append(_Kept(alone(saved)))
-        return kept[-1]
+    def pack(x: Tensor) -> _Saved:
+        saved.append(_Saved(x))
+        return saved[-1]
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda each: unpack(each.saved)):
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda each: unpack(each.held)):
         y = act(z)
     normalise = between.build
     whole = Recipe(lambda *operands: act(normalise(*operands)), ())
     whole.operands = between.operands
-    for each in kept:
-        if _is_same(each.saved, z):
-            each.saved = between.keep()
-        elif not keep and _is_same(each.saved, y):
-            each.saved = whole.keep()
+    for each in saved:
+        if each.is_same(z):
+            each.held = between.keep()
+        elif not keep and each.is_same(y):
+            each.held = whole.keep()
     if not keep:
         set_recipe(y, whole)
     return y
 
 
-def _is_same(a: Tensor | Recipe, b: Tensor) -> bool:
-    """Whether they are one tensor. (A batch norm and an activation give whole tensors.)"""
-    return isinstance(a, Tensor) and a.data_ptr() == b.data_ptr() and a.dtype == b.dtype
-
-
 def pooled(x: Tensor, pool: nn.Module) -> Tensor:
     """`pool(x)`, which the backward pass finds in what `x` is made of."""
     y: Tensor = pool(x)
-    if not torch.compiler.is_compiling() and recipe_of(x) is not None and not has_hooks(pool):
+    if rebuilds(y) and recipe_of(x) is not None and not has_hooks(pool):
         set_recipe(y, Recipe(pool, [x]))
     return y
 
@@ -86,8 +86,10 @@ def _normalised(x: Tensor, norm: nn.Module) -> Recipe | None:
     """
     if not isinstance(norm, _NORMS) or not is_batch_norm(norm) or has_hooks(norm):
         return None
+    if (norm.weight is None) != (norm.bias is None):
+        return None
     eps, mean, var = norm.eps, norm.running_mean, norm.running_var
-    affine = [norm.weight, norm.bias] if norm.affine else []
+    affine = [norm.weight, norm.bias] if norm.weight is not None else []
     running = [mean, var] if not norm.training and mean is not None and var is not None else []
 
     def build(x: Tensor, *rest: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ for bit; one that has lost its recipe is kept, as always.
 
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,24 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from archc.runtime.memory import memory_of
 
 
+class Kept(NamedTuple):
+    """A value that is kept itself, and its version then."""
+
+    value: Tensor
+    version: int
+
+    def make(self) -> Tensor:
+        if self.value._version != self.version:
+            raise RuntimeError("a tensor that the backward pass needs was changed in place")
+        return self.value
+
+
 class Recipe:
     """How to make a value again: a function of operands, which may have recipes themselves."""
 
     def __init__(self, build: Callable[..., Tensor], operands: Iterable[Tensor]) -> None:
         self.build = build
-        self.operands = [recipe_of(x) or (x.detach(), x._version) for x in operands]
+        self.operands = [recipe_of(x) or kept(x) for x in operands]
         self.version = 0
         self.uses = self.left = 0
         self.value: Tensor | None = None
@@ -39,20 +52,23 @@ class Recipe:
 
     def make(self) -> Tensor:
         """The value, made again."""
-        operands = []
-        for each in self.operands:
-            if isinstance(each, Recipe):
-                operands.append(each.make())
-                continue
-            x, version = each
-            if x._version != version:
-                raise RuntimeError("a tensor that the backward pass needs was changed in place")
-            operands.append(x)
-        return self.build(*operands)
+        return self.build(*(operand.make() for operand in self.operands))
 
 
 RECIPES: ContextVar[WeakTensorKeyDictionary | None] = ContextVar("recipes", default=None)
 """Those of the values that the running net has made; None where it runs as torch does."""
+
+
+def rebuilds(x: Tensor) -> bool:
+    """Whether a value that was just made may have a recipe: in a net that runs with `Rebuilding`.
+
+    Not where others decide what is kept, as in a part that `torch.utils.checkpoint` will run again,
+    nor where torch.fx traces, which has no tensors.
+    """
+    if torch.compiler.is_compiling() or RECIPES.get() is None or not isinstance(x, Tensor):
+        return False
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
+    return hooks is not None and hooks[0] is _pack
 
 
 def recipe_of(x: Tensor) -> Recipe | None:
@@ -65,26 +81,26 @@ def recipe_of(x: Tensor) -> Recipe | None:
 
 
 def set_recipe(x: Tensor, recipe: Recipe) -> None:
-    """Say how a value that was just made is made again."""
+    """Say how a value that `rebuilds` was just made."""
     recipes = RECIPES.get()
     if recipes is not None:
         recipe.version = x._version
         recipes[x] = recipe
 
 
-def _pack(x: Tensor) -> Tensor | Recipe:
+def _pack(x: Tensor) -> Kept | Recipe:
     recipe = recipe_of(x)
-    return alone(x) if recipe is None else recipe.keep()
+    return kept(x) if recipe is None else recipe.keep()
 
 
-def alone(x: Tensor) -> Tensor:
+def kept(x: Tensor) -> Kept:
     """A value without the function that gave it: one that keeps its own result would never end."""
-    return x if x.grad_fn is None else x.detach()
+    return Kept(x if x.grad_fn is None else x.detach(), x._version)
 
 
-def unpack(x: Tensor | Recipe) -> Tensor:
+def unpack(x: Kept | Recipe) -> Tensor:
     """What autograd kept, made again if need be."""
-    return x.take() if isinstance(x, Recipe) else x
+    return x.take() if isinstance(x, Recipe) else x.make()
 
 
 class Rebuilding:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from archc.runtime.recipes import RECIPES
+from archc.runtime.recipes import RECIPES, rebuilds
 
 
 def rerun(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
@@ -15,7 +14,7 @@ def rerun(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
 
     Running statistics move once, in the forward pass.
     """
-    if torch.compiler.is_compiling() or RECIPES.get() is None:
+    if not rebuilds(x):
         for module in modules:
             x = module(x)
         return x
