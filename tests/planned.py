@@ -43,6 +43,7 @@ class Mode:
     passes: tuple[Pass, ...] = DEFAULT
     memory: Memory = "keep"
     training: bool = True
+    dtype: str = "float32"
 
     def plan(
         self, compilation: Compilation, sizes: Mapping[str, int], batch: int = BATCH
@@ -52,6 +53,7 @@ class Mode:
             compilation.graph,
             batch,
             held,
+            dtype=self.dtype,
             memory=self.memory,
             mode=mode,  # type: ignore[arg-type]  # one of the two
             symbols=sizes,
@@ -93,11 +95,12 @@ def compare(
 ) -> Compared:
     """A net in a file, with inputs of such shapes, the batch left out."""
     plan = mode.plan(compilation, sizes_of(compilation.graph, shapes), batch).planned
-    net = emitted.build_from(path)
+    dtype: torch.dtype = getattr(torch, mode.dtype)
+    net = emitted.build_from(path).to(dtype)
     for module in net.modules():
         module.memory = mode.memory  # type: ignore[assignment]  # a word, as the constructor sets it
     generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(batch, *shape, generator=generator) for shape in shapes]
+    inputs = [torch.randn(batch, *shape, generator=generator).to(dtype) for shape in shapes]
     if not mode.training:
         return Compared((0, plan.peak), (0, measure_inference(net, inputs)))
     measured = measure(net, inputs)

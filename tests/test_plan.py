@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import emitted
 import planned
@@ -10,12 +11,22 @@ import pytest
 import torch
 from dense_specs import BLOCK, BOTTLENECK
 from plan_checker import problems
-from planned import MODES, RERUN, Compared, Mode, compare_generated, compare_shipped, generated
+from planned import (
+    MODES,
+    RERUN,
+    Compared,
+    Mode,
+    compare,
+    compare_generated,
+    compare_shipped,
+    generated,
+)
 from typer.testing import CliRunner
 
 from archc.analysis.plan.plan import plan_memory
 from archc.analysis.plan.readers import PART_BYTES
 from archc.analysis.plan.rerun import GENERATOR_BYTES
+from archc.analysis.plan.run import Memory
 from archc.cli.main import app
 from archc.compiler import Request, compile_spec
 from archc.runtime import feature_rows
@@ -66,6 +77,20 @@ def test_other_nets_of_shipped_specs_need_what_is_planned(spec: str, net: str) -
 
 def test_blocks_that_run_again_need_what_is_planned() -> None:
     agree(compare_shipped("resnet_cifar", Mode(RERUN)))
+
+
+@pytest.mark.parametrize("memory", ["keep", "recompute"])
+@pytest.mark.parametrize(
+    "arguments", [{"depth": 22}, {"depth": 13, "bottleneck": 0, "dropout_rate": 0.2}], ids=str
+)
+def test_narrow_dense_blocks_need_what_is_planned(
+    arguments: dict[str, Any], memory: Memory
+) -> None:
+    """Their norms are computed in float32, part by part."""
+    found = emitted.emit("densenet_cifar", **arguments)
+    mode = Mode(memory=memory, dtype="bfloat16")
+    for batch in (2, 24):
+        agree(compare(found.compilation, found.path, mode, [(3, 32, 32)], batch))
 
 
 APPLIED = {

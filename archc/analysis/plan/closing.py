@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from archc.analysis.plan.readers import Part, parts_of
+from archc.analysis.plan.readers import WIDE, Part, correction, parts_of, widened
 from archc.analysis.plan.schedule import SIZES, Kind, Tensor
 from archc.analysis.plan.tape import Tape, name_of
 from archc.analysis.plan.values import Again, Function, Grad, Recipe, Stored, Value
@@ -45,7 +45,7 @@ class ClosingRun:
         features, moments, *_ = function.kept
         affine = self._new(f"{self.name}:affine", (4, self.norm.type.channels), "saved")
         y = self._new(self.name, self.tape.sizes.of(self.type), "activation")
-        scratch = self._scratch(max(3 * self._width * self._size, self._forward()))
+        scratch = self._scratch(max(3 * self._width * WIDE, self._forward()))
         self.tape.schedule.step(self.name, "forward", [x.tensor], [affine, y, scratch])
         record = Record((0,), self.type, gradients=(Gradient(),))
         weights = [w for w in self.norm.op.weights(x.type) if w.trained]
@@ -76,20 +76,27 @@ class ClosingRun:
         """The bytes that a part needs: what is normalised, and what the pool makes of it; and the
         result of the part before."""
         sample, result = self._sample, self._result
+        made = sample + sample // self._size * widened(self._size)
         if self.closing.pool is None:
-            return max((part.before + part.rows) * sample for part in self._parts)
-        each = sample + (1 + self.moves) * result + self._positions
+            return max(part.before * sample + part.rows * made for part in self._parts)
+        each = max(made, sample + (1 + self.moves) * result + self._positions)
         return max(part.before * result + part.rows * each for part in self._parts)
 
     def _backward(self) -> int:
         """The bytes that a part needs: what is normalised, its gradient, that of the part before,
         and where the maxima were; the sums by channel, and zeros for what has no gradient.
         """
-        sample, sums = self._sample, self._width * self._size
+        sample, sums, parts = self._sample, self._width * WIDE, self._parts
         pooled = max(self._result, sample) if self.indices else (1 + self.moves) * sample
         each = sample + pooled + self._positions
-        most = max(part.before * sample + part.rows * each for part in self._parts)
-        return 6 * sums + max(most, self._parts[-1].rows * 2 * sample + 4 * sums)
+        most = max(part.before * sample + part.rows * each for part in parts)
+        if widened(self._size):
+            elements = sample // self._size
+            made = sample + WIDE * elements
+            most = max(most, *(2 * p.before * sample + p.rows * made for p in parts))
+            most = max(most, *(p.rows * (sample + made) for p in parts))
+            most = max(most, elements * correction(parts, self._size))
+        return 6 * sums + max(most, parts[-1].rows * 2 * sample + 4 * sums)
 
     @property
     def _parts(self) -> list[Part]:

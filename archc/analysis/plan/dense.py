@@ -102,7 +102,7 @@ class Block:
     def _start(self, reader: Reader) -> None:
         """What a reader keeps: its norm's four vectors, and what its dropout lets through."""
         affine = self._new(f"{self._name(reader.norm)}:affine", (4, reader.width), "saved")
-        self._step("start", "forward", [], [affine, self._scratch(reader, 3 * reader.width)])
+        self._step("start", "forward", [], [affine, self._scratch(reader, reader.start())])
         self.kept.append(affine)
         if reader.dropout is not None:
             mask = self._new(self._name(reader.dropout), self._rows(reader.out), "saved", "bool")
@@ -185,10 +185,10 @@ class Block:
         """What the gradients of the statistics add up to, until the features' gradient is whole."""
         return self._new(f"{name}:sums", self._moments(channels), "workspace")
 
-    def _scratch(self, reader: Reader, elements: int) -> str:
+    def _scratch(self, reader: Reader, bytes: int) -> str:
         """What a reader needs while a step runs, as one tensor."""
         id = f"scratch:{self._name(reader.conv)}"
-        tensor = Tensor(id, (elements * self._size,), "bool", "workspace", self.path)
+        tensor = Tensor(id, (bytes,), "bool", "workspace", self.path)
         return self.tape.schedule.add(tensor)
 
     def _weights(self, node: Node) -> list[Weight]:

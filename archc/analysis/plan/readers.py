@@ -4,6 +4,7 @@ They work on parts of the rows, so that what they compute never lies in memory a
 names hold what the part before has made until it is made anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,6 +13,9 @@ from math import prod
 from archc.ir.graph import Node
 from archc.ops.convolution import Conv
 from archc.ops.op import TensorType, per_axis
+
+WIDE = 4
+"""The bytes of an element of float32, in which statistics are, and what is computed with them."""
 
 PART_BYTES = 2 << 20
 """The size of the parts, on a CPU with one thread: that of `archc.runtime.feature_rows`."""
@@ -34,10 +38,20 @@ def parts_of(units: int, rows: int, row_bytes: int, multiple: int = 1) -> list[P
     return [Part(before, size) for before, size in pairwise([0, *sizes])]
 
 
+def widened(size: int) -> int:
+    """The bytes of what a narrow element becomes beside statistics; 0 where it stays as it is."""
+    return WIDE if size < WIDE else 0
+
+
+def correction(parts: Sequence[Part], size: int) -> int:
+    """What the correction of a gradient for the statistics needs for each feature."""
+    return max(part.before + part.rows for part in parts) * (widened(size) or size)
+
+
 @dataclass(frozen=True)
 class Reader:
     """Norm, ReLU, convolution, dropout: `width` channels to `out`, both at so many positions of
-    each sample. Sizes below are numbers of elements."""
+    each sample. Sizes below are in bytes."""
 
     norm: Node
     conv: Node
@@ -49,29 +63,46 @@ class Reader:
     size: int
     """The bytes of an element."""
 
+    def start(self) -> int:
+        """What the norm's four vectors need, besides themselves."""
+        return (5 if widened(self.size) else 3) * WIDE * self.width
+
     def forward(self) -> int:
         """What a part needs: the activation and the result, or the result and its dropout; and the
         result of the part before."""
         result = self.out * (2 if self._moves(self.out) else 1)
-        most = max(self.width + result, 3 * self.out * bool(self.dropout))
-        return max(part.before * self.out + part.rows * most for part in self._parts)
+        most = self.size * max(self.width + result, 3 * self.out * bool(self.dropout))
+        most = max(most, (widened(self.size) + self.size) * self.width)
+        return max(part.before * self.size * self.out + part.rows * most for part in self._parts)
 
     def backward(self) -> int:
         """What a part needs: the activation and its gradient, those of the part before, and the
         sums over the parts until now; or, at the end, the sums and what is made of them."""
-        parts, width = self._parts, self.width
-        dropped = self.out if self.dropout else 0
-        most = 2 * width + (width if self._moves(width) else 0) + dropped
-        convolved = max(part.before * width + part.rows * most for part in parts)
-        sums = max(4 * width, 3 * width + self._copied)
-        again = self._weight if len(parts) > 1 else 0
+        parts, size = self._parts, self.size
+        width, weight, wide = size * self.width, size * self._weight, widened(size)
+        dropped = size * self.out if self.dropout else 0
+        stages = [(1, 2 * width + (width if self._moves(self.width) else 0))]
+        if wide:  # the activation is cast to be narrow; what is read is centred
+            stages += [(2, width + wide * self.width), (0, 2 * width + wide * self.width)]
+        working = max(
+            part.before * before * width + part.rows * (most + dropped)
+            for part in parts
+            for before, most in stages
+        )
+        sums = WIDE * max(4 * self.width, 3 * self.width + (0 if wide else self._copied))
+        if wide:  # the sums of the weight's gradients are another tensor
+            again = weight + wide * self._weight
+            added = again if len(parts) > 1 else 0
+        else:
+            again = weight if len(parts) > 1 else 0
+            added = min(len(parts) - 1, 2) * weight
         last = parts[-1].rows * (2 * width + dropped) + sums + again
-        return max(convolved + min(len(parts) - 1, 2) * self._weight, last)
+        return max(working + added, last)
 
     def finish(self) -> int:
         """What a part of the gradient of `out` features needs, and their sums."""
         parts = parts_of(self.batch, self.positions, self.out * self.size)
-        return (max(part.before + part.rows for part in parts) + 2) * self.out
+        return self.out * (correction(parts, self.size) + 2 * WIDE)
 
     @cached_property
     def _parts(self) -> list[Part]:
