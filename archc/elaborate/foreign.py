@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Span, nearest
 from archc.elaborate.builtins import BUILTINS
+from archc.elaborate.library import importable
 from archc.ops.registry import OPS
 from archc.syntax import ast
-from archc.syntax.edits import is_stage, replaced
+from archc.syntax.edits import importing, is_stage, replaced
 
 OPERATORS: Mapping[str, str] = {
     "Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "conv2d": "conv", "Linear": "linear",
@@ -107,6 +108,9 @@ def translation(use: Use, known: set[str]) -> Mend:
         return f"write `{word}`: operators have no prefix", _translated(use, word, word)
     if use.name.name in _PREFIXES:
         return "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`", ()
+    path = importable(word, known)
+    if path is not None:
+        return f'`import "{path}"` brings it', importing(use.name.span.source, path)
     near = nearest(word, known)
     if near is None:
         return "names are bound by `=`, parameters, `for` and `import`", ()

@@ -79,7 +79,12 @@ def unpacked_arguments(s: Situation) -> Diagnostic | None:
     before = s.previous.type if s.previous is not None else ""
     if s.type not in ("STAR", "POWER") or s.bracket is None or before not in ("LPAR", "COMMA"):
         return None
-    return say("E0158", "arguments are not unpacked", s.span, "write each argument")
+    message = "arguments are not unpacked"
+    joined = re.search(r"\b(concat|sum|min|max)\(\s*$", line_before(s))
+    if joined and match_here(s, r"\*[^*,()\n]+\)"):
+        help = f"leave out the `*`: `{joined[1]}` takes a list"
+        return say("E0158", message, s.span, help, replaced(s.span, ""))
+    return say("E0158", message, s.span, "write each argument")
 
 
 _PATTERN = re.compile(r"\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)+)\s*\)")
@@ -119,6 +124,19 @@ def label_by_equals(s: Situation) -> Diagnostic | None:
     return say("E0156", message, s.span, help, replaced(span, ":"))
 
 
+def dotted_label(s: Situation) -> Diagnostic | None:
+    """`x -> stage1.conv1: conv(16)`."""
+    label = re.search(r"(?:->|\bexit)\s*(\w+(?:\.\w+)+)\s*$", line_before(s))
+    if s.type != "COLON" or label is None:
+        return None
+    start = s.start - len(line_before(s))
+    span = span_of(s, start + label.start(1), start + label.end(1))
+    scope, ours = label[1].partition(".")[0], label[1].replace(".", "_")
+    help = f"write `{ours}`, or open `scope {scope} {{ ... }}` around it"
+    message = f"a label is one name, not `{label[1]}`"
+    return say("E0401", message, span, help, replaced(span, ours))
+
+
 def shape_by_equals(s: Situation) -> Diagnostic | None:
     """`net N()(image = [3, 32, 32])`."""
     if s.type != "EQUAL" or s.bracket is None or s.keyword not in ("NET", "BLOCK"):
@@ -150,6 +168,7 @@ STRUCTURE_RULES: tuple[Rule, ...] = (
     unpacked_arguments,
     nested_names,
     label_by_equals,
+    dotted_label,
     shape_by_equals,
     missing_arrow,
 )
