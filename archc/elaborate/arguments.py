@@ -115,7 +115,9 @@ def _of_unknown(
     near = SHORT[name] if SHORT.get(name) in free else nearest(name, free)
     if near is None:
         fix = without_arguments(place) if nearest(name, names) else ()
-        return f"leave it out: {_signature(callee, slots)}" if fix else _signature(callee, slots), fix
+        return f"leave it out: {_signature(callee, slots)}" if fix else _signature(
+            callee, slots
+        ), fix
     return f"did you mean `{near}`?", renamed_argument(place, near)
 
 

@@ -88,7 +88,7 @@ class Builder:
         assert isinstance(op, Op)
         types = tuple(operand.type for operand in operands)
         self.budget.spend_node(span)
-        type_ = self._infer(made, op, operands, span)
+        type_ = self._infer(made, op, operands, frame, span)
         layer = self._layer(made, op, types, label, span)
         node = Node(
             self.graph.new_id(),
@@ -102,29 +102,39 @@ class Builder:
         self.graph.add_node(node, tuple(operand.node for operand in operands))
         return Tensor(node.id, type_)
 
-    def _infer(self, made: MadeLayer, op: Op, operands: Sequence[Tensor], span: Span) -> TensorType:
+    def _infer(
+        self, made: MadeLayer, op: Op, operands: Sequence[Tensor], frame: Frame, span: Span
+    ) -> TensorType:
         if (op.arity is not None and len(operands) != op.arity) or (
             not operands and op.arity is None
         ):
             needs = "at least one tensor" if op.arity is None else _count(op.arity)
-            raise error("E0201", f"`{op.name}` needs {needs}, not {len(operands)}", span)
+            help = "give it one of them, as `x[0]`, or join them before: `x -> concat`"
+            raise error(
+                "E0201",
+                f"`{op.name}` needs {needs}, not {len(operands)}",
+                span,
+                help=help if op.arity == 1 and operands else None,
+            )
         try:
             return op.infer(*(operand.type for operand in operands))
         except OpError as refusal:
-            labels = self._operand_labels(operands, span)
+            labels = self._operand_labels(operands, frame, span)
             help, fix = mend_layer(made, [operand.type for operand in operands], span, refusal)
             raise error(
                 "E0204", refusal.message, Label(span), *labels, help=help, fix=fix
             ) from None
 
-    def _operand_labels(self, operands: Sequence[Tensor], span: Span) -> list[Label]:
-        """Where the operands come from, and what they are."""
+    def _operand_labels(self, operands: Sequence[Tensor], frame: Frame, span: Span) -> list[Label]:
+        """Where the operands come from, and what they are; with the names that they have here."""
         labels: dict[tuple[int, int], Label] = {}
         for operand in operands:
             node = self.graph.node(operand.node)
             place = (node.span.start, node.span.end)
             if node.span.source is span.source and place != (span.start, span.end):
-                name = f"{node.name} is " if node.name else ""
+                bound = frame.names.get(node.name)
+                named = isinstance(bound, Tensor) and bound.node == node.id
+                name = f"{node.name} is " if named else ""
                 labels[place] = Label(node.span, f"{name}{operand.type}")
         return list(labels.values())[:4]
 

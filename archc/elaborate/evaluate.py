@@ -96,16 +96,13 @@ class Expressions:
         if len(names) == 1:
             return [value]
         if not isinstance(value, list | tuple):
-            raise error("E0208", f"{len(names)} names cannot be bound to {describe(value)}", span)
+            message = f"{len(names)} names cannot be bound to {describe(value)}"
+            help, fix = _fewer(names, 1)
+            raise error("E0208", message, span, help=help, fix=fix)
         if len(value) != len(names):
-            batch = span.text.endswith(".shape") and len(names) == len(value) + 1
-            raise error(
-                "E0208",
-                f"{len(names)} names are bound to {len(value)} values",
-                span,
-                help=f"a shape has no batch axis: leave out `{names[0].name}`" if batch else None,
-                fix=without_arguments(names[0].span) if batch else (),
-            )
+            help, fix = _fitting(names, len(value), span)
+            message = f"{len(names)} names are bound to {len(value)} values"
+            raise error("E0208", message, span, help=help, fix=fix)
         return list(value)
 
     # ---------------------------------------------------------------- atoms
@@ -307,6 +304,25 @@ class Expressions:
             help=f"did you mean `{near}`?" if near else f"it has {', '.join(names)} and {last}",
             fix=replaced(node.span, f"{node.value.span.text}.{near}") if near else (),
         )
+
+
+def _fitting(names: Sequence[ast.Name], count: int, span: Span) -> tuple[str | None, Fix]:
+    """As many names as there are values."""
+    if span.text.endswith(".shape") and len(names) == count + 1:
+        help = f"a shape has no batch axis: leave out `{names[0].name}`"
+        return help, without_arguments(names[0].span)
+    if len(names) > count:
+        return _fewer(names, count)
+    help = "give each value a name; `_` is one for what is not used"
+    return help, appended(names[-1].span, ", _" * (count - len(names)))
+
+
+def _fewer(names: Sequence[ast.Name], count: int) -> tuple[str | None, Fix]:
+    """The names behind the first `count` go."""
+    if not count:
+        return None, ()
+    left_out = " and ".join(f"`{name.name}`" for name in names[count:])
+    return f"leave out {left_out}", without_arguments(names[count].span, names[-1].span)
 
 
 def attributes(type_: TensorType) -> dict[str, Value]:
