@@ -109,12 +109,13 @@ class Builder:
             not operands and op.arity is None
         ):
             needs = "at least one tensor" if op.arity is None else _count(op.arity)
-            help = "give it one of them, as `x[0]`, or join them before: `x -> concat`"
+            several = op.arity == 1 and len(operands) > 1
+            one = "give it one of them, as `x[0]`, or join them before: `x -> concat`"
             raise error(
                 "E0201",
                 f"`{op.name}` needs {needs}, not {len(operands)}",
                 span,
-                help=help if op.arity == 1 and operands else None,
+                help=one if several else None,
             )
         try:
             return op.infer(*(operand.type for operand in operands))
