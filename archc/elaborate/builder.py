@@ -89,7 +89,7 @@ class Builder:
         types = tuple(operand.type for operand in operands)
         self.budget.spend_node(span)
         type_ = self._infer(made, op, operands, frame, span)
-        layer = self._layer(made, op, types, label, span)
+        layer = self._layer(made, op, types, label, frame, span)
         node = Node(
             self.graph.new_id(),
             layer,
@@ -145,6 +145,7 @@ class Builder:
         op: Op,
         types: tuple[TensorType, ...],
         label: Tag | None,
+        frame: Frame,
         span: Span,
     ) -> Layer:
         weights = op.weights(*types)
@@ -163,10 +164,14 @@ class Builder:
                 help="leave the label out",
                 fix=without_label(label.span) if label else (),
             )
-        path = made.path = self.register.name_layer(made, label, span)
+        path = made.path = self.name_layer(made, label, frame, span)
         self._refuse_listed_parameter(made, op.module(*types), label, span)
         made.layer = self._shared(Layer(op, path, made.order, made.span))
         return made.layer
+
+    def name_layer(self, made: MadeLayer, label: Tag | None, frame: Frame, span: Span) -> Path:
+        """The place of a layer that is applied for the first time."""
+        return self.register.name_layer(made, label, span, frame.loops_within(made.owner))
 
     def _refuse_listed_parameter(
         self, made: MadeLayer, module: TorchModule | None, label: Tag | None, span: Span

@@ -9,6 +9,7 @@ from archc.elaborate.arguments import Given
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
 from archc.elaborate.builder import Builder
 from archc.elaborate.frame import Frame, Names
+from archc.elaborate.loops import Loop
 from archc.elaborate.values import (
     OpConstructor,
     Tensor,
@@ -139,33 +140,47 @@ class Expressions:
 
     def _list(self, node: ast.List, frame: Frame) -> list[Value]:
         self.builder.budget.spend_iterations(len(node.items), node.span)
-        result = []
-        hints = _hints(node, frame)
-        for item in node.items:
-            frame.hint = next(hints)
-            result.append(self.evaluate(item, frame))
-        return result
+        named = _names_elements(node, frame)
+        hints = _hints(frame, named=named)
+        return [self._element(item, next(hints), frame, named=named) for item in node.items]
 
     def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Value]:
         outer = dict(frame.names)
         result = []
-        hints = _hints(node, frame)
+        named = _names_elements(node, frame)
+        hints = _hints(frame, named=named)
+        items = self.items(node.items, frame)
+        loop = Loop([name.name for name in node.names], items)
+        frame.loops.append(loop)
         try:
-            for item in self.items(node.items, frame):
-                values = self.unpack(node.names, item, node.items.span)
-                for name, value in zip(node.names, values, strict=True):
-                    frame.bind(name.name, value)
-                    frame.loops[name.name] = value
+            for item in items:
+                self.turn(loop, node, item, frame)
                 if node.condition is None or self.condition(node.condition, frame):
-                    frame.hint = next(hints)
-                    result.append(self.evaluate(node.value, frame))
+                    result.append(self._element(node.value, next(hints), frame, named=named))
         finally:
+            frame.loops.pop()
             for name in node.names:
-                frame.loops.pop(name.name, None)
                 frame.names.pop(name.name, None)
                 if name.name in outer:
                     frame.names[name.name] = outer[name.name]
         return result
+
+    def _element(
+        self, item: ast.Expr, hint: tuple[str, ...], frame: Frame, *, named: bool
+    ) -> Value:
+        """An element of a list; `named` says that it has a name of its own, such as `xs0`."""
+        frame.hint = hint
+        if named:
+            frame.assigned = item if isinstance(item, ast.Call) else None
+        return self.evaluate(item, frame)
+
+    def turn(
+        self, loop: Loop, written: ast.For | ast.Comprehension, item: Value, frame: Frame
+    ) -> None:
+        """Bind the names of a loop for its next turn."""
+        loop.values = self.unpack(written.names, item, written.items.span)
+        for name, value in zip(loop.names, loop.values, strict=True):
+            frame.bind(name, value)
 
     # ------------------------------------------------------------ operators
 
@@ -332,9 +347,14 @@ def attributes(type_: TensorType) -> dict[str, Value]:
     return {"channels": type_.channels, **dict(sizes), "shape": list(type_.shape)}
 
 
-def _hints(node: ast.Expr, frame: Frame) -> Iterator[tuple[str, ...]]:
+def _names_elements(node: ast.Expr, frame: Frame) -> bool:
+    """Whether this is the list that is being bound to one name."""
+    return node is frame.assigned and len(frame.hint) == 1
+
+
+def _hints(frame: Frame, *, named: bool) -> Iterator[tuple[str, ...]]:
     """What the elements of a list are called: `x0`, `x1`, ... of one that is bound to `xs`."""
-    if node is not frame.assigned or len(frame.hint) != 1:
+    if not named:
         return repeat(frame.hint)
     (name,) = frame.hint
     return ((element_name(name, i),) for i in count(frame.first))
