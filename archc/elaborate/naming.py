@@ -82,7 +82,8 @@ class Register:
         self, made: MadeLayer, variable: Path, span: Span, loops: Sequence[Loop]
     ) -> Path:
         """The name of the variable to which a layer was bound first."""
-        name, mend = variable[0], None
+        name = variable[0]
+        mend: Help | None = None
         if not loops:
             mend = ("bind one of them to another name", ())
         elif len(variable) == 1:
