@@ -50,6 +50,8 @@ IN_BODY = [
     ("a = b ⟪is⟫ c", "E0133", "`==`"),
     ("a = b ⟪&⟫ c", "E0134", ""),
     ("a ⟪-=⟫ 3", "E0110", "`a = a - ...`"),
+    ("for (i ⟪=⟫ 0; i < 3; i += 1) { b = i }", "E0110", "for i in range"),
+    ("for i, (a ⟪b⟫, c) in xs { d = a }", "E0110", ""),
     # brackets, strings, lines
     ("a = conv(3, 4⟪\n⟫b = 2", "E0112", "`)`"),
     ("a = [1, 2⟪\n⟫return a", "E0112", "`]`"),

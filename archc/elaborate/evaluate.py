@@ -17,6 +17,7 @@ from archc.elaborate.values import (
     describe,
     is_number,
 )
+from archc.elaborate.walk import loop_names
 from archc.ir.names import element_name
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
@@ -92,7 +93,7 @@ class Expressions:
         """The text of a label."""
         return label.name if isinstance(label, ast.Name) else self._string(label, frame)
 
-    def unpack(self, names: Sequence[ast.Name], value: Value, span: Span) -> list[Value]:
+    def unpack(self, names: Sequence[ast.Target], value: Value, span: Span) -> list[Value]:
         """A value as one value for each name."""
         if len(names) == 1:
             return [value]
@@ -150,16 +151,16 @@ class Expressions:
         named = _names_elements(node, frame)
         hints = _hints(frame, named=named)
         items = self.items(node.items, frame)
-        loop = Loop([name.name for name in node.names], items)
+        loop = Loop(node.names, items)
         frame.loops.append(loop)
         try:
             for item in items:
-                self.turn(loop, node, item, frame)
+                self.turn(loop, item, node.items.span, frame)
                 if node.condition is None or self.condition(node.condition, frame):
                     result.append(self._element(node.value, next(hints), frame, named=named))
         finally:
             frame.loops.pop()
-            for name in node.names:
+            for name in loop_names(node.names):
                 frame.names.pop(name.name, None)
                 if name.name in outer:
                     frame.names[name.name] = outer[name.name]
@@ -174,13 +175,19 @@ class Expressions:
             frame.assigned = item if isinstance(item, ast.Call) else None
         return self.evaluate(item, frame)
 
-    def turn(
-        self, loop: Loop, written: ast.For | ast.Comprehension, item: Value, frame: Frame
-    ) -> None:
+    def turn(self, loop: Loop, item: Value, span: Span, frame: Frame) -> None:
         """Bind the names of a loop for its next turn."""
-        loop.values = self.unpack(written.names, item, written.items.span)
-        for name, value in zip(loop.names, loop.values, strict=True):
-            frame.bind(name, value)
+        loop.values = dict(self._spread(loop.targets, item, span))
+        frame.names.update(loop.values)
+
+    def _spread(
+        self, targets: Sequence[ast.Target], value: Value, span: Span
+    ) -> Iterator[tuple[str, Value]]:
+        for target, part in zip(targets, self.unpack(targets, value, span), strict=True):
+            if isinstance(target, ast.Name):
+                yield target.name, part
+            else:
+                yield from self._spread(target.items, part, span)
 
     # ------------------------------------------------------------ operators
 
@@ -321,10 +328,10 @@ class Expressions:
         )
 
 
-def _fitting(names: Sequence[ast.Name], count: int, span: Span) -> tuple[str | None, Fix]:
+def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str | None, Fix]:
     """As many names as there are values."""
     if span.text.endswith(".shape") and len(names) == count + 1:
-        help = f"a shape has no batch axis: leave out `{names[0].name}`"
+        help = f"a shape has no batch axis: leave out `{names[0].span.text}`"
         return help, without_arguments(names[0].span)
     if len(names) > count:
         return _fewer(names, count)
@@ -332,11 +339,11 @@ def _fitting(names: Sequence[ast.Name], count: int, span: Span) -> tuple[str | N
     return help, appended(names[-1].span, ", _" * (count - len(names)))
 
 
-def _fewer(names: Sequence[ast.Name], count: int) -> tuple[str | None, Fix]:
+def _fewer(names: Sequence[ast.Target], count: int) -> tuple[str | None, Fix]:
     """The names behind the first `count` go."""
     if not count:
         return None, ()
-    left_out = " and ".join(f"`{name.name}`" for name in names[count:])
+    left_out = " and ".join(f"`{name.span.text}`" for name in names[count:])
     return f"leave out {left_out}", without_arguments(names[count].span, names[-1].span)
 
 

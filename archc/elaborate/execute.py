@@ -182,11 +182,11 @@ class Executor:
         items = self.evaluator.items(statement.items, frame)
         if not items:
             self._leave_unbound((statement,), frame, statement.span, loop=True)
-        loop = Loop([name.name for name in statement.names], items)
+        loop = Loop(statement.names, items)
         frame.loops.append(loop)
         try:
             for item in items:
-                self.evaluator.turn(loop, statement, item, frame)
+                self.evaluator.turn(loop, item, statement.items.span, frame)
                 returned = self.run(statement.body, frame)
                 if returned is not None:
                     return returned

@@ -61,7 +61,7 @@ class Frame:
     @property
     def circumstances(self) -> str:
         """`, with l=0, s=1`: the loops around a statement."""
-        bound = {n: v for loop in self.loops for n, v in zip(loop.names, loop.values, strict=False)}
+        bound = {name: value for loop in self.loops for name, value in loop.values.items()}
         values = ", ".join(f"{name}={show(value, 20)}" for name, value in bound.items())
         return f", with {values}" if values else ""
 

@@ -1,10 +1,11 @@
 """The loops around a statement, and how they tell apart what is made in each of their turns."""
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from archc.elaborate.values import Value
+from archc.syntax import ast
 
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 
@@ -13,18 +14,18 @@ _WORD = re.compile(r"[A-Za-z0-9_]+")
 class Loop:
     """A loop that runs: its names, what it runs over, and the values of the names in this turn."""
 
-    names: Sequence[str]
+    targets: Sequence[ast.Target]
     items: Sequence[Value]
-    values: Sequence[Value] = ()
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def counter(self) -> str | None:
         """A name with another value in each turn, which can stand in a label."""
-        columns = zip(*self.items, strict=True) if len(self.names) > 1 else [self.items]
-        for name, column in zip(self.names, columns, strict=False):
+        columns = zip(*self.items, strict=True) if len(self.targets) > 1 else [self.items]
+        for target, column in zip(self.targets, columns, strict=False):
             words = {str(value) for value in column if _fits(value)}
-            if len(words) == len(self.items):
-                return name
+            if isinstance(target, ast.Name) and len(words) == len(self.items):
+                return target.name
         return None
 
 

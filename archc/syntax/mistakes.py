@@ -255,7 +255,7 @@ def _help(s: Situation) -> str | None:
         return "an `else` follows the `}` of an `if`"
     if s.keyword == "ASSERT" and "COMMA" in s.accepts:
         return 'write `assert condition, "message"`, without parentheses'
-    if s.keyword == "FOR" and s.type == "LPAR" and s.previous is s.opener:
+    if s.keyword == "FOR" and s.type == "EQUAL" and s.bracket is not None:
         return "write `for i in range(n) { ... }`"
     if "LBRACE" in s.accepts and "_NL" not in s.accepts and s.keyword in HEADERS | {"ELSE"}:
         return "a body stands in braces: `{ ... }`"

@@ -87,29 +87,6 @@ def unpacked_arguments(s: Situation) -> Diagnostic | None:
     return say("E0158", message, s.span, "write each argument")
 
 
-_PATTERN = re.compile(r"\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)+)\s*\)")
-
-
-def nested_names(s: Situation) -> Diagnostic | None:
-    """`for i, (depth, width) in enumerate(rows) {`, or `for (depth, width) in rows {`."""
-    pattern = _PATTERN.match(s.source.text, s.start) if s.type == "LPAR" else None
-    if pattern is None or not re.search(r"\bfor\s+(?:\w+\s*,\s*)*$", line_before(s)):
-        return None
-    span, message = span_of(s, s.start, pattern.end()), "several values are bound to names only"
-    if re.search(r"\bfor\s+$", line_before(s)) and match_here(s, r"\s+in\b", pattern.end()):
-        help, fix = "leave the parentheses out", replaced(span, pattern[1])
-        return say("E0142", message, span, help, fix)
-    help = f"bind `row`, then write `{pattern[1]} = row`"
-    body = match_here(s, r"[^\n{]*\{[ \t]*(?:#[^\n]*)?(?=\n)", pattern.end())
-    fix = replaced(span, "row")
-    if body is None:
-        return say("E0142", message, span, help)
-    inner = f"\n{indentation(s.span)}    {pattern[1]} = row"
-    return say(
-        "E0142", message, span, help, (*fix, *appended(span_of(s, s.start, body.end()), inner))
-    )
-
-
 # ------------------------------------------------------------------- pipes
 
 
@@ -166,7 +143,6 @@ STRUCTURE_RULES: tuple[Rule, ...] = (
     dots,
     slice_by_axes,
     unpacked_arguments,
-    nested_names,
     label_by_equals,
     dotted_label,
     shape_by_equals,
