@@ -74,7 +74,7 @@ def _sizes(sizes: int | tuple[int, ...]) -> tuple[int, ...]:
     return sizes if isinstance(sizes, tuple) else (sizes,)
 
 
-def _pools_nothing(op: Pool, types: tuple[TensorType, ...]) -> bool:
+def _pools_nothing(op: Pool, _: tuple[TensorType, ...]) -> bool:
     strides = op.kernel if op.stride is None else op.stride
     return {*_sizes(op.kernel), *_sizes(strides)} == {1}
 
