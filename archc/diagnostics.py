@@ -205,7 +205,7 @@ def _fixed_lines(fix: Fix, gutter: int) -> Iterator[str]:
         start = edit.span.start + shift
         shift += len(edit.text) - (edit.span.end - edit.span.start)
         if edit.text or not edit.span.text.endswith("\n"):  # else a line has gone
-            last = after.position(start + len(edit.text))[0]
+            last = after.position(start + len(edit.text.rstrip("\n")))[0]
             changed |= dict.fromkeys(range(after.position(start)[0], last + 1))
     for number in list(changed)[:_MAX_FIXED_LINES]:
         text = printable(after.line(number).replace("\t", " "))

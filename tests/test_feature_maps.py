@@ -1,6 +1,7 @@
 """Nets that give images, of many sizes: U-Net and feature pyramids, against plain torch."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import emitted
@@ -8,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
+
+import archc
 
 UNET: dict[str, Any] = {"width": 4, "depth": 2}
 FPN: dict[str, Any] = {"blocks": [1, 1, 1, 1], "out": 8}
@@ -142,6 +145,16 @@ def test_sizes_are_checked_and_may_vary_in_an_exported_program(
     pairs = [(ours, theirs)] if isinstance(ours, Tensor) else zip(ours, theirs, strict=True)
     for own, other in pairs:
         torch.testing.assert_close(own, other)
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (5, 5), (4, 5)])
+def test_a_size_that_must_be_odd_is_checked(tmp_path: Path, height: int, width: int) -> None:
+    spec = tmp_path / "odd.arch"
+    spec.write_text("net Odd()(image: [3, 2*h + 1, 2*w]) { return image -> conv: conv(4) }\n")
+    model = archc.load(spec).build()
+    assert model(torch.zeros(1, 3, 5, 4)).shape == (1, 4, 5, 4)
+    with pytest.raises(ValueError, match=re.escape(f"not (3, {height}, {width})")):
+        model(torch.zeros(1, 3, height, width))
 
 
 def test_what_is_no_classifier_has_no_classifier() -> None:

@@ -162,15 +162,16 @@ class NetWriter(ClassWriter):
             yield "        with Rebuilding(self):"
 
     def _multiples(self, names: Sequence[str]) -> Iterator[str]:
-        """One check for inputs whose sizes were declared as multiples."""
+        """One check for inputs whose sizes were declared as multiples, or as `2*h + 1`."""
         for name, node in zip(names, self.graph.inputs(), strict=True):
             checks = []
             for axis, size in enumerate(node.type.shape[1:], start=1 - len(node.type.shape)):
-                if isinstance(size, Size) and size.a > 1 and size.c == 1 and not size.b:
-                    checks.append((f"{name}.shape[{axis}] % {size.a}", str(size)))
+                if isinstance(size, Size) and size.a > 1 and size.c == 1:
+                    rest = f" != {size.b % size.a}" if size.b % size.a else ""
+                    checks.append(f"{name}.shape[{axis}] % {size.a}{rest}")
             if checks:
                 wanted = comment(str(node.type))
-                yield f"        if {' or '.join(check for check, _ in checks)}:"
+                yield f"        if {' or '.join(checks)}:"
                 shown = f"{{tuple({name}.shape[1:])}}"
                 message = f'f"{name} must be {wanted}, not {shown}"'
                 yield from lines(12, "raise ", call("ValueError", [message]))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Label, Span, error, nearest
-from archc.elaborate.foreign import PARAMETERS, SHORT
+from archc.elaborate.foreign import PARAMETERS, SHORT, instead
 from archc.elaborate.values import Value, describe
 from archc.syntax.edits import (
     appended,
@@ -51,11 +51,12 @@ def bind(
             fix=without_arguments(extra.span, positional[-1].span),
         )
     bound.update(zip(names, positional, strict=False))
+    named = {argument.name for argument in arguments if argument.name is not None}
     for argument in arguments:
         if argument.name is None:
             continue
         if argument.name not in names:
-            help, fix = _of_unknown(callee, argument, slots, span)
+            help, fix = _of_unknown(callee, argument, slots, {*bound, *named}, span)
             raise error(
                 "E0312",
                 f"`{callee}` has no parameter `{argument.name}`",
@@ -86,17 +87,23 @@ def _signature(callee: str, slots: Sequence[Slot]) -> str:
     return f"it is written `{callee}({', '.join(words)})`"
 
 
-def _of_unknown(callee: str, argument: Given, slots: Sequence[Slot], call: Span) -> tuple[str, Fix]:
-    """What to do about an argument whose name is no parameter's."""
+def _of_unknown(
+    callee: str, argument: Given, slots: Sequence[Slot], given: set[str], call: Span
+) -> tuple[str, Fix]:
+    """What to do about an argument whose name is no parameter's, beside those that are `given`."""
     name, place = argument.name or "", argument.span
     names = [slot.name for slot in slots]
     if name in PARAMETERS:
         ours = PARAMETERS[name]
+        if ours in given:
+            help = f"leave it out: archc calls it `{ours}`, which is given"
+            return help, without_arguments(place)
         if ours in names:
             return f"archc calls it `{ours}`", renamed_argument(place, ours)
         if ours is None:
-            help = f"leave it out: archc infers or needs no `{name}`"
-            return help, without_arguments(place)
+            otherwise = instead(name, value_of(place).text)
+            why = f"`{callee}` {otherwise}" if otherwise else f"archc infers or needs no `{name}`"
+            return f"leave it out: {why}", without_arguments(place)
     if name == "activation" and isinstance(argument.value, str):
         then = f" -> {argument.value}"
         fix = (*without_arguments(place), *appended(call, then)) if is_stage(call) else ()
@@ -104,9 +111,13 @@ def _of_unknown(callee: str, argument: Given, slots: Sequence[Slot], call: Span)
     if name == "name":
         help = f"a label names a layer: `-> {argument.value}: {callee}(...)`"
         return help, without_arguments(place)
-    near = SHORT[name] if SHORT.get(name) in names else nearest(name, names)
+    free = [other for other in names if other not in given]
+    near = SHORT[name] if SHORT.get(name) in free else nearest(name, free)
     if near is None:
-        return _signature(callee, slots), ()
+        fix = without_arguments(place) if nearest(name, names) else ()
+        return f"leave it out: {_signature(callee, slots)}" if fix else _signature(
+            callee, slots
+        ), fix
     return f"did you mean `{near}`?", renamed_argument(place, near)
 
 

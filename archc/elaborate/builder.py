@@ -88,8 +88,8 @@ class Builder:
         assert isinstance(op, Op)
         types = tuple(operand.type for operand in operands)
         self.budget.spend_node(span)
-        type_ = self._infer(made, op, operands, span)
-        layer = self._layer(made, op, types, label, span)
+        type_ = self._infer(made, op, operands, frame, span)
+        layer = self._layer(made, op, types, label, frame, span)
         node = Node(
             self.graph.new_id(),
             layer,
@@ -102,29 +102,40 @@ class Builder:
         self.graph.add_node(node, tuple(operand.node for operand in operands))
         return Tensor(node.id, type_)
 
-    def _infer(self, made: MadeLayer, op: Op, operands: Sequence[Tensor], span: Span) -> TensorType:
+    def _infer(
+        self, made: MadeLayer, op: Op, operands: Sequence[Tensor], frame: Frame, span: Span
+    ) -> TensorType:
         if (op.arity is not None and len(operands) != op.arity) or (
             not operands and op.arity is None
         ):
             needs = "at least one tensor" if op.arity is None else _count(op.arity)
-            raise error("E0201", f"`{op.name}` needs {needs}, not {len(operands)}", span)
+            several = op.arity == 1 and len(operands) > 1
+            one = "give it one of them, as `x[0]`, or join them before: `x -> concat`"
+            raise error(
+                "E0201",
+                f"`{op.name}` needs {needs}, not {len(operands)}",
+                span,
+                help=one if several else None,
+            )
         try:
             return op.infer(*(operand.type for operand in operands))
         except OpError as refusal:
-            labels = self._operand_labels(operands, span)
+            labels = self._operand_labels(operands, frame, span)
             help, fix = mend_layer(made, [operand.type for operand in operands], span, refusal)
             raise error(
                 "E0204", refusal.message, Label(span), *labels, help=help, fix=fix
             ) from None
 
-    def _operand_labels(self, operands: Sequence[Tensor], span: Span) -> list[Label]:
-        """Where the operands come from, and what they are."""
+    def _operand_labels(self, operands: Sequence[Tensor], frame: Frame, span: Span) -> list[Label]:
+        """Where the operands come from, and what they are; with the names that they have here."""
         labels: dict[tuple[int, int], Label] = {}
         for operand in operands:
             node = self.graph.node(operand.node)
             place = (node.span.start, node.span.end)
             if node.span.source is span.source and place != (span.start, span.end):
-                name = f"{node.name} is " if node.name else ""
+                bound = frame.names.get(node.name)
+                named = isinstance(bound, Tensor) and bound.node == node.id
+                name = f"{node.name} is " if named else ""
                 labels[place] = Label(node.span, f"{name}{operand.type}")
         return list(labels.values())[:4]
 
@@ -134,6 +145,7 @@ class Builder:
         op: Op,
         types: tuple[TensorType, ...],
         label: Tag | None,
+        frame: Frame,
         span: Span,
     ) -> Layer:
         weights = op.weights(*types)
@@ -152,10 +164,14 @@ class Builder:
                 help="leave the label out",
                 fix=without_label(label.span) if label else (),
             )
-        path = made.path = self.register.name_layer(made, label, span)
+        path = made.path = self.name_layer(made, label, frame, span)
         self._refuse_listed_parameter(made, op.module(*types), label, span)
         made.layer = self._shared(Layer(op, path, made.order, made.span))
         return made.layer
+
+    def name_layer(self, made: MadeLayer, label: Tag | None, frame: Frame, span: Span) -> Path:
+        """The place of a layer that is applied for the first time."""
+        return self.register.name_layer(made, label, span, frame.loops_within(made.owner))
 
     def _refuse_listed_parameter(
         self, made: MadeLayer, module: TorchModule | None, label: Tag | None, span: Span

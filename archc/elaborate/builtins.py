@@ -99,6 +99,13 @@ def _sqrt(value: Value) -> float:
     return math.sqrt(number)
 
 
+def _log(value: Value) -> float:
+    number = _number("log", value)
+    if number <= 0:
+        raise BuiltinError(f"`log` of {number}, which is not over 0")
+    return math.log(number)
+
+
 def _make_divisible(value: Value, divisor: Value = 8) -> int:
     """The multiple of `divisor` that is nearest to a width, the upper one of two; at least
     `divisor`, and not below 90 % of the width (Sandler et al., 1801.04381, in their code)."""
@@ -138,6 +145,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sum": _sum,
     "abs": _abs,
     "sqrt": _sqrt,
+    "log": _log,
     "make_divisible": _make_divisible,
     "enumerate": _enumerate,
     "zip": _zip,

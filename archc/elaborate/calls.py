@@ -133,6 +133,9 @@ class Evaluator(Expressions):
             if argument.name is not None or not _is_operand(argument.value):
                 break
             operands.append(argument.value)
+        if constructor.cls.arity is None and given and given[0].value in ([], ()):
+            message = f"`{constructor.name}` needs at least one tensor; this list is empty"
+            raise error("E0201", message, given[0].span)
         made = self._make_op(constructor, given[len(operands) :], frame, node.span)
         if constructor.cls.arity == 0:
             made.variable = frame.hint[:1] if node is frame.assigned else None

@@ -9,6 +9,7 @@ from archc.elaborate.arguments import Given
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
 from archc.elaborate.builder import Builder
 from archc.elaborate.frame import Frame, Names
+from archc.elaborate.loops import Loop
 from archc.elaborate.values import (
     OpConstructor,
     Tensor,
@@ -16,6 +17,7 @@ from archc.elaborate.values import (
     describe,
     is_number,
 )
+from archc.elaborate.walk import loop_names
 from archc.ir.names import element_name
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
@@ -91,21 +93,18 @@ class Expressions:
         """The text of a label."""
         return label.name if isinstance(label, ast.Name) else self._string(label, frame)
 
-    def unpack(self, names: Sequence[ast.Name], value: Value, span: Span) -> list[Value]:
+    def unpack(self, names: Sequence[ast.Target], value: Value, span: Span) -> list[Value]:
         """A value as one value for each name."""
         if len(names) == 1:
             return [value]
         if not isinstance(value, list | tuple):
-            raise error("E0208", f"{len(names)} names cannot be bound to {describe(value)}", span)
+            message = f"{len(names)} names cannot be bound to {describe(value)}"
+            help, fix = _fewer(names, 1)
+            raise error("E0208", message, span, help=help, fix=fix)
         if len(value) != len(names):
-            batch = span.text.endswith(".shape") and len(names) == len(value) + 1
-            raise error(
-                "E0208",
-                f"{len(names)} names are bound to {len(value)} values",
-                span,
-                help=f"a shape has no batch axis: leave out `{names[0].name}`" if batch else None,
-                fix=without_arguments(names[0].span) if batch else (),
-            )
+            help, fix = _fitting(names, len(value), span)
+            message = f"{len(names)} names are bound to {len(value)} values"
+            raise error("E0208", message, span, help=help, fix=fix)
         return list(value)
 
     # ---------------------------------------------------------------- atoms
@@ -142,33 +141,53 @@ class Expressions:
 
     def _list(self, node: ast.List, frame: Frame) -> list[Value]:
         self.builder.budget.spend_iterations(len(node.items), node.span)
-        result = []
-        hints = _hints(node, frame)
-        for item in node.items:
-            frame.hint = next(hints)
-            result.append(self.evaluate(item, frame))
-        return result
+        named = _names_elements(node, frame)
+        hints = _hints(frame, named=named)
+        return [self._element(item, next(hints), frame, named=named) for item in node.items]
 
     def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Value]:
         outer = dict(frame.names)
         result = []
-        hints = _hints(node, frame)
+        named = _names_elements(node, frame)
+        hints = _hints(frame, named=named)
+        items = self.items(node.items, frame)
+        loop = Loop(node.names, items)
+        frame.loops.append(loop)
         try:
-            for item in self.items(node.items, frame):
-                values = self.unpack(node.names, item, node.items.span)
-                for name, value in zip(node.names, values, strict=True):
-                    frame.bind(name.name, value)
-                    frame.loops[name.name] = value
+            for item in items:
+                self.turn(loop, item, node.items.span, frame)
                 if node.condition is None or self.condition(node.condition, frame):
-                    frame.hint = next(hints)
-                    result.append(self.evaluate(node.value, frame))
+                    result.append(self._element(node.value, next(hints), frame, named=named))
         finally:
-            for name in node.names:
-                frame.loops.pop(name.name, None)
+            frame.loops.pop()
+            for name in loop_names(node.names):
                 frame.names.pop(name.name, None)
                 if name.name in outer:
                     frame.names[name.name] = outer[name.name]
         return result
+
+    def _element(
+        self, item: ast.Expr, hint: tuple[str, ...], frame: Frame, *, named: bool
+    ) -> Value:
+        """An element of a list; `named` says that it has a name of its own, such as `xs0`."""
+        frame.hint = hint
+        if named:
+            frame.assigned = item if isinstance(item, ast.Call) else None
+        return self.evaluate(item, frame)
+
+    def turn(self, loop: Loop, item: Value, span: Span, frame: Frame) -> None:
+        """Bind the names of a loop for its next turn."""
+        loop.values = dict(self._spread(loop.targets, item, span))
+        frame.names.update(loop.values)
+
+    def _spread(
+        self, targets: Sequence[ast.Target], value: Value, span: Span
+    ) -> Iterator[tuple[str, Value]]:
+        for target, part in zip(targets, self.unpack(targets, value, span), strict=True):
+            if isinstance(target, ast.Name):
+                yield target.name, part
+            else:
+                yield from self._spread(target.items, part, span)
 
     # ------------------------------------------------------------ operators
 
@@ -309,6 +328,25 @@ class Expressions:
         )
 
 
+def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str | None, Fix]:
+    """As many names as there are values."""
+    if span.text.endswith(".shape") and len(names) == count + 1:
+        help = f"a shape has no batch axis: leave out `{names[0].span.text}`"
+        return help, without_arguments(names[0].span)
+    if len(names) > count:
+        return _fewer(names, count)
+    help = "give each value a name; `_` is one for what is not used"
+    return help, appended(names[-1].span, ", _" * (count - len(names)))
+
+
+def _fewer(names: Sequence[ast.Target], count: int) -> tuple[str | None, Fix]:
+    """The names behind the first `count` go."""
+    if not count:
+        return None, ()
+    left_out = " and ".join(f"`{name.span.text}`" for name in names[count:])
+    return f"leave out {left_out}", without_arguments(names[count].span, names[-1].span)
+
+
 def attributes(type_: TensorType) -> dict[str, Value]:
     """The attributes of a tensor: what it has depends on its axes."""
     spatial = ("depth", "height", "width")[3 - type_.rank :] if type_.rank <= 3 else ()
@@ -316,9 +354,14 @@ def attributes(type_: TensorType) -> dict[str, Value]:
     return {"channels": type_.channels, **dict(sizes), "shape": list(type_.shape)}
 
 
-def _hints(node: ast.Expr, frame: Frame) -> Iterator[tuple[str, ...]]:
+def _names_elements(node: ast.Expr, frame: Frame) -> bool:
+    """Whether this is the list that is being bound to one name."""
+    return node is frame.assigned and len(frame.hint) == 1
+
+
+def _hints(frame: Frame, *, named: bool) -> Iterator[tuple[str, ...]]:
     """What the elements of a list are called: `x0`, `x1`, ... of one that is bound to `xs`."""
-    if node is not frame.assigned or len(frame.hint) != 1:
+    if not named:
         return repeat(frame.hint)
     (name,) = frame.hint
     return ((element_name(name, i),) for i in count(frame.first))

@@ -10,6 +10,7 @@ from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame, trace
 from archc.elaborate.inputs import apart, bind_inputs
 from archc.elaborate.limits import LimitError, exceeded
+from archc.elaborate.loops import Loop
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import fit_inputs
 from archc.elaborate.values import (
@@ -178,24 +179,19 @@ class Executor:
     # --------------------------------------------------------- control flow
 
     def _for(self, statement: ast.For, frame: Frame) -> Returned | None:
-        names = [name.name for name in statement.names]
-        outer = {name: frame.loops[name] for name in names if name in frame.loops}
         items = self.evaluator.items(statement.items, frame)
         if not items:
             self._leave_unbound((statement,), frame, statement.span, loop=True)
+        loop = Loop(statement.names, items)
+        frame.loops.append(loop)
         try:
             for item in items:
-                values = self.evaluator.unpack(statement.names, item, statement.items.span)
-                for name, value in zip(names, values, strict=True):
-                    frame.bind(name, value)
-                    frame.loops[name] = value
+                self.evaluator.turn(loop, item, statement.items.span, frame)
                 returned = self.run(statement.body, frame)
                 if returned is not None:
                     return returned
         finally:
-            for name in names:
-                frame.loops.pop(name, None)
-            frame.loops.update(outer)
+            frame.loops.pop()
         return None
 
     def _if(self, statement: ast.If, frame: Frame) -> Returned | None:
@@ -236,7 +232,9 @@ class Executor:
 
     def _scope(self, statement: ast.Scope, frame: Frame) -> Returned | None:
         label = self.evaluator.text(statement.label, frame)
-        path = self.builder.register.take_scope(frame.region, label, statement.label.span)
+        path = self.builder.register.take_scope(
+            frame.region, label, statement.label.span, frame.loops_within(frame.region)
+        )
         region = self._open(path, frame, None, (), (), statement.label.span, statement.span)
         inner = frame.within(region)
         return self.run(statement.body, inner)
@@ -290,7 +288,7 @@ class Executor:
         inputs = bind_inputs(block, apart(self.builder, operands, frame, span), span)
         if frame.depth >= self.builder.budget.limits.recursion:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
-        path = self._module_path(made, label, span)
+        path = self._module_path(made, label, frame, span)
         hyper = hyper_of(made.hyper)
         region = self._open(path, frame, block, hyper, inputs.nodes, block.name.span, span)
         names = {**made.hyper, **inputs.values}
@@ -321,10 +319,10 @@ class Executor:
         self.builder.graph.add_region(replace(region, names=called, results=results))
         return value
 
-    def _module_path(self, made: MadeLayer, label: Tag | None, span: Span) -> Path:
+    def _module_path(self, made: MadeLayer, label: Tag | None, frame: Frame, span: Span) -> Path:
         made.applied = True
         if made.path is None:
-            made.path = self.builder.register.name_layer(made, label, span)
+            made.path = self.builder.name_layer(made, label, frame, span)
         else:
             check_relabel(made, label)
         return made.path

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Span, nearest
 from archc.elaborate.builtins import BUILTINS
+from archc.elaborate.library import importable
 from archc.ops.registry import OPS
 from archc.syntax import ast
-from archc.syntax.edits import is_stage, replaced
+from archc.syntax.edits import importing, is_stage, replaced
 
 OPERATORS: Mapping[str, str] = {
     "Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "conv2d": "conv", "Linear": "linear",
@@ -61,6 +62,21 @@ PARAMETERS: Mapping[str, str | None] = {
 }  # fmt: skip
 """Their parameters -> the parameter here, or None for what archc infers or does not need."""
 
+_MEANT: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "padding_mode": (('"zeros"',), "pads with zeros"),
+    "align_corners": (("false", "False"), "does not align corners"),
+    "track_running_stats": (("true", "True"), "keeps running statistics"),
+    "start_dim": (("1",), "flattens all axes but the batch's"),
+}
+"""What some of these mean here -> the values for which that is what was meant, and in words."""
+
+
+def instead(parameter: str, value: str) -> str | None:
+    """What an operator does here that `padding_mode="reflect"` would change; None if nothing."""
+    values, words = _MEANT.get(parameter, ((value,), ""))
+    return None if value in values else words
+
+
 SHORT: Mapping[str, str] = {
     "k": "kernel", "s": "stride", "p": "padding", "g": "groups", "d": "dilation", "n": "out",
 }  # fmt: skip
@@ -102,11 +118,16 @@ def translation(use: Use, known: set[str]) -> Mend:
         help = f"there is no `self`: write `{word}`"
         return help, replaced(use.whole.span, word) if word in known else ()
     if word in OPERATORS:
-        return f"archc calls it `{OPERATORS[word]}`", _translated(use, word, OPERATORS[word])
+        lost = _lost(use)
+        help = f"archc calls it `{OPERATORS[word]}`" + (f", which {lost}" if lost else "")
+        return help, _translated(use, word, OPERATORS[word])
     if use.prefixed and (word in OPS or word in BUILTINS):
         return f"write `{word}`: operators have no prefix", _translated(use, word, word)
     if use.name.name in _PREFIXES:
         return "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`", ()
+    path = importable(word, known)
+    if path is not None:
+        return f'`import "{path}"` brings it', importing(use.name.span.source, path)
     near = nearest(word, known)
     if near is None:
         return "names are bound by `=`, parameters, `for` and `import`", ()
@@ -119,6 +140,13 @@ def _sequence(call: ast.Call) -> Mend:
         return "a pipe applies layers in turn: `x -> conv(64, 3) -> bn -> relu`", ()
     pipe = " -> ".join(layers)
     return "layers are applied in turn by `->`", replaced(call.span, pipe)
+
+
+def _lost(use: Use) -> str:
+    """What the operator does otherwise than arguments ask that it has no parameter for."""
+    arguments = use.call.arguments if use.call else ()
+    named = ((item.name, item.value.span.text) for item in arguments if item.name is not None)
+    return " and ".join(words for name, text in named if (words := instead(name, text)))
 
 
 def _translated(use: Use, word: str, ours: str) -> Fix:

@@ -6,6 +6,7 @@ from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import Declared, FileScope
 from archc.elaborate.foreign import Use, translation
+from archc.elaborate.loops import Loop
 from archc.elaborate.values import (
     BlockConstructor,
     ExternConstructor,
@@ -29,13 +30,15 @@ class Frame:
     """One application of a block (or the net itself): its variables, and where it stands.
 
     `scope { }` changes the region but shares the variables; a block gets a frame of its own.
-    `hint` names what is being computed, `loops` the values of the loops around it.
+    `hint` names what is being computed; `loops` are the loops around it, of which the first
+    `outside` are around the region, too.
     """
 
     file: FileScope
     region: Region
     names: dict[str, Value] = field(default_factory=dict)
-    loops: dict[str, Value] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+    outside: int = 0
     depth: int = 0
     hint: tuple[str, ...] = ()
     annotations: tuple[Annotation, ...] = ()
@@ -46,15 +49,20 @@ class Frame:
 
     def within(self, region: Region) -> "Frame":
         """The same variables in an inner region."""
-        return replace(self, region=region)
+        return replace(self, region=region, outside=len(self.loops))
 
     def bind(self, name: str, value: Value) -> None:
         self.names[name] = value
 
+    def loops_within(self, owner: Region) -> list[Loop]:
+        """The loops in whose turns a region gets one layer after another."""
+        return self.loops[self.outside :] if owner.id == self.region.id else self.loops
+
     @property
     def circumstances(self) -> str:
         """`, with l=0, s=1`: the loops around a statement."""
-        values = ", ".join(f"{name}={show(value, 20)}" for name, value in self.loops.items())
+        bound = {name: value for loop in self.loops for name, value in loop.values.items()}
+        values = ", ".join(f"{name}={show(value, 20)}" for name, value in bound.items())
         return f", with {values}" if values else ""
 
 

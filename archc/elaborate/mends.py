@@ -6,7 +6,7 @@ from archc.diagnostics import Fix, Span
 from archc.elaborate.arguments import Given
 from archc.elaborate.foreign import Mend
 from archc.elaborate.values import MadeLayer
-from archc.ops.op import OpError, TensorType
+from archc.ops.op import InexactError, OpError, TensorType
 from archc.syntax.edits import (
     inserted,
     is_stage,
@@ -46,7 +46,7 @@ def mend_layer(
 ) -> Help:
     """For a layer that does not fit its operands."""
     channels = _input_channels(made, operands)
-    if channels is not None:
+    if channels is not None and not isinstance(refusal, InexactError):
         return channels
     if refusal.before is not None and is_stage(span):
         return refusal.help, inserted(span, f"{refusal.before} -> ")

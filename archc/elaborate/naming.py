@@ -6,15 +6,19 @@ Keys are API: nothing is mangled, and what cannot be an attribute of a module is
 import itertools
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Fix, Label, Span, error
+from archc.elaborate.loops import Loop, numbered
 from archc.elaborate.values import MadeLayer, Tag
 from archc.ir.graph import Path, Region
 from archc.ir.names import RESERVED
-from archc.syntax.edits import replaced
+from archc.syntax.edits import inserted, is_stage, replaced
 
+Help = tuple[str, Fix]
+
+_GROWN = "begin a list before the loop, and let it grow"
 _LABEL = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
@@ -28,57 +32,90 @@ class Register:
     counters: dict[tuple[int, str], int] = field(default_factory=dict)
     counted: list[MadeLayer] = field(default_factory=list)
 
-    def name_layer(self, made: MadeLayer, label: Tag | None, span: Span) -> Path:
-        """The layer's place below its owner, decided once, at its first application."""
+    def name_layer(
+        self, made: MadeLayer, label: Tag | None, span: Span, loops: Sequence[Loop] = ()
+    ) -> Path:
+        """The layer's place below its owner, decided once, at its first application.
+
+        `loops` are those in whose turns the owner gets its layers.
+        """
         if label is not None:
-            return self.take(made.owner, (label.text,), label.span)
+            return self.take(made.owner, (label.text,), label.span, loops)
         if made.variable is not None:
-            return self.take(made.owner, made.variable, made.span, bound=True)
+            return self._take_variable(made, made.variable, span, loops)
         word = made.name.lower()
         count = self.counters.get((made.owner.id, word), 0) + 1
         self.counters[made.owner.id, word] = count
         self.counted.append(made)
         return self.take(made.owner, (f"{word}{count}",), span)
 
-    def take(self, owner: Region, path: Path, span: Span, *, bound: bool = False) -> Path:
+    def take(
+        self,
+        owner: Region,
+        path: Path,
+        span: Span,
+        loops: Sequence[Loop] = (),
+        mend: Help | None = None,
+    ) -> Path:
         """Reserve an attribute name (and an index in a list of layers) in a region."""
         check_label(path[0], span)
         taken = self.taken.setdefault(owner.id, {})
         if len(path) == 2:
-            self._take_element(owner, path, span)
+            self._take_element(owner, path, span, loops)
             return owner.path + path
         (name,) = path
         if name in taken:
             same = taken[name] == span
-            labels = [Label(span, "both made here" if same else "again here")]
+            help, fix = mend or _apart(span, name, loops, taken)
             raise error(
                 "E0402",
                 f"two layers of one module are called `{name}`",
-                *labels,
+                Label(span, "both made here" if same else "again here"),
                 *([] if same else [Label(taken[name], "first here")]),
-                help=f'label them apart, as in `-> "{name}{{i}}": ...`, or make a list of layers'
-                if bound
-                else "give one of them another label",
-                fix=() if same else _relabelled(span, name, _free(name, taken)),
+                help=help,
+                fix=fix,
             )
         taken[name] = span
         return owner.path + path
 
-    def take_scope(self, owner: Region, label: str, span: Span) -> Path:
+    def _take_variable(
+        self, made: MadeLayer, variable: Path, span: Span, loops: Sequence[Loop]
+    ) -> Path:
+        """The name of the variable to which a layer was bound first."""
+        name = variable[0]
+        mend: Help | None = None
+        if not loops:
+            mend = ("bind one of them to another name", ())
+        elif len(variable) == 1:
+            label = numbered(name, name, loops, self.taken.get(made.owner.id, {}))
+            help = f"{_GROWN}: `{name}s = []`, then `{name}s += [{made.span.text}]`"
+            fix: Fix = ()
+            if label is not None and is_stage(span):  # else it has no place for a label
+                help = f"write `-> {label}: {name}`; or {help}"
+                fix = inserted(span, f"{label}: ")
+            mend = (help, fix)
+        return self.take(made.owner, variable, made.span, loops, mend)
+
+    def take_scope(self, owner: Region, label: str, span: Span, loops: Sequence[Loop] = ()) -> Path:
         """Reserve the name of a scope, which is opened once in a region."""
         if (owner.id, label) in self.scopes:
+            taken = self.taken[owner.id]
+            help, fix = _apart(span, label, loops, taken)
+            if not loops:
+                help = "put all its layers into one `scope { }`, or rename one of the two"
+            same = taken[label] == span
             raise error(
                 "E0409",
                 f"the scope `{label}` is opened twice",
-                Label(span, "again here"),
-                Label(self.taken[owner.id][label], "first here"),
-                help="put all its layers into one `scope { }`, or rename one of the two",
-                fix=_relabelled(span, label, _free(label, self.taken[owner.id])),
+                Label(span, "in each turn of the loop" if same else "again here"),
+                *([] if same else [Label(taken[label], "first here")]),
+                help=help,
+                fix=fix,
             )
         self.scopes.add((owner.id, label))
-        return self.take(owner, (label,), span)
+        return self.take(owner, (label,), span, loops)
 
-    def _take_element(self, owner: Region, path: Path, span: Span) -> None:
+    def _take_element(self, owner: Region, path: Path, span: Span, loops: Sequence[Loop]) -> None:
         name, index = path
         taken = self.taken.setdefault(owner.id, {})
         if name in taken and (owner.id, name) not in self.lists:
@@ -98,9 +135,25 @@ class Register:
                 f"two layers are called `{element}`",
                 Label(span, "again here"),
                 Label(taken[element], "first here"),
-                help="give the second list another name",
+                help=f"{_GROWN}: `{name} += [...]`"
+                if loops
+                else "give the second list another name",
             )
         taken[element] = span
+
+
+def _apart(span: Span, name: str, loops: Sequence[Loop], taken: Mapping[str, Span]) -> Help:
+    """Another label for the second of two; in a loop, one that differs in each turn."""
+    free = name if taken[name] == span else _free(name, taken)
+    if not loops:
+        return "give one of them another label", _relabelled(span, name, free)
+    label = numbered(free, span.text, loops, taken)
+    if label is None:
+        return (
+            "label them apart by what differs in each turn: `for i, x in enumerate(xs)` counts",
+            (),
+        )
+    return f"label them apart: `{label}`", replaced(span, label)
 
 
 def _free(name: str, taken: Mapping[str, Span]) -> str:

@@ -7,7 +7,7 @@ from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
 from archc.elaborate.foreign import Use
 from archc.elaborate.frame import operator_at, unknown_name
-from archc.elaborate.walk import bound_names, parts_of, used_names
+from archc.elaborate.walk import bound_names, loop_names, parts_of, used_names
 from archc.ops.registry import OPS
 from archc.syntax import ast
 
@@ -64,7 +64,7 @@ def _bound(block: ast.Block) -> set[str]:
 
 def _comprehended(part: ast.Syntax) -> Iterator[str]:
     if isinstance(part, ast.Comprehension):
-        yield from (name.name for name in part.names)
+        yield from (name.name for name in loop_names(part.names))
 
 
 def _used(block: ast.Block) -> Iterator[Use]:

@@ -1,4 +1,4 @@
-"""Warnings of what a file declares or computes and never uses, read off its text.
+"""Warnings of what a file declares or computes and never uses or runs, read off its text.
 
 A name that begins with `_` is meant to be unused. The blocks and constants of a file without nets
 are for the files that import it.
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.elaborate.files import Declared, FileScope
-from archc.elaborate.walk import parts_of, used_names, walk_statements
+from archc.elaborate.walk import parts_of, used_names
 from archc.syntax import ast
 from archc.syntax.edits import without_line
 
@@ -19,7 +19,11 @@ def unused(program: FileScope) -> tuple[Diagnostic, ...]:
     found = [*_imports(program), *_declarations(program)]
     for declaration in program.own:
         if isinstance(declaration, ast.Block):
-            found += [*_parameters(declaration), *_variables(declaration)]
+            found += [
+                *_parameters(declaration),
+                *_variables(declaration),
+                *_unreached(declaration),
+            ]
         elif isinstance(declaration, ast.ExternLayer):
             found += _extern_parameters(declaration)
     return tuple(sorted(found, key=lambda each: each.labels[0].span.start))
@@ -109,7 +113,7 @@ def _variables(block: ast.Block) -> Iterator[Diagnostic]:
     """Values that nothing reads: the name is nowhere read, or bound again first."""
     read = {name.name for name in used_names(block.body)}
     for body in _bodies(block.body):
-        for target, overwritten in _targets(body):
+        for target, overwritten in _targets(_reached(body)):
             if target.name.startswith("_") or (target.name in read and not overwritten):
                 continue
             yield _warning(
@@ -121,15 +125,16 @@ def _variables(block: ast.Block) -> Iterator[Diagnostic]:
 
 
 def _bodies(body: Sequence[ast.Statement]) -> Iterator[Sequence[ast.Statement]]:
-    """A body, and the bodies inside it."""
+    """A body, and the bodies inside it that are reached."""
     yield body
-    for statement in walk_statements(body):
+    for statement in _reached(body):
         match statement:
             case ast.For() | ast.Scope():
-                yield statement.body
+                yield from _bodies(statement.body)
             case ast.If():
-                yield from (branch for _, branch in statement.branches)
-                yield statement.otherwise
+                for _, branch in statement.branches:
+                    yield from _bodies(branch)
+                yield from _bodies(statement.otherwise)
 
 
 def _targets(body: Sequence[ast.Statement]) -> Iterator[tuple[ast.Name, bool]]:
@@ -148,6 +153,47 @@ def _changed(statement: ast.Statement) -> Iterator[ast.Name]:
     for part in parts_of(statement):
         if isinstance(part, ast.Update | ast.AssignItem):
             yield part.target
+
+
+# ----------------------------------------------------------- what never runs
+
+
+def _unreached(block: ast.Block) -> Iterator[Diagnostic]:
+    """What stands behind a `return`, which ends its body whatever the values are."""
+    for body in _bodies(block.body):
+        count = len(_reached(body))
+        if count < len(body):
+            yield Diagnostic(
+                "W0009",
+                "this is never reached",
+                (
+                    Label(body[count].span.to(body[-1].span)),
+                    Label(body[count - 1].span, "its body ends here"),
+                ),
+                help="remove it, or put it before the `return`",
+                severity="warning",
+            )
+
+
+def _reached(body: Sequence[ast.Statement]) -> Sequence[ast.Statement]:
+    """A body up to the statement with which it always ends."""
+    for count, statement in enumerate(body, start=1):
+        if _returns(statement):
+            return body[:count]
+    return body
+
+
+def _returns(statement: ast.Statement) -> bool:
+    """Whether a body always ends with this statement."""
+    match statement:
+        case ast.Return():
+            return True
+        case ast.Scope():
+            return any(_returns(inner) for inner in statement.body)
+        case ast.If():
+            bodies = [*(branch for _, branch in statement.branches), statement.otherwise]
+            return all(any(_returns(inner) for inner in body) for body in bodies)
+    return False
 
 
 def combined(

@@ -14,7 +14,16 @@ def bound_names(body: Sequence[ast.Statement]) -> Iterator[str]:
             case ast.AssignItem() | ast.Update():
                 yield statement.target.name
             case ast.For():
-                yield from (name.name for name in statement.names)
+                yield from (name.name for name in loop_names(statement.names))
+
+
+def loop_names(targets: Sequence[ast.Target]) -> Iterator[ast.Name]:
+    """The names of a loop, those in parentheses included."""
+    for target in targets:
+        if isinstance(target, ast.Name):
+            yield target
+        else:
+            yield from loop_names(target.items)
 
 
 def walk_statements(body: Sequence[ast.Statement]) -> Iterator[ast.Statement]:

@@ -81,6 +81,10 @@ class OpError(Exception):
         self.help = help
 
 
+class InexactError(OpError):
+    """A symbolic size leaves its exact form; the hyperparameters are not at fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
     """One entry of the state_dict: its name below the layer, its shape, whether it is trained.
@@ -231,7 +235,7 @@ class Op:
         try:
             return self.rule(*types)
         except SizeError as error:
-            raise OpError(f"`{self.name}`: {error}", help=error.help) from None
+            raise InexactError(f"`{self.name}`: {error}", help=error.help) from None
 
     def rule(self, *types: TensorType) -> TensorType:
         """The operator's own shape rule, on the right number of operands. Raises OpError."""

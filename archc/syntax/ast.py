@@ -59,11 +59,21 @@ class List(Syntax):
 
 
 @dataclass(frozen=True, slots=True)
+class Names(Syntax):
+    """`(width, count)` among the names of a loop: what they are bound to is unpacked."""
+
+    items: tuple["Target", ...]
+
+
+Target = Name | Names
+
+
+@dataclass(frozen=True, slots=True)
 class Comprehension(Syntax):
     """`[value for names in items if condition]`."""
 
     value: "Expr"
-    names: tuple[Name, ...]
+    names: tuple["Target", ...]
     items: "Expr"
     condition: "Expr | None"
 
@@ -222,7 +232,7 @@ class Update(Syntax):
 
 @dataclass(frozen=True, slots=True)
 class For(Syntax):
-    names: tuple[Name, ...]
+    names: tuple[Target, ...]
     items: Expr
     body: tuple["Statement", ...]
 

@@ -263,6 +263,13 @@ class Builder:
     def _names(self, span: Span, *names: Token) -> tuple[ast.Name, ...]:
         return tuple(map(self._identifier, names))
 
+    def _targets(self, _: Span, *targets: Token | ast.Target) -> tuple[ast.Target, ...]:
+        return tuple(self._identifier(t) if isinstance(t, Token) else t for t in targets)
+
+    def _nested(self, span: Span, *targets: Token | ast.Target) -> ast.Target:
+        inner = self._targets(span, *targets)
+        return inner[0] if len(inner) == 1 else ast.Names(span, inner)
+
     def _if(self, span: Span, *parts: Part) -> ast.If:
         pairs = len(parts) // 2
         branches = tuple((parts[2 * i], parts[2 * i + 1]) for i in range(pairs))

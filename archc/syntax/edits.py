@@ -2,12 +2,14 @@
 
 import re
 
-from archc.diagnostics import Edit, Fix, Span
+from archc.diagnostics import Edit, Fix, Source, Span
 
 _NAMED = re.compile(r"\w+\s*=(?!=)\s*")
 _BEFORE = re.compile(r",\s*$")
 _AFTER = re.compile(r"\s*,\s*")
 _NEAR = 200  # characters: an error may be met in every iteration of a loop
+_IMPORTS = re.compile(r"(?:.*^import\b[^\n]*\n)", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"(?:(?:#(?!#)[^\n]*)?\n)*(?:arch\b[^\n]*\n\n?)?")
 _AFTER_ARROW = re.compile(r"->\s*(?:(?:\w+|\"[^\"\n]*\")\s*:\s*)?$")
 
 
@@ -46,6 +48,16 @@ def without_line(span: Span) -> Fix:
     if text[start : span.start].strip() or text[span.end : end].split("#")[0].strip():
         return (Edit(span, ""),)
     return (Edit(Span(span.source, start, end), ""),)
+
+
+def importing(source: Source, path: str) -> Fix:
+    """An import more: behind the others, else below the comments and the version of the file."""
+    imports = _IMPORTS.match(source.text)
+    line = f'import "{path}"\n'
+    if imports:
+        return inserted(Span(source, imports.end(), imports.end()), line)
+    start = _HEADING.match(source.text).end()  # type: ignore[union-attr]  # matches always
+    return inserted(Span(source, start, start), f"{line}\n")
 
 
 def renamed_argument(argument: Span, name: str) -> Fix:

@@ -98,9 +98,16 @@ def import_of_python(s: Situation) -> Diagnostic | None:
         return None
     span = span_of(s, s.start - len(before.lstrip()), rest.end())
     message = 'an import names another spec in quotes, as in `import "blocks/dense"`'
+    path = _SPEC.match(before + rest[0])
+    if path is not None:
+        ours = f'import "{path[1].replace(".", "/")}"'
+        return say("E0155", message, span, f"write `{ours}`", replaced(span, ours))
     help = "remove this line: operators need no import"
     return say("E0155", message, span, help, without_line(span))
 
+
+_SPEC = re.compile(r"\s*(?:import|from)\s+(\w+(?:/\w+)+|blocks\.\w+)")
+"""A path as imports have it here, in the quotes that it lacks; or the library as a package."""
 
 _SIMPLE = {"elif": "else if", "True": "true", "False": "false", "is": "=="}
 _NONE = re.compile(r"(?:,\s*|(?<=\())\w+\s*=\s*$")

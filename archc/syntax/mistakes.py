@@ -12,6 +12,7 @@ from archc.syntax.edits import indentation, inserted, replaced
 from archc.syntax.foreign import FOREIGN_RULES, HEADERS, Rule, say
 from archc.syntax.literals import QUOTE_HELP
 from archc.syntax.messages import CLOSING, DECLARATIONS, OPERATORS, WORDS
+from archc.syntax.signatures import hyperparameter_among_inputs, missing_inputs
 from archc.syntax.situation import Situation, begins_statement
 from archc.syntax.structure import STRUCTURE_RULES, colon_before_body
 
@@ -146,31 +147,6 @@ def _dict(s: Situation) -> Diagnostic | None:
     return say("E0121", "there are no dicts", s.span, help)
 
 
-def _missing_inputs(s: Situation) -> Diagnostic | None:
-    if s.keyword not in ("NET", "BLOCK") or s.previous is None:
-        return None
-    before = s.previous.type
-    named = {"EQUAL", "LPAR"} if s.keyword == "NET" else {"LPAR"}
-    alone = {"NAME": named, "RPAR": {"LPAR"}}
-    left_out = before in alone and s.accepts == alone[before]
-    empty = s.type == "RPAR" and s.accepts == {"NAME", "STAR"}
-    only_inputs = s.type == "LSQB" and before == "COLON" and s.accepts == {"NAME"}
-    if not (left_out or empty or only_inputs):
-        return None
-    what = s.keyword.lower()
-    span = s.span if only_inputs else s.after_previous
-    fix = inserted(Span(s.source, s.bracket.start_pos or 0, s.start), "()") if s.bracket else ()
-    fix = fix if only_inputs else ()
-    return say("E0117", f"the {what}'s inputs are missing", span, _INPUTS[s.keyword], fix)
-
-
-_INPUTS = {
-    "NET": "after the hyperparameters come the tensors: `net Name()(image: [3, 32, 32])`",
-    "BLOCK": "after the hyperparameters come the tensors: `block Name(width)(x)`; "
-    "there are no functions of numbers",
-}
-
-
 def _missing_value(s: Situation) -> Diagnostic | None:
     before = s.previous.type if s.previous is not None else ""
     ended = s.first_on_line or s.type == "RBRACE"
@@ -255,7 +231,8 @@ RULES: tuple[Rule, ...] = (
     colon_before_body,
     _equal_in_condition,
     _dict,
-    _missing_inputs,
+    missing_inputs,
+    hyperparameter_among_inputs,
     _annotation_place,
     _second_statement,
 )
@@ -278,7 +255,7 @@ def _help(s: Situation) -> str | None:
         return "an `else` follows the `}` of an `if`"
     if s.keyword == "ASSERT" and "COMMA" in s.accepts:
         return 'write `assert condition, "message"`, without parentheses'
-    if s.keyword == "FOR" and s.type == "LPAR" and s.previous is s.opener:
+    if s.keyword == "FOR" and s.type == "EQUAL" and s.bracket is not None:
         return "write `for i in range(n) { ... }`"
     if "LBRACE" in s.accepts and "_NL" not in s.accepts and s.keyword in HEADERS | {"ELSE"}:
         return "a body stands in braces: `{ ... }`"

@@ -79,30 +79,12 @@ def unpacked_arguments(s: Situation) -> Diagnostic | None:
     before = s.previous.type if s.previous is not None else ""
     if s.type not in ("STAR", "POWER") or s.bracket is None or before not in ("LPAR", "COMMA"):
         return None
-    return say("E0158", "arguments are not unpacked", s.span, "write each argument")
-
-
-_PATTERN = re.compile(r"\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)+)\s*\)")
-
-
-def nested_names(s: Situation) -> Diagnostic | None:
-    """`for i, (depth, width) in enumerate(rows) {`, or `for (depth, width) in rows {`."""
-    pattern = _PATTERN.match(s.source.text, s.start) if s.type == "LPAR" else None
-    if pattern is None or not re.search(r"\bfor\s+(?:\w+\s*,\s*)*$", line_before(s)):
-        return None
-    span, message = span_of(s, s.start, pattern.end()), "several values are bound to names only"
-    if re.search(r"\bfor\s+$", line_before(s)) and match_here(s, r"\s+in\b", pattern.end()):
-        help, fix = "leave the parentheses out", replaced(span, pattern[1])
-        return say("E0142", message, span, help, fix)
-    help = f"bind `row`, then write `{pattern[1]} = row`"
-    body = match_here(s, r"[^\n{]*\{[ \t]*(?:#[^\n]*)?(?=\n)", pattern.end())
-    fix = replaced(span, "row")
-    if body is None:
-        return say("E0142", message, span, help)
-    inner = f"\n{indentation(s.span)}    {pattern[1]} = row"
-    return say(
-        "E0142", message, span, help, (*fix, *appended(span_of(s, s.start, body.end()), inner))
-    )
+    message = "arguments are not unpacked"
+    joined = re.search(r"\b(concat|sum|min|max)\(\s*$", line_before(s))
+    if joined and match_here(s, r"\*[^*,()\n]+\)"):
+        help = f"leave out the `*`: `{joined[1]}` takes a list"
+        return say("E0158", message, s.span, help, replaced(s.span, ""))
+    return say("E0158", message, s.span, "write each argument")
 
 
 # ------------------------------------------------------------------- pipes
@@ -117,6 +99,19 @@ def label_by_equals(s: Situation) -> Diagnostic | None:
     span = span_of(s, s.previous.end_pos or 0, s.end)
     message, help = "a label is followed by a colon", f"write `{s.previous}:`"
     return say("E0156", message, s.span, help, replaced(span, ":"))
+
+
+def dotted_label(s: Situation) -> Diagnostic | None:
+    """`x -> stage1.conv1: conv(16)`."""
+    label = re.search(r"(?:->|\bexit)\s*(\w+(?:\.\w+)+)\s*$", line_before(s))
+    if s.type != "COLON" or label is None:
+        return None
+    start = s.start - len(line_before(s))
+    span = span_of(s, start + label.start(1), start + label.end(1))
+    scope, ours = label[1].partition(".")[0], label[1].replace(".", "_")
+    help = f"write `{ours}`, or open `scope {scope} {{ ... }}` around it"
+    message = f"a label is one name, not `{label[1]}`"
+    return say("E0401", message, span, help, replaced(span, ours))
 
 
 def shape_by_equals(s: Situation) -> Diagnostic | None:
@@ -148,8 +143,8 @@ STRUCTURE_RULES: tuple[Rule, ...] = (
     dots,
     slice_by_axes,
     unpacked_arguments,
-    nested_names,
     label_by_equals,
+    dotted_label,
     shape_by_equals,
     missing_arrow,
 )

@@ -1,0 +1,92 @@
+"""The two pairs of parentheses of nets and blocks, as one confuses or forgets them."""
+
+import re
+from collections.abc import Iterator
+
+from archc.diagnostics import Diagnostic, Fix
+from archc.syntax.edits import replaced
+from archc.syntax.foreign import match_here, say, span_of
+from archc.syntax.situation import Situation
+
+_INPUTS = {
+    "NET": "after the hyperparameters come the tensors: `net Name()(image: [3, 32, 32])`",
+    "BLOCK": "after the hyperparameters come the tensors: `block Name(width)(x)`; "
+    "there are no functions of numbers",
+}
+
+
+def missing_inputs(s: Situation) -> Diagnostic | None:
+    """`net N(image: [3, 32, 32])`, `block B(x)`."""
+    if s.keyword not in ("NET", "BLOCK") or s.previous is None:
+        return None
+    before = s.previous.type
+    named = {"EQUAL", "LPAR"} if s.keyword == "NET" else {"LPAR"}
+    alone = {"NAME": named, "RPAR": {"LPAR"}}
+    left_out = before in alone and s.accepts == alone[before]
+    empty = s.type == "RPAR" and s.accepts == {"NAME", "STAR"}
+    only_inputs = s.type == "LSQB" and before == "COLON" and s.accepts == {"NAME"}
+    if not (left_out or empty or only_inputs):
+        return None
+    what = s.keyword.lower()
+    span = s.span if only_inputs else s.after_previous
+    fix = _sorted_out(s) if only_inputs else ()
+    return say("E0117", f"the {what}'s inputs are missing", span, _INPUTS[s.keyword], fix)
+
+
+def hyperparameter_among_inputs(s: Situation) -> Diagnostic | None:
+    """`net N()(image: [3, 32, 32], classes=10)`."""
+    inputs = s.type == "EQUAL" and s.keyword == "NET" and s.bracket is not None
+    if not inputs or "COLON" not in s.accepts or s.previous is None:
+        return None
+    help = "hyperparameters stand in the first parentheses, tensors in the second"
+    span = span_of(s, s.previous.start_pos or 0, s.end)
+    message = f"`{s.previous}` stands among the tensors, which have no defaults"
+    return say("E0118", message, span, help, _sorted_out(s))
+
+
+_TENSOR = re.compile(r"\w+\s*:\s*\[")
+
+
+def _sorted_out(s: Situation) -> Fix:
+    """The same parameters, those with a shape in the second pair of parentheses."""
+    heads = [*re.finditer(r"\b(?:net|block)\s+\w+\s*(?=\()", s.source.text[: s.start])]
+    start = end = heads[-1].end()
+    items: list[str] = []
+    for _ in range(2):
+        closing = _closing(s.source.text, end)
+        if closing is None:
+            return ()
+        items += _items(s.source.text[end + 1 : closing])
+        end = closing + 1
+        if not match_here(s, r"\(", end):
+            break
+    tensors = [item for item in items if _TENSOR.match(item)]
+    others = [item for item in items if item not in tensors]
+    if s.keyword == "BLOCK" and others:  # these may be tensors, too
+        return ()
+    ours = f"({', '.join(others)})({', '.join(tensors)})"
+    return replaced(span_of(s, start, end), ours)
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the bracket at `start` is closed, if no string or comment is in it."""
+    depth = 0
+    for place in range(start, len(text)):
+        char = text[place]
+        depth += (char in "([{") - (char in ")]}")
+        if char in '"#':
+            return None
+        if not depth:
+            return place
+    return None
+
+
+def _items(text: str) -> Iterator[str]:
+    """What the commas outside of brackets part."""
+    depth = start = 0
+    for place, char in enumerate(f"{text},"):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and not depth:
+            if text[start:place].strip():
+                yield text[start:place].strip()
+            start = place + 1
