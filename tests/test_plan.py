@@ -225,6 +225,15 @@ def test_json_is_a_plan_that_holds() -> None:
     assert decisions == {"kept", "recomputed", "shared", "freed"}
 
 
+def test_why_takes_a_layer_of_a_dense_block() -> None:
+    text = command(
+        "densenet_cifar", "--set", "depth=22", "--why", "features.denseblock1.denselayer2"
+    )
+    assert "features.denseblock1.denselayer2.conv1: " in text
+    assert "freed: what features.denseblock1 grow needs for a moment" in text
+    assert "denselayer3" not in text
+
+
 def test_why_says_what_becomes_of_a_tensor() -> None:
     text = command("densenet_cifar", "--set", "depth=22", "--why", "features.transition1.norm")
     assert "recomputed: " in text

@@ -30,6 +30,8 @@ def _decision(
         return "shared", f"lies in {tensor.alias_of}"
     if id in schedule.outputs:
         return "kept", "a result of the net"
+    if id.startswith("scratch:"):
+        return "freed", f"what {schedule.steps[span.first].op} needs for a moment"
     if span.first < start and id in schedule.recomputed and span.last < start:
         return "recomputed", "cheap to compute again for the backward pass"
     if id.startswith("again:"):

@@ -98,7 +98,8 @@ def explain(plan: MemoryPlan, path: str) -> str:
     found = [
         tensor
         for tensor in schedule.tensors.values()
-        if path in (tensor.id, tensor.region) or tensor.region.startswith(inside)
+        if path in (tensor.id, tensor.region)
+        or any(name.startswith(inside) for name in (tensor.region, *tensor.id.split(":")))
     ]
     if not found:
         names = {tensor.region for tensor in schedule.tensors.values()} | set(schedule.tensors)
