@@ -114,10 +114,10 @@ def _of_unknown(
     free = [other for other in names if other not in given]
     near = SHORT[name] if SHORT.get(name) in free else nearest(name, free)
     if near is None:
-        fix = without_arguments(place) if nearest(name, names) else ()
-        return f"leave it out: {_signature(callee, slots)}" if fix else _signature(
-            callee, slots
-        ), fix
+        written = _signature(callee, slots)
+        if nearest(name, names) is None:
+            return written, ()
+        return f"leave it out: {written}", without_arguments(place)
     return f"did you mean `{near}`?", renamed_argument(place, near)
 
 

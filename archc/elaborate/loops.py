@@ -21,8 +21,12 @@ class Loop:
     @property
     def counter(self) -> str | None:
         """A name with another value in each turn, which can stand in a label."""
-        columns = zip(*self.items, strict=True) if len(self.targets) > 1 else [self.items]
-        for target, column in zip(self.targets, columns, strict=False):
+        width = len(self.targets)
+        rows = self.items if width > 1 else [(item,) for item in self.items]
+        fitting = [row for row in rows if isinstance(row, list | tuple) and len(row) == width]
+        if len(fitting) < len(rows):  # which is an error, later
+            return None
+        for target, column in zip(self.targets, zip(*fitting, strict=True), strict=True):
             words = {str(value) for value in column if _fits(value)}
             if isinstance(target, ast.Name) and len(words) == len(self.items):
                 return target.name
