@@ -83,6 +83,23 @@ def test_errors_beyond_twenty_are_counted() -> None:
     assert "33 errors in 1 spec" in result.stderr
 
 
+def test_sizes_that_are_given_make_costs_known() -> None:
+    sizes = ("--size", "h=2", "--size", "w=3")
+    given = json.loads(run("summary", "unet", "--set", "depth=2", *sizes, "--json").stdout)
+    assert given["input"] == [3, 8, 12]
+    assert (
+        given["macs"]
+        == 2
+        * 3
+        * json.loads(
+            run("summary", "unet", "--set", "depth=2", "--size=h=1", "--size=w=1", "--json").stdout
+        )["macs"]
+    )
+    refused = run("summary", "unet", "--size", "h=2")
+    assert refused.exit_code == 2
+    assert "--size h=4 --size w=4" in " ".join(refused.stderr.replace("│", " ").split())
+
+
 def test_a_summary_for_people_and_one_for_programs() -> None:
     assert "classifier" in run("summary", "tiny.arch").stdout
     summary = json.loads(run("summary", "tiny.arch", "--json").stdout)

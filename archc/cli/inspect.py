@@ -16,7 +16,8 @@ from archc.cli.options import (
     make_limits,
     make_request,
 )
-from archc.cli.plan import Batch, Sizes, make_plan
+from archc.cli.plan import Batch, make_plan
+from archc.cli.sizes import Sizes, given_sizes
 from archc.cli.warnings import Allow, Deny, judged
 from archc.diagnostics import ArchError
 from archc.viz.picture import Color, Layout
@@ -68,6 +69,7 @@ def check_command(
 def summary_command(
     spec: Spec,
     as_json: Json = False,
+    size: Sizes = None,
     net: Net = None,
     set_: Set = None,
     passes: Passes = None,
@@ -75,12 +77,14 @@ def summary_command(
     limit: Limit = None,
 ) -> None:
     """Print a net's layers, shapes, parameters and multiply-accumulates."""
+    from archc.analysis.sizes import at_sizes
     from archc.analysis.summary import summarize
     from archc.compiler import compile_spec
 
     compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
     show(compilation.warnings)
-    summary = summarize(compilation.graph)
+    graph = compilation.graph
+    summary = summarize(at_sizes(graph, given_sizes(graph, size)) if size else graph)
     if as_json:
         write_json(summary.to_json())
     else:

@@ -6,6 +6,7 @@ import typer
 
 from archc.cli.console import show, write_data, write_json
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+from archc.cli.sizes import Sizes, given_sizes
 
 if TYPE_CHECKING:
     from archc.analysis.plan.plan import MemoryPlan
@@ -19,10 +20,6 @@ Memory = Annotated[
     str, typer.Option("--memory", metavar="MODE", help="keep, recompute or off, as the net's own.")
 ]
 Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32 or bf16.")]
-Sizes = Annotated[
-    list[str] | None,
-    typer.Option("--size", metavar="NAME=N", help="A number for a size such as H."),
-]
 
 
 def plan_command(
@@ -80,16 +77,8 @@ def make_plan(
     inference: bool = False,
 ) -> "MemoryPlan":
     """The plan of a compiled net, with numbers for its symbolic sizes."""
-    from archc.analysis.plan.plan import plan_memory, symbols_of
+    from archc.analysis.plan.plan import plan_memory
 
-    given = _numbers(sizes)
-    symbols = symbols_of(compilation.graph)
-    for symbol in symbols:
-        if symbol not in given:
-            raise typer.BadParameter(f"the net takes any size `{symbol}`: give --size {symbol}=64")
-    for name in given:
-        if name not in symbols:
-            raise typer.BadParameter(f"the net's inputs have no size `{name}`")
     return plan_memory(
         compilation.graph,
         batch,
@@ -97,15 +86,5 @@ def make_plan(
         dtype=_DTYPES[dtype],
         memory=memory,  # type: ignore[arg-type]  # one of the modes: it was checked
         mode="inference" if inference else "training",
-        symbols=given,
+        symbols=given_sizes(compilation.graph, sizes),
     )
-
-
-def _numbers(texts: list[str] | None) -> dict[str, int]:
-    numbers = {}
-    for text in texts or ():
-        name, equals, digits = text.partition("=")
-        if not equals or not (digits.isascii() and digits.isdecimal() and 0 < int(digits) < 2**31):
-            raise typer.BadParameter(f"--size takes NAME=N, not `{text}`")
-        numbers[name] = int(digits)
-    return numbers

@@ -18,7 +18,6 @@ from archc.analysis.plan.schedule import Liveness, Schedule, Tensor, liveness
 from archc.analysis.plan.tape import Sizes
 from archc.ir.graph import Graph
 from archc.ir.sharing import Sharing
-from archc.ops.size import Size
 
 Mode = Literal["inference", "training"]
 VERSION = 1
@@ -136,12 +135,6 @@ class MemoryPlan:
             "inputs": list(schedule.inputs),
             "outputs": list(schedule.outputs),
         }
-
-
-def symbols_of(graph: Graph) -> tuple[str, ...]:
-    """The symbols among the sizes of a net's inputs, each once."""
-    dims = (dim for node in graph.inputs() for dim in node.type.shape)
-    return tuple(dict.fromkeys(dim.symbol for dim in dims if isinstance(dim, Size)))
 
 
 def plan_memory(

@@ -1,0 +1,43 @@
+"""`--size`: numbers for the sizes that a net leaves open."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from archc.ir.graph import Graph
+
+_SIDE = 64
+"""About how large an input is in an example of the option."""
+
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option("--size", metavar="NAME=N", help="A number for a size such as H."),
+]
+
+
+def given_sizes(graph: "Graph", texts: list[str] | None) -> dict[str, int]:
+    """A number for each symbol of a net's inputs. Raises BadParameter."""
+    from archc.analysis.sizes import symbols_of
+
+    given = _numbers(texts)
+    symbols = symbols_of(graph)
+    missing = [f"--size {name}={max(1, _SIDE // d.a)}" for name, d in symbols.items()]
+    if not given.keys() >= symbols.keys():
+        raise typer.BadParameter(
+            f"the net's inputs are of any size: give, say, {' '.join(missing)}"
+        )
+    for name in given:
+        if name not in symbols:
+            raise typer.BadParameter(f"the net's inputs have no size `{name}`")
+    return given
+
+
+def _numbers(texts: list[str] | None) -> dict[str, int]:
+    numbers = {}
+    for text in texts or ():
+        name, equals, digits = text.partition("=")
+        if not equals or not (digits.isascii() and digits.isdecimal() and 0 < int(digits) < 2**31):
+            raise typer.BadParameter(f"--size takes NAME=N, not `{text}`")
+        numbers[name] = int(digits)
+    return numbers
