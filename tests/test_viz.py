@@ -130,6 +130,18 @@ def test_blocks_that_read_something_else_too_stay_apart(tmp_path: Path) -> None:
     assert "up1: Up, 16 -> 8" in titles(picture)
 
 
+def test_a_block_that_is_made_of_itself_is_no_row_of_itself(tmp_path: Path) -> None:
+    text = """
+block Tree(depth)(x) {
+    if depth == 0 { return x -> conv: conv(8, 3) -> norm: bn -> relu }
+    y = x -> left: Tree(depth - 1)
+    return concat(x, y) -> right: Tree(depth - 1)
+}
+net Forest()(image: [8, 8, 8]) { return image -> tree: Tree(2) }
+"""
+    assert "tree: Tree, 8 -> 8" in titles(picture_of(graph_of(tmp_path, text)))
+
+
 def test_elementwise_operators_join_the_one_before_them() -> None:
     picture = picture_of(shipped("densenet"))
     (stem,) = (box for box in picture.boxes if box.lines[0].startswith("conv0"))

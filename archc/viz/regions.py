@@ -44,10 +44,13 @@ class View:
 
     def repeated(self, region: Region) -> tuple[int, str | None]:
         """How many applications of one block, one after the other, a region consists of, and the
-        block's name; weights of the region's own would make it something else."""
+        block's name; weights of the region's own would make it something else, and so does
+        recursion, in which a block is no row of itself."""
         children = self.inside[region.id]
         blocks = {child.block for child in children}
         if len(children) < 2 or len(blocks) != 1 or region.id in self.weighted:
+            return 1, None
+        if region.block in blocks:
             return 1, None
         if not all(_follows(child, before) for before, child in pairwise(children)):
             return 1, None
