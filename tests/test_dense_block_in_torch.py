@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch._C._distributed_c10d import FileStore
 from torch._dynamo.backends.common import aot_autograd
 from torch._functorch._aot_autograd.utils import make_boxed_func
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -263,6 +265,41 @@ def test_what_the_compiler_is_told_of_the_operator_is_true(shape: Shape) -> None
 
 
 # ----------------------------------------------------------------------------------- distribution
+
+
+def _shard(rank: int, folder: str) -> None:
+    """What comes of sharding the parameters of a block, and of a layer in it."""
+    torch.set_num_threads(1)
+    store = FileStore(f"{folder}/store", 1)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=1, timeout=_PATIENCE)
+    mesh = init_device_mesh("cpu", (1,))
+    whole, part = block(Shape(), "keep"), block(Shape(), "keep")
+    fully_shard(whole, mesh=mesh)
+    fully_shard(part.get_submodule("layer1"), mesh=mesh)
+    y = whole(images(Shape()))
+    y.square().sum().backward()
+    gradients = [p.grad.full_tensor() for p in whole.parameters()]  # type: ignore[union-attr]
+    refused = ""
+    try:
+        part(images(Shape()))
+    except RuntimeError as error:
+        refused = str(error)
+    torch.save((shares(y), y.detach(), gradients, refused), f"{folder}/sharded.pt")
+    os._exit(0)  # as below
+
+
+def test_fsdp_shards_whole_blocks_and_is_refused_below(tmp_path: Path) -> None:
+    start: Callable[..., object] = spawn
+    start(_shard, (str(tmp_path),), nprocs=1)
+    shared, y, gradients, refused = torch.load(tmp_path / "sharded.pt", weights_only=True)
+    plain = block(Shape(), "off")
+    expected = plain(images(Shape()))
+    expected.square().sum().backward()
+    assert shared
+    torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-12)
+    for gradient, parameter in zip(gradients, plain.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-8, atol=1e-10)
+    assert "`layer1` has a hook" in refused
 
 
 def _train(rank: int, folder: str) -> None:

@@ -74,7 +74,7 @@ def shares_storage(block: nn.Module, x: Tensor) -> bool:
     """
     if memory_of(block) == "off" or not differentiates(x, block):
         return False
-    if any(_is_foreign(module, block) for module in block.modules()):
+    if any(isinstance(module, nn.SyncBatchNorm) for module in block.modules()):
         return False
     for name, module in block.named_modules():
         if name and has_hooks(module):
@@ -82,14 +82,15 @@ def shares_storage(block: nn.Module, x: Tensor) -> bool:
                 f"`{name}` has a hook, but a dense block that shares its storage does not call the "
                 'modules in it: build it with memory="off", or hook the whole block'
             )
-    return True
+    return not any(_is_foreign(module, block) for module in block.modules())
 
 
 def _is_foreign(module: nn.Module, block: nn.Module) -> bool:
-    """Whether the module may do something that a dense block does not know of."""
+    """Whether the module may do something that a dense block does not know of: its class is neither
+    torch's nor from where the block's class, or one that it derives from, is."""
     home = type(module).__module__
-    known = home == type(block).__module__ or home.startswith("torch.nn.")
-    return not known or isinstance(module, nn.SyncBatchNorm)
+    homes = [kind.__module__ for kind in type(block).__mro__]
+    return home not in homes and not home.startswith("torch.nn.")
 
 
 def dense_block(
