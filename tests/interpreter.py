@@ -295,8 +295,16 @@ class Primitives(Interpreter):
 def run_graph(
     graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tensor], *, training: bool
 ) -> list[Tensor]:
-    """All outputs of a net. `state` has its weights by state_dict key; layers with one path share
-    them, and running statistics among them change in place, in training.
+    """All outputs of a net, of `values_of`."""
+    values = values_of(graph, inputs, state, training=training)
+    return [values[output.node] for output in graph.outputs]
+
+
+def values_of(
+    graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tensor], *, training: bool
+) -> dict[int, Tensor]:
+    """What each node of a net computes. `state` has its weights by state_dict key; layers with one
+    path share them, and running statistics among them change in place, in training.
 
     Operators run in the order of node ids, which is the order of random draws.
     """
@@ -308,7 +316,7 @@ def run_graph(
             weights = _weights_of(graph, node, state)
             batched = node.type.batched
             values[node.id] = oracle.apply(node.op, operands, weights, training, batched)
-    return [values[output.node] for output in graph.outputs]
+    return values
 
 
 def _weights_of(graph: Graph, node: Node, state: Mapping[str, Tensor]) -> Weights:

@@ -21,7 +21,7 @@ import pytest
 import torch
 from generated_coverage import Coverage
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
-from interpreter import run_graph
+from interpreter import values_of
 from torch import Tensor, nn
 
 from archc.compiler import Compilation, Request, compile_spec
@@ -193,8 +193,9 @@ def compare(
     Where a pass removed an operator they are equal but for rounding (`exact=False`, in float64):
     autograd adds the gradients of a tensor with three readers in another order, and a batch norm
     adds a view's values in another order than a copy's. Rounding is at most 1e-10 of the largest
-    number, or, where numbers cancel, ten times what the interpreter's own results move, at most,
-    when inputs and weights move by 1e-12 several times.
+    number, or, where numbers cancel, 1e-13 of the largest gradient on the way, or ten times what
+    the interpreter's own results move, at most, when inputs and weights move by 1e-12, several
+    times.
     """
     dtype = torch.float32 if exact else torch.float64
     generator = torch.Generator().manual_seed(1)
@@ -244,10 +245,15 @@ def interpreted(
     for key in trained:
         weights[key].requires_grad_()
     torch.default_generator.manual_seed(2)
-    outputs = run_graph(graph, inputs, weights, training=training)
+    values = values_of(graph, inputs, weights, training=training)
+    outputs = [values[output.node] for output in graph.outputs]
+    for value in values.values():
+        if value.requires_grad:
+            value.retain_grad()
     backward(outputs)
     found: Results = {f"output {i}": x.detach() for i, x in enumerate(outputs)}
     found |= {f"gradient of input {i}": x.grad for i, x in enumerate(inputs)}
+    found |= {f"gradient of %{id}": x.grad for id, x in values.items() if x.requires_grad}
     found |= {key: value.detach() for key, value in weights.items()}
     return found | {f"gradient of {key}": weights[key].grad for key in trained}
 
@@ -255,7 +261,10 @@ def interpreted(
 def differences(
     ours: Results, theirs: Results, others: Sequence[Results] = (), *, exact: bool
 ) -> Iterator[str]:
-    assert ours.keys() == theirs.keys()
+    assert ours.keys() <= theirs.keys()
+    assert all("%" in what for what in theirs.keys() - ours.keys())  # values on the way
+    gradients = [x for what, x in theirs.items() if what.startswith("gradient") and x is not None]
+    steepest = max(map(largest, gradients), default=0.0) if others else 0.0
     for what, a in ours.items():
         b = theirs[what]
         if a is None or b is None:
@@ -269,6 +278,8 @@ def differences(
         allowed = 0.0 if exact else 1e-10 * max(1.0, largest(b))
         moves = [other[what] for other in others]
         allowed = max([allowed, *(10 * largest(x - b) for x in moves if x is not None)])
+        if what.startswith("gradient"):
+            allowed = max(allowed, 1e-13 * steepest)
         if difference > allowed:
             yield f"{what} differs by {difference}, more than {allowed}"
 

@@ -151,7 +151,7 @@ class Outliner:
     # ---------------------------------------------------------- parameters
 
     def _parametrise(self, form: Form) -> None:
-        form.bodies = written_out(form.bodies)
+        form.bodies = written_out(form.bodies, [m.path for m in form.modules], self._unlike)
         form.body = form.bodies[0]
         columns = [dict(self._slots(form, i)) for i in range(len(form.modules))]
         terms = dict(self._concatenated(form))
@@ -180,6 +180,12 @@ class Outliner:
         owned += [layer.path for layer in form.module.layers if layer.path is not None]
         labels = {path[size] for path in owned}
         Chooser(form.table, self._hyper(form), slots, labels, root=not size).choose()
+
+    def _unlike(self, path: Path, loop: Loop) -> int:
+        """How many arguments differ among the children of a loop."""
+        indices = [self._index[path + label] for label in loop.children]
+        parameters = self.forms[loop.form].parameters
+        return sum(len({typed(p.values[i]) for i in indices}) > 1 for p in parameters)
 
     def _concatenated(
         self, form: Form

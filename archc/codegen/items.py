@@ -7,7 +7,7 @@ modules called 0, 1, 2, ... is an `nn.Sequential`.
 """
 
 import re
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archc.codegen.modules import Application, Call, Module, Modules, pooled
@@ -311,19 +311,23 @@ def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> Loop | 
     return Loop(container, prefix, start, item.form, *fields)
 
 
-def written_out(bodies: Sequence[Body]) -> list[Body]:
+def written_out(
+    bodies: Sequence[Body], paths: Sequence[Path], unlike: Callable[[Path, Loop], int]
+) -> list[Body]:
     """The bodies of a form with its short loops written out, those inside of `nn.Sequential`s too.
 
-    Two children in every instance are clearer as two calls than as a loop, and no longer.
+    Two children in every instance are clearer as two calls than as a loop, and no longer; and so
+    are some more of one tensor, if several of their arguments differ: `unlike` says how many, for a
+    loop of the module at a path.
     """
     items = [list(body.items) for body in bodies]
     short = set()
     for position, column in enumerate(zip(*items, strict=True)):
         loops = [item for item in column if isinstance(item, Loop)]
         chains = [item for item in column if isinstance(item, Chain)]
-        if loops and _is_short(loops):
+        if loops and _is_short(loops, max(map(unlike, paths, loops))):
             short.add(position)
-        inner = written_out([chain.body for chain in chains])
+        inner = written_out([chain.body for chain in chains], [c.path for c in chains], unlike)
         for row, chain, body in zip(items, chains, inner, strict=False):
             row[position] = replace(chain, body=body)
     return [
@@ -332,10 +336,12 @@ def written_out(bodies: Sequence[Body]) -> list[Body]:
     ]
 
 
-def _is_short(loops: Sequence[Loop]) -> bool:
+def _is_short(loops: Sequence[Loop], unlike: int) -> bool:
     counts = {len(loop.children) for loop in loops}
     kept = any(loop.container or loop.rerun for loop in loops)
-    return not kept and len(counts) == 1 and max(counts) <= 2
+    several = any(len(loop.results) > 1 for loop in loops)
+    most = 6 if unlike > 1 and not several else 2
+    return not kept and len(counts) == 1 and max(counts) <= most
 
 
 def unroll(body: Body, positions: Container[int]) -> Body:

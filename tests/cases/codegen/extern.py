@@ -2,7 +2,7 @@
 """Extern, compiled by archc 0 from extern.arch.
 
     archc compile extern.arch -O0
-Checksum 22a4d2dbb499fcec; passes: none. Edit a copy freely.
+Checksum b27cd77b34c6c3d1; passes: none. Edit a copy freely.
 """
 
 import torch
@@ -32,8 +32,9 @@ class Extern(nn.Module):  # extern.arch:12
         super().__init__()
         self.stem = nn.Conv2d(in_chans, 8, 3, padding=1, bias=False)
         self.other = Other()
-        for i, (c, w) in enumerate(zip((8, 16, 32), range(8, 32, 8), strict=True)):
-            self.add_module(f"stage{i}", Stage(c, w))
+        self.stage0 = Stage(8, 8)
+        self.stage1 = Stage(16, 16)
+        self.stage2 = Stage(32, 24)
         self.twice = Gate(56, reduction=2)
         self.fc: nn.Module = nn.Linear(56, num_classes)
         self.num_features = 56
@@ -42,9 +43,9 @@ class Extern(nn.Module):  # extern.arch:12
         if image.shape[-2] % 4:
             raise ValueError(f"image must be [3, 4*h, 32], not {tuple(image.shape[1:])}")
         x = self.other(self.stem(image))
-        for layer in (self.get_submodule(f"stage{i}") for i in range(3)):
-            x = layer(x)
-        return self.twice(self.twice(x))
+        x = self.stage1(self.stage0(x))
+        x = self.twice(self.stage2(x))
+        return self.twice(x)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = x.mean((2, 3))
