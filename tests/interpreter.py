@@ -293,18 +293,16 @@ class Primitives(Interpreter):
 
 
 def run_graph(
-    graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tensor], *, training: bool
+    graph: Graph,
+    inputs: Sequence[Tensor],
+    state: Mapping[str, Tensor],
+    *,
+    training: bool,
+    moved: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> list[Tensor]:
-    """All outputs of a net, of `values_of`."""
-    values = values_of(graph, inputs, state, training=training)
-    return [values[output.node] for output in graph.outputs]
-
-
-def values_of(
-    graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tensor], *, training: bool
-) -> dict[int, Tensor]:
-    """What each node of a net computes. `state` has its weights by state_dict key; layers with one
-    path share them, and running statistics among them change in place, in training.
+    """All outputs of a net. `state` has its weights by state_dict key; layers with one path share
+    them, and running statistics among them change in place, in training. Each result of an operator
+    is `moved` before others read it.
 
     Operators run in the order of node ids, which is the order of random draws.
     """
@@ -315,8 +313,8 @@ def values_of(
             operands = [values[operand] for operand in graph.operands(node.id)]
             weights = _weights_of(graph, node, state)
             batched = node.type.batched
-            values[node.id] = oracle.apply(node.op, operands, weights, training, batched)
-    return values
+            values[node.id] = moved(oracle.apply(node.op, operands, weights, training, batched))
+    return [values[output.node] for output in graph.outputs]
 
 
 def _weights_of(graph: Graph, node: Node, state: Mapping[str, Tensor]) -> Weights:
