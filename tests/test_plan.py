@@ -119,6 +119,24 @@ net Net()(image: [3, 8, 8]) {{
     agree(compare_generated(spec, MODES[mode], tmp_path))
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_dense_block_of_one_layer_without_a_loop(mode: str, tmp_path: Path) -> None:
+    """Beside a longer one of its name, it is listed by its one layer."""
+    net = """
+block Pair(layers)(x) {
+    x = x -> first: Layer(4)
+    if layers > 1 { x = x -> second: Layer(4) }
+    return x
+}
+
+net Net()(image: [3, 8, 8]) {
+    x = image -> stem: conv(6, 3) -> one: Pair(1) -> conv: conv(6, 1) -> two: Pair(2)
+    return x -> norm: bn -> relu -> global_avg_pool -> classifier: linear(5)
+}
+"""
+    agree(compare_generated(Spec(BOTTLENECK + net, ((3, 8, 8),)), MODES[mode], tmp_path))
+
+
 @pytest.mark.parametrize("number", [0, 26])
 def test_generated_nets_need_what_is_planned(number: int, tmp_path: Path) -> None:
     check_generated(number, tmp_path)

@@ -189,7 +189,7 @@ class ClassWriter(ConstructorWriter):
         if len(loops) == len(self.body.items) == 1:
             return self._loop_children(*loops[0])
         names = [self.receiver(layer.child) for layer in listed if layer.child]
-        return f"({', '.join(names)})" if len(names) == len(listed) else ""
+        return f"({', '.join(names)})" if len(names) == len(listed) > 1 else ""
 
     def _class_of(self, path: Path) -> str:
         """The class of a layer or module that `forward` takes."""
