@@ -111,10 +111,16 @@ def _draws_in_another_order(graph: Graph) -> bool:
     """Whether dropouts may give other noise than in the plain net.
 
     They draw in the order of memory, which a dense block changes for what follows it. Within one
-    they draw in the plain order if its weights tell that.
+    they draw in the plain order if its weights tell that; all of them, where a layer norm may have
+    given its input in channels_last order, which weights that do not tell pass on.
     """
     blocks = graph.sharing.blocks
-    plain = [block.nodes for block in blocks if any(_tells_order(graph, n) for n in block.nodes)]
+    enough = all if any(node.op.name == "layer_norm" for node in graph.nodes()) else any
+    plain = [
+        block.nodes
+        for block in blocks
+        if enough(_tells_order(graph, conv) for layer in block.layers for conv in layer.convs)
+    ]
     found = {node.id for node in graph.nodes() if node.op.name == "dropout"}
     return bool(blocks) and not found <= frozenset[int]().union(*plain)
 
