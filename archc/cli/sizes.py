@@ -22,10 +22,10 @@ def given_sizes(graph: "Graph", texts: list[str] | None) -> dict[str, int]:
 
     given = _numbers(texts)
     symbols = symbols_of(graph)
-    missing = [f"--size {name}={max(1, _SIDE // d.a)}" for name, d in symbols.items()]
     if not given.keys() >= symbols.keys():
+        example = (f"--size {name}={max(1, _SIDE // dim.a)}" for name, dim in symbols.items())
         raise typer.BadParameter(
-            f"the net's inputs are of any size: give, say, {' '.join(missing)}"
+            f"the net's inputs are of any size: give, say, {' '.join(example)}"
         )
     for name in given:
         if name not in symbols:

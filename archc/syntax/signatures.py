@@ -48,8 +48,11 @@ _TENSOR = re.compile(r"\w+\s*:\s*\[")
 
 
 def _sorted_out(s: Situation) -> Fix:
-    """The same parameters, those with a shape in the second pair of parentheses."""
+    """The same parameters, those with a shape in the second pair of parentheses; none where a
+    comment or string stands among them."""
     heads = [*re.finditer(r"\b(?:net|block)\s+\w+\s*(?=\()", s.source.text[: s.start])]
+    if not heads:
+        return ()
     start = end = heads[-1].end()
     items: list[str] = []
     for _ in range(2):
@@ -60,6 +63,8 @@ def _sorted_out(s: Situation) -> Fix:
         end = closing + 1
         if not match_here(s, r"\(", end):
             break
+    if s.start >= end:  # the head was that of a declaration before
+        return ()
     tensors = [item for item in items if _TENSOR.match(item)]
     others = [item for item in items if item not in tensors]
     if s.keyword == "BLOCK" and others:  # these may be tensors, too

@@ -51,7 +51,7 @@ def correction(parts: Sequence[Part], size: int) -> int:
 @dataclass(frozen=True)
 class Reader:
     """Norm, ReLU, convolution, dropout: `width` channels to `out`, both at so many positions of
-    each sample. Sizes below are in bytes."""
+    each sample. What its methods say is in bytes."""
 
     norm: Node
     conv: Node
