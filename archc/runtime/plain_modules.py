@@ -6,17 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archc.runtime.surroundings import is_traced, is_transformed
+
 
 def differentiates(x: Tensor, *modules: nn.Module) -> bool:
     """Whether a backward pass may follow; not while exporting, nor under functorch's transforms,
     nor where torch.fx traces, which has no tensors."""
     if not torch.is_grad_enabled() or torch.compiler.is_exporting() or not isinstance(x, Tensor):
         return False
-    if torch._C._are_functorch_transforms_active():
-        return False
-    if not torch.compiler.is_compiling() and torch._C._is_tracing():
-        return False
-    if not x.numel():
+    if is_transformed() or is_traced() or not x.numel():
         return False
     return x.requires_grad or any(p.requires_grad for m in modules for p in m.parameters())
 
@@ -64,19 +62,14 @@ def update_running(norms: Iterable[tuple[Any, Tensor]], count: int) -> None:
 
     Beside each norm are its moments [2, C]: mean and biased variance over `count` pixels.
     """
-    pairs = [pair for pair in norms if pair[0].training and pair[0].track_running_stats]
-    if not pairs:
-        return
-    counts = [norm.num_batches_tracked for norm, _ in pairs]
-    torch._foreach_add_([count for count in counts if count is not None], 1)
-    for momentum in {norm.momentum: None for norm, _ in pairs}:
-        group = [(norm, moment) for norm, moment in pairs if norm.momentum == momentum]
-        running = [r for norm, _ in group for r in (norm.running_mean, norm.running_var)]
-        batch = [m for _, (mean, var) in group for m in (mean, var * (count / max(count - 1, 1)))]
-        batch = [m.to(r.dtype) for m, r in zip(batch, running, strict=True)]
-        if momentum is None:  # the average of all batches
-            numbers = [norm.num_batches_tracked for norm, _ in group for _ in range(2)]
-            weights = [n.to(r.dtype).reciprocal() for n, r in zip(numbers, running, strict=True)]
-            torch._foreach_lerp_(running, batch, weights)
-        else:
-            torch._foreach_lerp_(running, batch, momentum)
+    for norm, (mean, variance) in norms:
+        if not norm.training or not norm.track_running_stats:
+            continue
+        step = norm.momentum or 0.0
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+            if norm.momentum is None:  # the average of all batches
+                step = norm.num_batches_tracked.to(norm.running_mean.dtype).reciprocal()
+        unbiased = variance * (count / max(count - 1, 1))
+        for running, batch in ((norm.running_mean, mean), (norm.running_var, unbiased)):
+            running.lerp_(batch.to(running.dtype), step)

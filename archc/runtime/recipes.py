@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from archc.runtime.memory import memory_of
+from archc.runtime.surroundings import is_traced, saving_hooks
 
 
 class Kept(NamedTuple):
@@ -67,7 +68,7 @@ def rebuilds(x: Tensor) -> bool:
     """
     if torch.compiler.is_compiling() or RECIPES.get() is None or not isinstance(x, Tensor):
         return False
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
+    hooks = saving_hooks()
     return hooks is not None and hooks[0] is _pack
 
 
@@ -115,7 +116,7 @@ class Rebuilding:
         self.on = not torch.compiler.is_compiling() and memory_of(net) != "off"
 
     def __enter__(self) -> None:
-        self.on = self.on and torch.is_grad_enabled() and not _is_watched()
+        self.on = self.on and torch.is_grad_enabled() and not is_traced() and saving_hooks() is None
         if self.on:
             self.hooks = torch.autograd.graph.saved_tensors_hooks(_pack, unpack)
             try:
@@ -129,10 +130,3 @@ class Rebuilding:
         if self.on:
             RECIPES.reset(self.before)
             self.hooks.__exit__(*error)
-
-
-def _is_watched() -> bool:
-    """Whether somebody else decides what the backward pass keeps, or records what runs."""
-    if torch._C._is_tracing():
-        return True
-    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
