@@ -1,7 +1,7 @@
 """Expressions: from syntax to compile-time values, one method a kind of expression."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count, repeat
 
 from archc.diagnostics import Fix, Span, error, nearest
@@ -10,6 +10,7 @@ from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, nega
 from archc.elaborate.builder import Builder
 from archc.elaborate.frame import Frame, Names
 from archc.elaborate.loops import Loop
+from archc.elaborate.unpack import unpack_turns
 from archc.elaborate.values import (
     OpConstructor,
     Tensor,
@@ -22,7 +23,7 @@ from archc.ir.names import element_name
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.syntax import ast
-from archc.syntax.edits import appended, replaced, without_arguments
+from archc.syntax.edits import appended, replaced
 
 
 class Expressions:
@@ -93,20 +94,6 @@ class Expressions:
         """The text of a label."""
         return label.name if isinstance(label, ast.Name) else self._string(label, frame)
 
-    def unpack(self, names: Sequence[ast.Target], value: Value, span: Span) -> list[Value]:
-        """A value as one value for each name."""
-        if len(names) == 1:
-            return [value]
-        if not isinstance(value, list | tuple):
-            message = f"{len(names)} names cannot be bound to {describe(value)}"
-            help, fix = _fewer(names, 1)
-            raise error("E0208", message, span, help=help, fix=fix)
-        if len(value) != len(names):
-            help, fix = _fitting(names, len(value), span)
-            message = f"{len(names)} names are bound to {len(value)} values"
-            raise error("E0208", message, span, help=help, fix=fix)
-        return list(value)
-
     # ---------------------------------------------------------------- atoms
 
     def _name(self, name: ast.Name, frame: Frame) -> Value:
@@ -147,24 +134,22 @@ class Expressions:
 
     def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Value]:
         outer = dict(frame.names)
-        result = []
         named = _names_elements(node, frame)
         hints = _hints(frame, named=named)
-        items = self.items(node.items, frame)
-        loop = Loop(node.names, items)
+        loop = Loop(node.names, self.items(node.items, frame))
         frame.loops.append(loop)
         try:
-            for item in items:
-                self.turn(loop, item, node.items.span, frame)
-                if node.condition is None or self.condition(node.condition, frame):
-                    result.append(self._element(node.value, next(hints), frame, named=named))
+            return [
+                self._element(node.value, next(hints), frame, named=named)
+                for _ in self.turns(loop, node.items, frame)
+                if node.condition is None or self.condition(node.condition, frame)
+            ]
         finally:
             frame.loops.pop()
             for name in loop_names(node.names):
                 frame.names.pop(name.name, None)
                 if name.name in outer:
                     frame.names[name.name] = outer[name.name]
-        return result
 
     def _element(
         self, item: ast.Expr, hint: tuple[str, ...], frame: Frame, *, named: bool
@@ -175,19 +160,12 @@ class Expressions:
             frame.assigned = item if isinstance(item, ast.Call) else None
         return self.evaluate(item, frame)
 
-    def turn(self, loop: Loop, item: Value, span: Span, frame: Frame) -> None:
-        """Bind the names of a loop for its next turn."""
-        loop.values = dict(self._spread(loop.targets, item, span))
-        frame.names.update(loop.values)
-
-    def _spread(
-        self, targets: Sequence[ast.Target], value: Value, span: Span
-    ) -> Iterator[tuple[str, Value]]:
-        for target, part in zip(targets, self.unpack(targets, value, span), strict=True):
-            if isinstance(target, ast.Name):
-                yield target.name, part
-            else:
-                yield from self._spread(target.items, part, span)
+    def turns(self, loop: Loop, written: ast.Expr, frame: Frame) -> Iterator[None]:
+        """Bind the names of a loop turn by turn. `written` is what it runs over."""
+        for values in unpack_turns(loop, written):
+            loop.values = values
+            frame.names.update(values)
+            yield
 
     # ------------------------------------------------------------ operators
 
@@ -326,25 +304,6 @@ class Expressions:
             help=f"did you mean `{near}`?" if near else f"it has {', '.join(names)} and {last}",
             fix=replaced(node.span, f"{node.value.span.text}.{near}") if near else (),
         )
-
-
-def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str | None, Fix]:
-    """As many names as there are values."""
-    if span.text.endswith(".shape") and len(names) == count + 1:
-        help = f"a shape has no batch axis: leave out `{names[0].span.text}`"
-        return help, without_arguments(names[0].span)
-    if len(names) > count:
-        return _fewer(names, count)
-    help = "give each value a name; `_` is one for what is not used"
-    return help, appended(names[-1].span, ", _" * (count - len(names)))
-
-
-def _fewer(names: Sequence[ast.Target], count: int) -> tuple[str | None, Fix]:
-    """The names behind the first `count` go."""
-    if not count:
-        return None, ()
-    left_out = " and ".join(f"`{name.span.text}`" for name in names[count:])
-    return f"leave out {left_out}", without_arguments(names[count].span, names[-1].span)
 
 
 def attributes(type_: TensorType) -> dict[str, Value]:

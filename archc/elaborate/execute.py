@@ -13,6 +13,7 @@ from archc.elaborate.limits import LimitError, exceeded
 from archc.elaborate.loops import Loop
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import fit_inputs
+from archc.elaborate.unpack import unpack
 from archc.elaborate.values import (
     POISON,
     BlockConstructor,
@@ -115,7 +116,7 @@ class Executor:
             value = self._evaluate_bound(statement.value, frame)
         finally:
             frame.annotations = ()
-        values = self.evaluator.unpack(statement.targets, value, statement.value.span)
+        values = unpack(statement.targets, value, statement.value.span)
         for target, item in zip(statement.targets, values, strict=True):
             self._bind(target.name, item, frame)
 
@@ -185,8 +186,7 @@ class Executor:
         loop = Loop(statement.names, items)
         frame.loops.append(loop)
         try:
-            for item in items:
-                self.evaluator.turn(loop, item, statement.items.span, frame)
+            for _ in self.evaluator.turns(loop, statement.items, frame):
                 returned = self.run(statement.body, frame)
                 if returned is not None:
                     return returned

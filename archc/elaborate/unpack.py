@@ -1,0 +1,72 @@
+"""Values taken apart: one for each name that they are bound to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from archc.diagnostics import Fix, Span, error
+from archc.elaborate.loops import Loop
+from archc.elaborate.values import Value, describe
+from archc.syntax import ast
+from archc.syntax.edits import appended, without_arguments
+
+
+def unpack(names: Sequence[ast.Target], value: Value, span: Span) -> list[Value]:
+    """A value as one value for each name."""
+    if len(names) == 1:
+        return [value]
+    if isinstance(value, list | tuple) and _fits(names, value):
+        return list(value)
+    count = len(value) if isinstance(value, list | tuple) else 1
+    help, fix = _fitting(names, count, span)
+    raise error("E0208", _mismatch(names, value), span, help=help, fix=fix)
+
+
+def unpack_turns(loop: Loop, written: ast.Expr) -> Iterator[Mapping[str, Value]]:
+    """The values of a loop's names, turn by turn. `written` is what it runs over."""
+    rows = written.items if isinstance(written, ast.List) else ()
+    told = len(rows) == len(loop.items)
+    some_fit = any(_fits(loop.targets, item) for item in loop.items)
+    for number, item in enumerate(loop.items):
+        span = rows[number].span if told and some_fit else written.span
+        if some_fit and not _fits(loop.targets, item):
+            message = _mismatch(loop.targets, item)
+            help = f"there are others with {len(loop.targets)} values"
+            raise error("E0208", message, span, help=help)
+        yield dict(_spread(loop.targets, item, span))
+
+
+def _spread(targets: Sequence[ast.Target], value: Value, span: Span) -> Iterator[tuple[str, Value]]:
+    for target, part in zip(targets, unpack(targets, value, span), strict=True):
+        if isinstance(target, ast.Name):
+            yield target.name, part
+        else:
+            yield from _spread(target.items, part, span)
+
+
+def _fits(names: Sequence[ast.Target], value: Value) -> bool:
+    return len(names) == 1 or (isinstance(value, list | tuple) and len(value) == len(names))
+
+
+def _mismatch(names: Sequence[ast.Target], value: Value) -> str:
+    if isinstance(value, list | tuple):
+        values = "one value" if len(value) == 1 else f"{len(value)} values"
+        return f"{len(names)} names are bound to {values}"
+    return f"{len(names)} names cannot be bound to {describe(value)}"
+
+
+def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str | None, Fix]:
+    """As many names as there are values."""
+    if span.text.endswith(".shape") and len(names) == count + 1:
+        help = f"a shape has no batch axis: leave out `{names[0].span.text}`"
+        return help, without_arguments(names[0].span)
+    if len(names) > count:
+        return _fewer(names, count)
+    help = "give each value a name; `_` is one for what is not used"
+    return help, appended(names[-1].span, ", _" * (count - len(names)))
+
+
+def _fewer(names: Sequence[ast.Target], count: int) -> tuple[str | None, Fix]:
+    """The names behind the first `count` go."""
+    if not count:
+        return None, ()
+    left_out = " and ".join(f"`{name.span.text}`" for name in names[count:])
+    return f"leave out {left_out}", without_arguments(names[count].span, names[-1].span)
