@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import BROKEN, run
@@ -84,20 +85,22 @@ def test_errors_beyond_twenty_are_counted() -> None:
 
 
 def test_sizes_that_are_given_make_costs_known() -> None:
-    sizes = ("--size", "h=2", "--size", "w=3")
-    given = json.loads(run("summary", "unet", "--set", "depth=2", *sizes, "--json").stdout)
-    assert given["input"] == [3, 8, 12]
-    assert (
-        given["macs"]
-        == 2
-        * 3
-        * json.loads(
-            run("summary", "unet", "--set", "depth=2", "--size=h=1", "--size=w=1", "--json").stdout
-        )["macs"]
-    )
+    def summary(h: int, w: int) -> Any:
+        sizes = (f"--size=h={h}", "--size", f"w={w}")
+        return json.loads(run("summary", "unet", "--set", "depth=2", *sizes, "--json").stdout)
+
+    assert summary(2, 3)["input"] == [3, 8, 12]
+    assert summary(2, 3)["macs"] == 2 * 3 * summary(1, 1)["macs"]
     refused = run("summary", "unet", "--size", "h=2")
     assert refused.exit_code == 2
     assert "--size h=4 --size w=4" in " ".join(refused.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("size", ["h", "h=0", "h=-1", "h=1.5", "h=" + "9" * 5000, "h=\u0661"])
+def test_sizes_that_are_no_numbers_are_refused(size: str) -> None:
+    refused = run("summary", "unet", "--size", size)
+    assert refused.exit_code == 2
+    assert "--size takes NAME=N" in refused.stderr
 
 
 def test_a_summary_for_people_and_one_for_programs() -> None:

@@ -1,5 +1,6 @@
 """`--size`: numbers for the sizes that a net leaves open."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +38,7 @@ def _numbers(texts: list[str] | None) -> dict[str, int]:
     numbers = {}
     for text in texts or ():
         name, equals, digits = text.partition("=")
-        if not equals or not (digits.isascii() and digits.isdecimal() and 0 < int(digits) < 2**31):
+        if not equals or not re.fullmatch("[1-9][0-9]{0,8}", digits):
             raise typer.BadParameter(f"--size takes NAME=N, not `{text}`")
         numbers[name] = int(digits)
     return numbers
