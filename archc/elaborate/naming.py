@@ -112,8 +112,9 @@ class Register:
                 help=help,
                 fix=fix,
             )
+        path = self.take(owner, (label,), span, loops)
         self.scopes.add((owner.id, label))
-        return self.take(owner, (label,), span, loops)
+        return path
 
     def _take_element(self, owner: Region, path: Path, span: Span, loops: Sequence[Loop]) -> None:
         name, index = path
