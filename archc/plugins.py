@@ -6,9 +6,12 @@ imported.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from archc.diagnostics import ArchError, Span, error, printable
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 T = TypeVar("T")
+
+_OURS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -29,18 +34,24 @@ class Plugin:
     distribution: str
     """Name and version."""
 
+    def __str__(self) -> str:
+        return f"`{self.name}` of the distribution `{self.distribution}`"
+
 
 class PluginError(Exception):
     """What a distribution offers cannot be used; whoever asked for it knows the place."""
 
-    def __init__(self, code: str, message: str, help: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, help: str | None = None, notes: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.help = help
+        self.notes = notes
 
     def at(self, *spans: Span) -> ArchError:
         """The error, where the name stands."""
-        return error(self.code, str(self), *spans, help=self.help)
+        return error(self.code, str(self), *spans, help=self.help, notes=self.notes)
 
 
 def offered(group: str) -> tuple[Plugin, ...]:
@@ -65,26 +76,68 @@ def load(plugin: Plugin, base: type[T], wrong: Callable[[type[T]], str | None]) 
     Raises:
         PluginError: it cannot be imported, or is something else.
     """
-    of = f"`{plugin.name}` of the distribution `{plugin.distribution}`"
     try:
         found = _entry(plugin).load()
     except (Exception, SystemExit) as problem:
-        first = (str(problem).splitlines() or [""])[0]
         raise PluginError(
             "E0721",
-            f"{of} cannot be loaded: {type(problem).__name__}: {printable(first)}",
+            f"{plugin} cannot be loaded: {_first_line(problem)}",
             f'`python -c "import {plugin.target.partition(":")[0]}"` shows where it fails',
         ) from problem
     if not (isinstance(found, type) and issubclass(found, base)):
         what = "an operator" if base.__name__ == "Op" else "a pass"
-        raise PluginError("E0722", f"{of} is `{plugin.target}`, which is not {what}")
+        raise PluginError("E0722", f"{plugin} is `{plugin.target}`, which is not {what}")
     if getattr(found, "name", None) != plugin.name:
         called = getattr(found, "name", None)
-        raise PluginError("E0722", f"{of} is a class whose `name` is {called!r}")
-    refusal = wrong(found)
-    if refusal is not None:
-        raise PluginError("E0722", f"{of} cannot be used: {refusal}")
+        raise PluginError("E0722", f"{plugin} is a class whose `name` is {called!r}")
+    _LOADED[found] = plugin
+    require(found, wrong(found))
     return found
+
+
+_LOADED: dict[type, Plugin] = {}
+"""The classes that are from other distributions."""
+
+
+def is_loaded(cls: type) -> bool:
+    """Whether a class is from another distribution."""
+    return cls in _LOADED
+
+
+def require(cls: type, problem: str | None) -> None:
+    """Refuse a class of another distribution if there is a problem. Raises PluginError."""
+    if problem is not None:
+        raise PluginError("E0722", f"{_LOADED[cls]} cannot be used: {problem}")
+
+
+@contextmanager
+def blamed(cls: type, *allowed: type[Exception]) -> Iterator[None]:
+    """Where code of a class runs: if it is from another distribution, it is blamed for what fails.
+
+    Raises PluginError; ArchError and the `allowed` exceptions pass, and all those of archc's own.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as problem:
+        if cls not in _LOADED or isinstance(problem, (PluginError, ArchError, *allowed)):
+            raise
+        message = f"{_LOADED[cls]} fails: {_first_line(problem)}"
+        raise PluginError("E0724", message, notes=_places(problem)) from problem
+
+
+def _first_line(problem: BaseException) -> str:
+    first = (str(problem).splitlines() or [""])[0]
+    return f"{type(problem).__name__}: {printable(first)}" if first else type(problem).__name__
+
+
+def _places(problem: BaseException) -> list[str]:
+    """Where it was raised, in code that is not archc's."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    theirs = [each for each in frames if not Path(each.filename).is_relative_to(_OURS)]
+    if not theirs:
+        return []
+    last = theirs[-1]
+    return [f"in `{printable(last.name)}`, {printable(last.filename)}:{last.lineno}"]
 
 
 def _entry(plugin: Plugin) -> "EntryPoint":

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
-from archc.compiler import Request, compile_spec
 from archc.ir.graph import Graph, Layer
 from archc.ir.verify import VerifyError
 from archc.ops.activation import Relu, StopGradient
@@ -18,7 +16,7 @@ from archc.ops.convolution import Conv
 from archc.ops.regularization import Dropout
 from archc.ops.tensor import Concat
 from archc.passes.base import Kept, Pass
-from archc.testing import check_pass, graphs
+from archc.testing import check_pass, graph_of, graphs
 
 FEW = 6
 
@@ -143,15 +141,22 @@ def test_a_broken_promise_is_seen(step: Pass, operator: str, says: str) -> None:
         check_pass(step, graphs(operator), examples=40)
 
 
-def test_a_changed_gradient_is_seen_where_outputs_are_equal(tmp_path: Path) -> None:
-    path = tmp_path / "stop.arch"
-    path.write_text(
+def test_a_changed_gradient_is_seen_where_outputs_are_equal() -> None:
+    graph = graph_of(
         "net Stop()(x: [3, 8, 8]) {\n"
         "    return x -> first: conv(4, 3) -> stop_gradient -> second: conv(4, 3)\n}\n"
     )
-    graph = compile_spec(Request(str(path), passes=())).graph
     with pytest.raises(AssertionError, match=r"but the gradient of `first\.weight` differs"):
         check_pass(RemoveStops(), st.just(graph), examples=1)
+
+
+@pytest.mark.parametrize(
+    ("operator", "says"),
+    [("dropuot", "did you mean `dropout`"), ("mish", "of another distribution: see `graph_of`")],
+)
+def test_an_operator_that_there_is_not_cannot_be_drawn(operator: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        check_pass(RemoveDropout(), graphs(operator), examples=1)
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,42 @@ def test_a_broken_plugin_is_a_diagnostic_that_names_the_distribution(
     assert f"warning[{message[:5]}]" in listed.stderr
 
 
+RUN = "    def run(self, graph: Graph) -> Graph:\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            "        raise KeyError('name')\n",
+            "fails: KeyError: 'name'\n = in `run`, .*passes",
+        ),
+        ("        raise SystemExit(3)\n", "fails: SystemExit: 3\n = in `run`"),
+        ("        return None\n", "fails: TypeError: `run` gave None, not a graph"),
+        ("        graph.outputs = ()\n        return graph\n", "the graph has no outputs"),
+        (None, "fails: NotImplementedError: it has no method `run`"),
+    ],
+)
+def test_a_pass_that_fails_is_blamed_on_its_distribution(
+    install: Install, net: str, body: str | None, says: str
+) -> None:
+    head = PASS[: PASS.index(RUN)]
+    install("lab-passes", GOOD, passes=head if body is None else head + RUN + body)
+    done = run("compile", net, "--passes", "remove-dropout")
+    assert done.exit_code == 1
+    start = "error[E0724]: `remove-dropout` of the distribution `lab-passes 1.0` "
+    assert done.stderr.startswith(start)
+    assert re.search(says, done.stderr), done.stderr
+
+
+def test_a_pass_may_refuse_its_options(install: Install) -> None:
+    refuses = "\n    def __post_init__(self):\n        if self.rate > 1: raise {}('at most 1')\n"
+    install("lab-passes", GOOD, passes=PASS + refuses.format("ValueError"))
+    assert refusal("remove-dropout{rate=2.0}") == (
+        "E0714: `remove-dropout` refuses its options: at most 1"
+    )
+
+
 def test_one_name_of_two_distributions_is_refused(install: Install) -> None:
     install("lab-b", GOOD, passes=PASS)
     install("lab-a", GOOD)
@@ -343,6 +379,52 @@ def test_a_broken_operator_is_a_diagnostic_at_its_name(
     with pytest.raises(ArchError, match=says) as caught:
         archc.load(path)
     assert caught.value.diagnostics[0].labels[0].span.text == "mish"
+
+
+FAILING = """
+from dataclasses import dataclass
+from archc.ops.activation import Elementwise
+from archc.ops.op import OpError, TorchFunction, TorchModule, Weight, parameter
+
+
+@dataclass(frozen=True)
+class Mish(Elementwise):
+    name = "mish"
+
+    def function(self, *types):
+        return TorchFunction("{{0}}.sin()")
+
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("def rule(self, *types): return types[3]", "E0724.* fails: IndexError: tuple index out"),
+        ("def rule(self, *types): pass", "E0722.* `rule` gives None, not a TensorType"),
+        ("def rule(self, *types): raise OpError('only on Tuesdays')", "E0204.*: only on Tuesdays"),
+        ("def weights(self, *types): return [3]", "E0722.*`weights` gives .3., not a tuple of We"),
+        ("def weights(self, *t): return (Weight('w', (1,)),)", "E0722.* has weights, but no `mod"),
+        ("def module(self, *types): return 'nn.Mish'", "E0722.*`module` gives 'nn.Mish', not a T"),
+        ("def function(self, *types): return None", "E0722.*neither a `module` nor a `function`"),
+        ("def function(self, *t): return TorchFunction('{0}.sin({k})')", "E0722.* asks for `k`"),
+        ("def macs(self, types, out): return 1.5", "E0722.*`macs` gives 1.5, not a whole number"),
+        ("slope: float = parameter('number', 1.0)", "E0722.*its field `slope` is none of int, fl"),
+        ("def __post_init__(self): raise KeyError('k')", "E0724.* fails: KeyError: 'k'"),
+    ],
+)
+def test_an_operator_that_fails_is_blamed_where_it_stands(
+    install: Install, tmp_path: Path, body: str, says: str
+) -> None:
+    install("lab-ops", "[archc.ops]\nmish = lab.ops:Mish\n", ops=FAILING.format(body))
+    path = tmp_path / "net.arch"
+    path.write_text("net N()(x: [3, 8, 8]) { return x -> mish }\n")
+    with pytest.raises(ArchError, match=says) as caught:
+        archc.load(path)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.labels[0].span.text == "mish"
+    assert "of the distribution `lab-ops 1.0`" in diagnostic.message or diagnostic.code == "E0204"
 
 
 def test_a_name_of_the_file_hides_an_operator(install: Install, tmp_path: Path) -> None:

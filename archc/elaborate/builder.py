@@ -1,6 +1,7 @@
 """Makes layers, applies operators, and keeps the books of one elaboration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
@@ -11,9 +12,11 @@ from archc.elaborate.mends import mend_layer, mend_value
 from archc.elaborate.naming import Register
 from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tag, Tensor, Value
 from archc.ir.graph import Graph, Layer, Node, Path, Region
+from archc.ops.examine import problem_of
 from archc.ops.extern import Extern
 from archc.ops.op import Op, OpError, TensorType, TorchModule
 from archc.ops.registry import check
+from archc.plugins import PluginError, blamed, is_loaded, require
 from archc.syntax.edits import without_label
 
 
@@ -50,7 +53,9 @@ class Builder:
             except OpError as refusal:
                 help, fix = mend_value(given, name, refusal)
                 raise error("E0211", refusal.message, argument.span, help=help, fix=fix) from None
-        made = self._make(constructor.cls(**values), {}, frame, span)
+        with _blamed(constructor.cls, span):
+            op = constructor.cls(**values)
+        made = self._make(op, {}, frame, span)
         made.given = given
         return made
 
@@ -117,11 +122,16 @@ class Builder:
                 span,
                 help=one if several else None,
             )
+        types = [operand.type for operand in operands]
         try:
-            return op.infer(*(operand.type for operand in operands))
+            with _blamed(type(op), span):
+                out = op.infer(*types)
+                if is_loaded(type(op)):
+                    require(type(op), problem_of(op, types, out))
+                return out
         except OpError as refusal:
             labels = self._operand_labels(operands, frame, span)
-            help, fix = mend_layer(made, [operand.type for operand in operands], span, refusal)
+            help, fix = mend_layer(made, types, span, refusal)
             raise error(
                 "E0204", refusal.message, Label(span), *labels, help=help, fix=fix
             ) from None
@@ -220,6 +230,16 @@ class Builder:
         )
         if all(_identity(other) != _identity(warning) for other in self.warnings):
             self.warnings.append(warning)
+
+
+@contextmanager
+def _blamed(cls: type[Op], span: Span) -> Iterator[None]:
+    """Where code of an operator runs, which may be from another distribution."""
+    try:
+        with blamed(cls, OpError):
+            yield
+    except PluginError as refusal:
+        raise refusal.at(span) from refusal
 
 
 def check_relabel(made: MadeLayer, label: Tag | None) -> None:

@@ -20,6 +20,8 @@ def verify(graph: Graph) -> None:
     for node in graph.nodes():
         _check_node(graph, node)
         _check_weights(graph, node, owners)
+    if not graph.outputs:
+        raise VerifyError("the graph has no outputs")
     for output in graph.outputs:
         if output.node not in graph:
             raise VerifyError(f"output {output.name or 'return'} reads node {output.node}: no such")

@@ -239,7 +239,7 @@ class Op:
 
     def rule(self, *types: TensorType) -> TensorType:
         """The operator's own shape rule, on the right number of operands. Raises OpError."""
-        raise NotImplementedError
+        raise NotImplementedError("it has no method `rule`")
 
     def _check_operands(self, types: Sequence[TensorType]) -> None:
         if self.arity is None and not types:

@@ -114,6 +114,8 @@ def _undeclared(cls: type[Op]) -> str | None:
     for hyper in fields(cls):
         if "kind" not in hyper.metadata:
             return f"its field `{hyper.name}` is not declared by `archc.ops.op.parameter`"
+        if hyper.metadata["kind"] not in _CHECKS:
+            return f"its field `{hyper.name}` is none of {', '.join(_CHECKS)}"
     return None
 
 

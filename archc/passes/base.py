@@ -27,7 +27,7 @@ class Pass:
     """Whether it runs after the passes of other distributions: it plans what they have made."""
 
     def run(self, graph: Graph) -> Graph:
-        raise NotImplementedError
+        raise NotImplementedError("it has no method `run`")
 
     def __str__(self) -> str:
         """The pass as `--passes` takes it, with the options that differ from their defaults."""

@@ -4,12 +4,13 @@ A pass joins by standing in `PASSES`, or by an entry point of another distributi
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from archc import plugins
-from archc.diagnostics import ArchError, Source, Span, did_you_mean, error
+from archc.diagnostics import ArchError, Source, Span, did_you_mean, error, printable
 from archc.ir.graph import Graph
 from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
@@ -43,7 +44,7 @@ def run_pipeline(
     """The graph after all passes; `dump_after` is shown the graph before and after each of them.
 
     Each pass is a phase of `phases`, by its name. Raises VerifyError, which names the pass that
-    broke the graph.
+    broke the graph; ArchError for what a pass of another distribution does wrong.
     """
     phases = phases or Phases()
     if check:
@@ -52,14 +53,32 @@ def run_pipeline(
     if dump_after is not None:
         dump_after(BEFORE, graph)
     for step in passes:
-        with phases.measure(step.name):
-            graph = step.run(graph)
-        if check:
-            with phases.measure("verify"):
-                _verify_after(step, graph)
+        with _blamed(step):
+            with phases.measure(step.name):
+                graph = _run(step, graph)
+            if check:
+                with phases.measure("verify"):
+                    _verify_after(step, graph)
         if dump_after is not None:
             dump_after(step.name, graph)
     return graph
+
+
+@contextmanager
+def _blamed(step: Pass) -> Iterator[None]:
+    try:
+        with plugins.blamed(type(step)):
+            yield
+    except PluginError as refusal:
+        raise refusal.at() from refusal
+
+
+def _run(step: Pass, graph: Graph) -> Graph:
+    result: object = step.run(graph)
+    if not isinstance(result, Graph):
+        what = "None" if result is None else f"a {type(result).__name__}"
+        raise TypeError(f"`run` gave {what}, not a graph")
+    return result
 
 
 def _verify_after(step: Pass, graph: Graph) -> None:
@@ -156,7 +175,18 @@ def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span
     for option in fields(cls):
         if option.default is MISSING and option.name not in options:
             raise error("E0713", f"`{cls.name}` needs the option `{option.name}`", word.span)
-    return cls(**options), word.span
+    return _configured(cls, options, word.span), word.span
+
+
+def _configured(cls: type[Pass], options: Mapping[str, object], span: Span) -> Pass:
+    try:
+        with plugins.blamed(cls, ValueError):
+            return cls(**options)
+    except ValueError as refusal:
+        message = f"`{cls.name}` refuses its options: {printable(str(refusal))}"
+        raise error("E0714", message, span) from None
+    except PluginError as refusal:
+        raise refusal.at(span) from refusal
 
 
 def _pass_of(word: _Token, known: Sequence[type[Pass]]) -> type[Pass]:

@@ -3,7 +3,7 @@
 Needs `pip install 'archc-compiler[testing]'`: hypothesis, and torch for `check_pass`.
 """
 
-from archc.testing.check import check_pass, graphs
+from archc.testing.check import check_pass, graph_of, graphs
 from archc.testing.spec import Spec, specs
 
-__all__ = ["Spec", "check_pass", "graphs", "specs"]
+__all__ = ["Spec", "check_pass", "graph_of", "graphs", "specs"]

@@ -13,18 +13,19 @@ from archc.ir.graph import Graph
 from archc.ir.verify import verify
 from archc.passes.base import Pass
 from archc.passes.pipeline import parse_passes, run_pipeline
-from archc.testing.spec import Spec, specs
+from archc.testing.spec import specs
 
 
 def graphs(operator: str | None = None) -> st.SearchStrategy[Graph]:
     """Graphs as passes get them: generated specs, elaborated. `operator` is surely in each."""
-    return specs(operator).map(_elaborated)
+    return specs(operator).map(lambda spec: graph_of(spec.text))
 
 
-def _elaborated(spec: Spec) -> Graph:
+def graph_of(text: str) -> Graph:
+    """The graph of a spec's first net, as passes get it. Raises ArchError."""
     with TemporaryDirectory(prefix="archc-") as folder:
-        path = Path(folder) / "drawn.arch"
-        path.write_text(spec.text, encoding="utf-8")
+        path = Path(folder) / "spec.arch"
+        path.write_text(text, encoding="utf-8")
         return compile_spec(Request(str(path), passes=())).graph
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from archc.diagnostics import did_you_mean
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.ops.size import Size
@@ -35,7 +36,13 @@ FLAT = (None, "relu", "bn", "layer_norm", "sigmoid", "tanh", "dropout", "concat"
 
 @st.composite
 def specs(draw: Draw, operator: str | None = None) -> Spec:
-    """A valid spec, small enough to run in a moment; `operator` is surely in its first net."""
+    """A valid spec, small enough to run in a moment; `operator` is surely in its first net.
+
+    Raises ValueError for what is no operator of archc's own.
+    """
+    if operator is not None and operator not in OPS:
+        near = did_you_mean(operator, OPS) or "it may be of another distribution: see `graph_of`"
+        raise ValueError(f"archc has no operator `{operator}`: {near}")
     writer = Writer(draw)
     parameters = {name: _value(writer, name) for name in PARAMETERS if writer.chance(45)}
     constants = {"base": writer.one_of((2, 3, 4))} if writer.chance(20) else {}
