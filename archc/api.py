@@ -1,12 +1,14 @@
 """archc from Python: `archc.load("densenet_cifar", depth=40).build()`."""
 
+import re
 from functools import cached_property
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from archc.cache import import_source
 from archc.compiler import Compilation, Request, compile_spec
-from archc.diagnostics import Diagnostic, error
+from archc.diagnostics import Diagnostic, error, printable
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.ops.extern import Extern
@@ -38,12 +40,28 @@ def _not_imported(graph: Graph, problem: ImportError) -> Exception:
     for node in graph.nodes():
         if isinstance(node.op, Extern) and f"{node.op.module_name}.".startswith(f"{missing}."):
             top = node.op.module_name.partition(".")[0]
+            install = f"install `{top}`, or let PYTHONPATH name the folder that it is in"
             return error(
                 "E0507",
                 f"`{node.op.title}` is `{node.op.class_name}` of `{node.op.module_name}`, "
                 f"which cannot be imported: {problem}",
                 node.layer.span,
-                help=f"install `{top}`, or let PYTHONPATH name the folder that it is in",
+                help=install if isinstance(problem, ModuleNotFoundError) else None,
+            )
+    return problem
+
+
+def _not_constructed(graph: Graph, problem: Exception, file: str | None) -> Exception:
+    """The extern layer whose class refuses; the problem itself, if it is none of them."""
+    lines = [each.line or "" for each in extract_tb(problem.__traceback__) if each.filename == file]
+    called = set(re.findall(r"\w+", lines[-1])) if lines else set()
+    for node in graph.nodes():
+        if isinstance(node.op, Extern) and node.op.class_name.split(".")[-1] in called:
+            what = f"{type(problem).__name__}: {problem}"
+            return error(
+                "E0508",
+                f"the extern layer `{node.op.title}` cannot be constructed: {printable(what)}",
+                node.layer.span,
             )
     return problem
 
@@ -83,15 +101,18 @@ class Model:
         """An instance of the net; `arguments` go to its constructor.
 
         The source is imported from a file in the user's cache folder, so that tracebacks,
-        `inspect` and debuggers show its text. Raises `archc.diagnostics.ArchError` if the module of
-        an extern layer cannot be imported.
+        `inspect` and debuggers show its text. Raises `archc.diagnostics.ArchError` if an
+        extern layer cannot be imported or constructed.
         """
         try:
             module = import_source(self.source, self.graph.name)
         except ImportError as problem:
             raise _not_imported(self.graph, problem) from problem
         cls = getattr(module, module.__all__[0])
-        model: nn.Module = cls(**arguments)
+        try:
+            model: nn.Module = cls(**arguments)
+        except Exception as problem:
+            raise _not_constructed(self.graph, problem, module.__file__) from problem
         return model
 
     def _repr_svg_(self) -> str:

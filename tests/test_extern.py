@@ -18,6 +18,7 @@ from archc.analysis.summary import summarize
 from archc.diagnostics import ArchError
 from archc.elaborate.files import load_program
 from archc.passes.pipeline import DEFAULT
+from archc.train.externs import try_externs
 
 ATTENTION = '''
 """Layers as people write them, without types."""
@@ -175,6 +176,75 @@ def test_a_module_that_is_missing_is_a_diagnostic_where_the_layer_is_made(lab: P
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "E0507"
     assert diagnostic.labels[0].span.line == 2
+
+
+SQUEEZE = """
+from torch import nn
+
+class Squeeze(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+
+    def forward(self, x):
+        {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "declared", "text", "says"),
+    [
+        (
+            "arguments",
+            "C, C",
+            SQUEEZE.format("return x"),
+            r"cannot be constructed: TypeError: .*argument",
+        ),
+        (
+            "function",
+            "C",
+            "def Squeeze(channels): return 3",
+            "is of the class `int`, which is no nn.Module",
+        ),
+        (
+            "channels",
+            "C",
+            SQUEEZE.format("return x[:, 1:]"),
+            r"gives \[7, 16, 16\], but .* it gives \[8, 16",
+        ),
+        ("several", "C", SQUEEZE.format("return x, x"), "gives a `tuple`, not a tensor"),
+        (
+            "failure",
+            "C",
+            SQUEEZE.format("return x.no_such()"),
+            "fails: AttributeError: .* 'no_such'",
+        ),
+    ],
+)
+def test_a_class_that_is_not_what_its_signature_says_is_said_before_training(
+    lab: Path, module: str, declared: str, text: str, says: str
+) -> None:
+    (lab / "lab" / f"{module}.py").write_text(text)
+    signature = f'Squeeze(): [C, *S] -> [C, *S] from "lab.{module}:Squeeze"({declared})'
+    (lab / "spec.arch").write_text(body(signature, "return x -> a: Squeeze"))
+    model = archc.load(lab / "spec.arch")
+    with pytest.raises(ArchError, match=f"the extern layer `Squeeze` {says}") as caught:
+        try_externs(model.graph, model.build(), torch.zeros(2, 8, 16, 16))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E0508"
+    assert diagnostic.labels[0].span.text == "a: Squeeze"
+
+
+def test_trying_extern_layers_leaves_no_trace(lab: Path) -> None:
+    (lab / "lab" / "squeeze.py").write_text(SQUEEZE.format("return x"))
+    signature = 'Squeeze(): [C, *S] -> [C, *S] from "lab.squeeze:Squeeze"(C)'
+    (lab / "spec.arch").write_text(body(signature, "return x -> a: Squeeze -> n: bn"))
+    model = archc.load(lab / "spec.arch")
+    net = model.build()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    try_externs(model.graph, net, torch.ones(2, 8, 16, 16))
+    assert net.training
+    assert all(map(torch.equal, before.values(), net.state_dict().values()))
+    assert not any(module._forward_hooks for module in net.modules())
 
 
 # ------------------------------------------------------- what archc does not know

@@ -20,6 +20,7 @@ from archc.compiler import Request
 from archc.diagnostics import ArchError, Diagnostic, error
 from archc.files import write_atomically
 from archc.train.data import Dataset, load_data, shifted
+from archc.train.externs import try_externs
 from archc.train.fit import Fitted, fit
 from archc.train.metrics import Epoch, Score, to_csv
 from archc.train.progress import Progress, say
@@ -118,6 +119,7 @@ class _Run:
         self.random = torch.Generator().manual_seed(recipe.seed)
         self.fitted, self.data, self.recipe = fitted, data.to(device), recipe
         self.net = fitted.build().to(device)
+        try_externs(fitted.model.graph, self.net, fitted.adapt(self.data.train_images[:2]))
         self.optimizer = torch.optim.SGD(
             self.net.parameters(),
             recipe.lr,
