@@ -14,6 +14,7 @@ from archc.syntax.format_layout import (
     Layout,
     Newline,
     Trailing,
+    either,
     flat_width,
     forced,
     group,
@@ -144,12 +145,13 @@ def _pipe(parts: Statement, offset: int, bracketed: bool) -> Layout:
             separated(segment[0].separator, Newline(), deeper=False),
             _segment(segment, bracketed),
         ]
-    width = offset + flat_width(first)
-    breaks = forced(first) or width > 2 * WIDE_HEAD  # inside, so that it ends at a low column
-    if stages[0].separator.comments or (width > WIDE_HEAD and not breaks):
-        start = separated(stages[0].separator, Break(), deeper=False)
-        return group(first, nest(start, *lines))
-    return row([first, " ", nest(*lines, align=True) if len(stages) > 1 else lines[0]])
+    below = group(first, nest(separated(stages[0].separator, Break(), deeper=False), *lines))
+    if stages[0].separator.comments:
+        return below
+    beside = row([first, " ", nest(*lines, align=True) if len(stages) > 1 else lines[0]])
+    # A wider head breaks inside, so that it ends at a low column.
+    middling = WIDE_HEAD < offset + flat_width(first) <= 2 * WIDE_HEAD
+    return either(first, below, beside) if middling else beside
 
 
 def _segment(stages: list["_Item"], bracketed: bool) -> Layout:

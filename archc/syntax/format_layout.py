@@ -63,12 +63,22 @@ class Group:
     forced: bool
 
 
-Layout = str | Break | Newline | Trailing | IfBroken | Row | Nest | Group
+@dataclass(frozen=True, slots=True)
+class Either:
+    """`below` if `probe`, with which both begin, fits into the rest of its line, else `beside`."""
+
+    probe: "Layout"
+    below: "Layout"
+    beside: "Layout"
+    forced: bool
+
+
+Layout = str | Break | Newline | Trailing | IfBroken | Row | Nest | Group | Either
 
 
 def forced(layout: Layout) -> bool:
     """Whether the layout holds a line break in any case."""
-    if isinstance(layout, Row | Nest | Group):
+    if isinstance(layout, Row | Nest | Group | Either):
         return layout.forced
     return isinstance(layout, Newline | Trailing)
 
@@ -91,6 +101,14 @@ def group(*parts: Layout, broken: bool = False) -> Layout:
     return Group(inner, broken or forced(inner))
 
 
+def either(probe: Layout, below: Layout, beside: Layout) -> Layout:
+    """What follows `probe` below it, or beside its end where it is broken over lines itself.
+
+    What is broken now is broken for certain when it is read again, so that the choice stays.
+    """
+    return beside if forced(probe) else Either(probe, below, beside, forced(below))
+
+
 def flat_width(layout: Layout) -> int:
     """The width of a layout on one line."""
     width = 0
@@ -105,6 +123,8 @@ def flat_width(layout: Layout) -> int:
             todo += part.parts
         elif isinstance(part, Nest | Group):
             todo.append(part.inner)
+        elif isinstance(part, Either):
+            todo.append(part.below)
     return width
 
 
@@ -145,6 +165,10 @@ class _Printer:
                 todo.append(_Task(task.indent, broken, part.inner))
             elif isinstance(part, Nest | Row):
                 todo += _inside(task, part, self.column)
+            elif isinstance(part, Either):
+                probe = _Task(task.indent, False, part.probe)
+                fits = not task.broken or _fits(probe, [], self.width - self.column)
+                todo.append(_Task(task.indent, task.broken, part.below if fits else part.beside))
             else:
                 self._leaf(task, part)
         self._end_line()
@@ -206,6 +230,8 @@ def _fits(first: _Task, after: list[_Task], room: int) -> bool:
             todo.append(_Task(0, task.broken or part.forced, part.inner))
         elif isinstance(part, Nest | Row):
             todo += _inside(task, part, 0)
+        elif isinstance(part, Either):
+            todo.append(_Task(0, task.broken, part.below))
         else:
             room -= len(_flat_text(task, part))
     return False
