@@ -2,6 +2,7 @@
 
 import re
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,12 @@ def _not_constructed(graph: Graph, problem: Exception, file: str | None) -> Exce
 
 
 def _hyper(value: Any) -> Any:
-    return tuple(map(_hyper, value)) if isinstance(value, list | tuple) else value
+    """A value of the language; the numbers of numpy are numbers, too."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_hyper, value))
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
 
 
 class Model:

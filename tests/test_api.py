@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import archc
@@ -52,6 +53,12 @@ def test_parameters_are_values_of_python(spec: Path) -> None:
     model = archc.load(spec, width=4, flags=[1, 2, 3])
     assert dict(model.graph.info.parameters)["flags"] == (1, 2, 3)
     assert "12" in model.source
+
+
+def test_numbers_of_numpy_are_numbers(spec: Path) -> None:
+    numbers: Any = {"width": np.int64(4), "flags": [np.int32(1)]}
+    model = archc.load(spec, **numbers)
+    assert dict(model.graph.info.given) == {"width": 4, "flags": (1,)}
 
 
 def test_the_model_shows_its_graph_its_figures_and_its_picture(spec: Path) -> None:

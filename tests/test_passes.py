@@ -306,6 +306,7 @@ def test_a_pass_is_written_as_it_is_read(step: Pass) -> None:
         ("simplify,", "E0711", 10, "the name of a pass"),
         ("simplify simplify", "E0711", 10, "a comma between two passes"),
         ("slim{ratio=0.4", "E0711", 15, "a closing brace"),
+        ("slim{", "E0711", 6, "an option or a closing brace"),
         ("slim{ratio:0.4}", "E0711", 11, "an equals sign"),
         ("slim{ratoi=0.4}", "E0713", 6, "did you mean `ratio`?"),
         ("simplify{x=1}", "E0713", 10, "it has none"),

@@ -381,6 +381,16 @@ def test_a_broken_operator_is_a_diagnostic_at_its_name(
     assert caught.value.diagnostics[0].labels[0].span.text == "mish"
 
 
+def test_a_misspelt_operator_is_compared_with_those_on_offer(
+    install: Install, tmp_path: Path
+) -> None:
+    install("lab-ops", OPERATORS, ops="raise RuntimeError")
+    path = tmp_path / "net.arch"
+    path.write_text("net N()(x: [3, 8, 8]) { return x -> m: maxuot(3) }\n")
+    with pytest.raises(ArchError, match="did you mean `maxout`"):
+        archc.load(path)
+
+
 FAILING = """
 from dataclasses import dataclass
 from archc.ops.activation import Elementwise

@@ -6,10 +6,11 @@ The names are facts about those libraries; what is made of them is a help and a 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from archc import plugins
 from archc.diagnostics import Fix, Span, nearest
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.library import importable
-from archc.ops.registry import OPS
+from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
 from archc.syntax.edits import importing, is_stage, replaced
 
@@ -128,7 +129,7 @@ def translation(use: Use, known: set[str]) -> Mend:
     path = importable(word, known)
     if path is not None:
         return f'`import "{path}"` brings it', importing(use.name.span.source, path)
-    near = nearest(word, known)
+    near = nearest(word, {*known, *(plugin.name for plugin in plugins.offered(GROUP))})
     if near is None:
         return "names are bound by `=`, parameters, `for` and `import`", ()
     return f"did you mean `{near}`?", replaced(use.name.span, near)

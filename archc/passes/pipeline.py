@@ -224,6 +224,8 @@ def _type_name(option: Field[Any]) -> str:
 
 
 def _read_option(reader: _Reader, cls: type[Pass], options: dict[str, object]) -> None:
+    if reader.at_end():
+        raise reader.needs("an option or a closing brace")
     word = reader.take()
     by_name = {option.name: option for option in fields(cls)}
     name = word.text.replace("-", "_")
