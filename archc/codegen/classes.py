@@ -50,8 +50,12 @@ class ClassWriter(ConstructorWriter):
     logs: list[NamesLog] = field(default_factory=list)
 
     def write(self) -> ClassView:
-        """The class of a block or scope (the net's own has more: see `net`)."""
-        methods = () if self.in_a_row else (tuple(self.forward()),)
+        """The class of a block or scope (the net's own has more: see `net`).
+
+        It has no `forward` if it is not called: a scope that only makes layers.
+        """
+        bare = self.in_a_row or not self.module.first.outputs
+        methods = () if bare else (tuple(self.forward()),)
         return ClassView(
             self.names[self.form.id],
             self.base,
@@ -105,7 +109,7 @@ class ClassWriter(ConstructorWriter):
         graph = self.modules.graph
         given = ", ".join(self._shape(graph.node(id).type) for id in application.inputs)
         back = ", ".join(self._shape(graph.node(id).type) for id in application.outputs)
-        return f"{given} -> {back}" if self._one_shape() else ""
+        return f"{given} -> {back}" if back and self._one_shape() else ""
 
     def _one_shape(self) -> bool:
         graph = self.modules.graph

@@ -107,8 +107,7 @@ class Modules:
             self.types[node.id] = self.graph.operand_types(node.id)
             if node.layer.path is not None:
                 self.makers.setdefault(node.layer.path, node)
-        used = {node.region for node in self.graph.nodes()}
-        used |= {region.id for id in used for region in self._ancestors(id)}
+        used = self.graph.inhabited()
         for id, application in self.applications.items():
             if id in used:
                 module = self.by_path.setdefault(

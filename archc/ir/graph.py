@@ -300,12 +300,20 @@ class Graph:
         return tuple(dead)
 
     def _prune_regions(self) -> None:
-        used: set[int] = set()
+        used = self.inhabited()
+        self.regions = {id: region for id, region in self.regions.items() if id in used}
+
+    def inhabited(self) -> set[int]:
+        """The root, the regions in which nodes lie or from which they have their layers, and those
+        around them."""
+        used = {region.id for region in self.regions.values() if region.parent is None}
+        makers = {region.path: region.id for region in reversed(self.regions.values())}
         for node in self.nodes():
-            region: int | None = node.region
-            while region is not None and region not in used:
-                used.add(region)
-                region = self.regions[region].parent
-        self.regions = {
-            id: region for id, region in self.regions.items() if id in used or region.parent is None
-        }
+            path = node.layer.path or ()
+            owners = (makers[path[:n]] for n in range(len(path)) if path[:n] in makers)
+            for region in (node.region, *owners):
+                around: int | None = region
+                while around is not None and around not in used:
+                    used.add(around)
+                    around = self.regions[around].parent
+        return used
