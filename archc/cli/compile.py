@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_data
+from archc.cli.console import say, show, write_file
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
 from archc.cli.warnings import Allow, Deny, judged
 from archc.timing import Phases
@@ -65,7 +65,7 @@ def compile_command(
     up_to_date = True
     with phases.measure("write"):
         if output is None:
-            write_data(source)
+            write_file(source)
         elif check:
             up_to_date = _compare(compilation, source, output)
         else:

@@ -1,12 +1,14 @@
 """`archc fmt`: specs in the one style."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_data
+from archc.cli.console import say, show, write_file
 
 if TYPE_CHECKING:
     from archc.diagnostics import Source
@@ -67,9 +69,9 @@ def _format(path: Path | None, *, named: bool, check: bool, diff: bool) -> bool:
     after = format_source(source)
     changes = before != after.encode()
     if diff and changes:
-        write_data(_difference(source, before, after))
+        write_file(_difference(source, before, after))
     elif path is None and not (check or diff):
-        write_data(after)
+        write_file(after)
     if not changes:
         return True
     if check:
@@ -89,6 +91,8 @@ def _read(path: Path) -> tuple[bytes, "Source"]:
 def _read_stdin() -> tuple[bytes, "Source"]:
     from archc.syntax.source import MAX_BYTES, source_from_text
 
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     # Bytes that are no UTF-8 become characters that no spec may hold, and are refused as such.
     return data, source_from_text(data.decode("utf-8", "surrogateescape"), "<stdin>")
