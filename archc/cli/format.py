@@ -11,7 +11,7 @@ import typer
 from archc.cli.console import say, show, write_file
 
 if TYPE_CHECKING:
-    from archc.diagnostics import Source
+    from archc.diagnostics import Diagnostic, Source
 
 _STDIN = "-"
 
@@ -38,10 +38,11 @@ def fmt_command(
     failed = False
     for spec in specs:
         try:
-            targets |= _find(spec)
+            inside, locked = _find(spec)
         except ArchError as problem:
-            show(problem.diagnostics)
-            failed = True
+            inside, locked = {}, list(problem.diagnostics)
+        targets |= inside
+        failed |= show(locked) > 0
     for path, named in targets.items():
         try:
             failed |= not _format(path, named=named, check=check, diff=diff)
@@ -52,13 +53,17 @@ def fmt_command(
         raise typer.Exit(1)
 
 
-def _find(spec: str) -> dict[Path | None, bool]:
-    """The files that an argument means, None for stdin; and whether it is their path or folder."""
-    from archc.elaborate.files import find_specs
+def _find(spec: str) -> tuple[dict[Path | None, bool], list["Diagnostic"]]:
+    """The files that an argument means, None for stdin; whether it is their path or folder.
+
+    Beside them, what keeps folders from being read.
+    """
+    from archc.elaborate.files import find_specs, is_there
 
     if spec == _STDIN:
-        return {None: True}
-    return dict.fromkeys(find_specs(spec), Path(spec).exists())
+        return {None: True}, []
+    inside, locked = find_specs(spec)
+    return dict.fromkeys(inside, is_there(Path(spec))), locked
 
 
 def _format(path: Path | None, *, named: bool, check: bool, diff: bool) -> bool:

@@ -53,7 +53,9 @@ def check_command(
     found: list[Diagnostic] = []
     for spec in specs:
         try:
-            paths |= dict.fromkeys(find_specs(spec))
+            inside, locked = find_specs(spec)
+            paths |= dict.fromkeys(inside)
+            found += locked
         except ArchError as problem:
             found += problem.diagnostics
     for path in paths:
