@@ -116,10 +116,7 @@ def _write(source: str, output: Path, force: bool) -> None:
             say("compile", f"{output} is up to date")
             return
         _refuse_edited(output, present)
-    try:
-        write_atomically(output, source.encode())
-    except OSError as problem:
-        raise OSError(problem.errno, f"cannot write: {problem.strerror}", str(output)) from None
+    write_atomically(output, source.encode())
     say("compile", f"wrote {output}")
 
 

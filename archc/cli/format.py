@@ -104,16 +104,14 @@ def _read_stdin() -> tuple[bytes, "Source"]:
 
 
 def _rewrite(path: Path, text: str, *, named: bool) -> bool:
-    """Replace a file, keeping its permissions; a shipped spec only if its path was `named`."""
+    """Replace a file; a shipped spec only if its path was `named`."""
     from archc.files import write_atomically
 
     if not named:
         say("fmt", f"{path} comes with archc and is left as it is; give its path to rewrite it")
         return False
-    target = path.resolve()  # a link stays one
-    mode = target.stat().st_mode & 0o777
+    target = path.resolve() if path.is_symlink() else path  # a link stays one
     write_atomically(target, text.encode())
-    target.chmod(mode)
     say("fmt", f"rewrote {path}")
     return True
 
