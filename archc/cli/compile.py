@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_file
+from archc.cli.console import fail, say, show, write_file
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
 from archc.cli.warnings import Allow, Deny, judged
 from archc.timing import Phases
@@ -103,7 +103,7 @@ def _compare(compilation: "Compilation", source: str, output: Path) -> bool:
         say("compile", f"{output} is what {spec} compiles to")
         return True
     state = f"is not what {spec} compiles to" if output.exists() else "does not exist"
-    say("compile", f"{output} {state}")
+    fail("compile", f"{output} {state}", str(output))
     return False
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from archc.cli.formats import github_line, json_line
-from archc.diagnostics import MAX_SHOWN, Diagnostic, printable, render
+from archc.diagnostics import MAX_SHOWN, Diagnostic, Source, Span, error, printable, render
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,6 +22,15 @@ def say(command: str, message: str) -> None:
     if _error_format == "json":
         text = json_line(Diagnostic("", text, severity="note"))
     print(printable(text), file=sys.stderr)
+
+
+def fail(command: str, message: str, path: str) -> None:
+    """A message of why the exit status is 1; for programs, an error at the start of a file."""
+    if _error_format == "human":
+        say(command, message)
+        return
+    start = Span(Source(path, ""), 0, 0)
+    show(error("", f"archc {command}: {message}", start).diagnostics)
 
 
 def write_data(text: str) -> None:

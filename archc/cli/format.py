@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_file
+from archc.cli.console import fail, say, show, write_file
 
 if TYPE_CHECKING:
     from archc.diagnostics import Diagnostic, Source
@@ -80,7 +80,7 @@ def _format(path: Path | None, *, named: bool, check: bool, diff: bool) -> bool:
     if not changes:
         return True
     if check:
-        say("fmt", f"{source.path} would change")
+        fail("fmt", f"{source.path} would change", source.path)
     if check or diff or path is None:
         return not check
     return _rewrite(path, after, named=named)
@@ -108,7 +108,8 @@ def _rewrite(path: Path, text: str, *, named: bool) -> bool:
     from archc.files import write_atomically
 
     if not named:
-        say("fmt", f"{path} comes with archc and is left as it is; give its path to rewrite it")
+        left = f"{path} comes with archc and is left as it is; give its path to rewrite it"
+        fail("fmt", left, str(path))
         return False
     target = path.resolve() if path.is_symlink() else path  # a link stays one
     write_atomically(target, text.encode())
