@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import TINY, files, raising, run, run_process
+from typer.main import get_command
 
 import archc
+from archc.cli.main import app
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -67,6 +70,14 @@ def test_wrong_usage_gives_2(arguments: tuple[str, ...]) -> None:
     assert result.exit_code == 2
     assert result.stderr
     assert result.stdout == ""
+
+
+def test_all_that_compile_share_options() -> None:
+    commands: dict[str, Any] = getattr(get_command(app), "commands")  # noqa: B009
+    for name in ("compile", "summary", "plan", "expand", "diff", "viz", "train"):
+        options = {word for option in commands[name].params for word in option.opts}
+        assert options >= {"--net", "--set", "--passes", "--limit"}, name
+        assert ("-O0" in options) == (name != "expand"), name
 
 
 def test_a_misspelt_command_is_corrected() -> None:
