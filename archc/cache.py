@@ -1,15 +1,20 @@
 """Emitted modules in the user's cache folder, each under the hash of its text.
 
 Python imports them from there as it imports any file; nothing is run with `exec`. The folder is the
-user's alone: whoever could write there could run code.
+user's alone: whoever could write there could run code. Where there can be no such folder, one that
+lasts as long as the process takes its place.
 """
 
+import atexit
+import functools
 import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import stat
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -23,10 +28,20 @@ def import_source(source: str, name: str) -> ModuleType:
     module_name = f"archc_{re.sub(r'[^a-z0-9_]', '_', name.lower())}_{digest}"
     if module_name in sys.modules:
         return sys.modules[module_name]
-    path = _private_folder() / f"{module_name}.py"
-    if not _holds(path, content):
+    return _import_file(module_name, _stored(f"{module_name}.py", content))
+
+
+def _stored(name: str, content: bytes) -> Path:
+    """A file of that content, in the cache folder or, if that takes none, in a temporary one."""
+    path = _private_folder() / name
+    if _holds(path, content):
+        return path
+    try:
         write_atomically(path, content)
-    return _import_file(module_name, path)
+    except OSError:  # a system that is read-only, or a full disk
+        path = _temporary_folder() / name
+        write_atomically(path, content)
+    return path
 
 
 def cache_folder() -> Path:
@@ -42,10 +57,16 @@ def cache_folder() -> Path:
 
 
 def _private_folder() -> Path:
-    """The cache folder, which must be a folder of this user that nobody else can write to."""
-    folder = cache_folder()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    """The cache folder, or a temporary one where there can be none.
+
+    Raises PermissionError if others than this user can write to it.
+    """
+    try:
+        folder = cache_folder()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except (OSError, RuntimeError):  # the latter where no home is known
+        return _temporary_folder()
     status = folder.lstat()
     foreign = hasattr(os, "geteuid") and (
         status.st_uid != os.geteuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
@@ -56,6 +77,14 @@ def _private_folder() -> Path:
             "or let XDG_CACHE_HOME name another place"
         )
     return folder
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    """A folder of this user alone, which is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="archc-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _holds(path: Path, content: bytes) -> bool:

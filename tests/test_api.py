@@ -1,16 +1,22 @@
 """archc from Python: `archc.load`, and the cache that `build` imports from."""
 
+import errno
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import raising
 
 import archc
 from archc.cache import cache_folder, import_source
 from archc.diagnostics import ArchError
+from archc.files import write_atomically
 
 SPEC = """\
 net Tiny(width=8, flags=[1, 2], classes=10)(image: [3, 8, 8]) {
@@ -83,8 +89,6 @@ def test_equal_sources_are_one_module_in_a_private_folder(cache: Path) -> None:
 
 
 def test_a_damaged_file_in_the_cache_is_replaced(cache: Path) -> None:
-    import sys
-
     module = import_source("x = 3\n", "Net")
     path = Path(str(module.__file__))
     path.write_text("x = 'damaged'\n")
@@ -110,6 +114,57 @@ def test_a_folder_that_others_control_is_refused(cache: Path, plant: Callable[[P
     with pytest.raises(PermissionError, match="belongs to you alone"):
         import_source("x = 4\n", "Net")
     assert not list(cache.iterdir())
+
+
+def _no_folder(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path(__file__)))
+
+
+def _no_home(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr(Path, "home", raising(RuntimeError("Could not determine home directory.")))
+
+
+def _read_only(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, content: bytes) -> None:
+        if path.parent == cache:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        write_atomically(path, content)
+
+    monkeypatch.setattr("archc.cache.write_atomically", write)
+
+
+@pytest.mark.parametrize("hinder", [_no_folder, _no_home, _read_only])
+def test_without_a_cache_a_private_folder_lasts_as_long_as_the_process(
+    hinder: Callable[[Path, pytest.MonkeyPatch], None], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hinder(cache, monkeypatch)
+    source = f"x = {hinder.__name__!r}\n"
+    module = import_source(source, "Net")
+    assert module.x == hinder.__name__
+    path = Path(str(module.__file__))
+    assert path.read_text() == source
+    assert path.parent != cache
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_folder_of_a_process_goes_with_it(tmp_path: Path) -> None:
+    program = "from archc.cache import import_source; print(import_source('', 'net').__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(archc.__file__).parents[1]),
+            "XDG_CACHE_HOME": os.devnull,
+            "TMPDIR": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert str(tmp_path) in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

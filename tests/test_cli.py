@@ -1,12 +1,17 @@
 """The command line: exit statuses, messages, and `archc` as a process."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from command_line import files, raising, run, run_process
+from command_line import TINY, files, raising, run, run_process
+from typer.main import get_command
 
 import archc
+from archc.cli.main import app
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -65,6 +70,14 @@ def test_wrong_usage_gives_2(arguments: tuple[str, ...]) -> None:
     assert result.exit_code == 2
     assert result.stderr
     assert result.stdout == ""
+
+
+def test_all_that_compile_share_options() -> None:
+    commands: dict[str, Any] = getattr(get_command(app), "commands")  # noqa: B009
+    for name in ("compile", "summary", "plan", "expand", "diff", "viz", "train"):
+        options = {word for option in commands[name].params for word in option.opts}
+        assert options >= {"--net", "--set", "--passes", "--limit"}, name
+        assert ("-O0" in options) == (name != "expand"), name
 
 
 def test_a_misspelt_command_is_corrected() -> None:
@@ -138,3 +151,59 @@ def test_a_full_disk_behind_stdout_is_said() -> None:
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+NARROW = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("variables", NARROW, ids=["ascii", "C"])
+def test_standard_output_need_not_take_every_character(variables: dict[str, str]) -> None:
+    ugly = TINY.replace("A net of", "A λ net of").replace("(width=8, ", "(width=8,")
+    Path("doc.arch").write_text(ugly, encoding="utf-8")
+    summary = run_process("summary", "doc.arch", **variables)
+    assert (summary.returncode, summary.stderr) == (0, "")
+    assert "A \\u03bb net of three layers." in summary.stdout
+    difference = run_process("fmt", "--diff", "doc.arch", **variables)
+    assert (difference.returncode, difference.stderr) == (0, "")
+    assert " ## A λ net of three layers.\n" in difference.stdout, "in UTF-8, as the file"
+
+
+_CLOSED = pytest.mark.skipif(os.name != "posix", reason="closes streams with a POSIX shell")
+
+
+def run_shell(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command with some of its streams closed."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-m", "archc", *arguments],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(Path(archc.__file__).parents[1])},
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@_CLOSED
+def test_a_closed_standard_output_matters_to_data_only() -> None:
+    done = run_shell(">&-", "check", "tiny.arch")
+    assert (done.returncode, done.stderr) == (0, "archc check: no errors in 1 spec\n")
+    for command in ("compile", "summary"):
+        done = run_shell(">&-", command, "tiny.arch")
+        assert done.returncode == 1
+        assert done.stderr.startswith("error[E0802]: standard output: Bad file descriptor\n")
+
+
+@_CLOSED
+def test_a_closed_standard_input_is_said() -> None:
+    done = run_shell("<&-", "fmt", "-")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[E0802]: standard input: Bad file descriptor\n")
+
+
+@_CLOSED
+def test_messages_do_not_go_to_standard_output_where_standard_error_is_closed() -> None:
+    done = run_shell("2>&-", "check", "tiny.arch", "broken.arch")
+    assert (done.returncode, done.stdout) == (1, "")

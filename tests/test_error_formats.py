@@ -97,6 +97,27 @@ def test_a_span_over_lines_has_both_ends_and_json_stays_one_line() -> None:
     assert json.loads(text)["fixes"][0]["text"] == "\u2028\n"
 
 
+CHECKS = {
+    "wide.arch": ("fmt --check", "archc fmt: wide.arch would change"),
+    "model.py": ("compile tiny.arch --check -o", "archc compile: model.py does not exist"),
+}
+
+
+@pytest.mark.parametrize("path", CHECKS)
+def test_what_a_check_finds_is_an_error_of_the_file(path: str) -> None:
+    Path("wide.arch").write_text("const A=1\n")
+    command, message = CHECKS[path]
+    result = run(*command.split(), path)
+    assert (result.exit_code, result.stderr) == (1, f"{message}\n")
+    result = run(*command.split(), path, "--error-format", "github")
+    place = f"file={path},line=1,col=1,endLine=1,endColumn=1"
+    assert (result.exit_code, result.stderr) == (1, f"::error {place}::{message}\n")
+    result = run(*command.split(), path, "--error-format", "json")
+    (found,) = objects(result.stderr)
+    assert (found["severity"], found["code"], found["file"]) == ("error", None, path)
+    assert found["message"] == message
+
+
 def test_every_command_has_the_option() -> None:
     for name, command in getattr(get_command(app), "commands").items():  # noqa: B009
         assert any("--error-format" in option.opts for option in command.params), name

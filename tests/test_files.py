@@ -79,6 +79,47 @@ def test_a_written_file_has_the_permissions_of_any_new_file() -> None:
     assert stat.S_IMODE(Path("file").stat().st_mode) == 0o640
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_file_that_is_replaced_passes_its_permissions_on() -> None:
+    run("compile", "tiny.arch", "-o", "model.py")
+    for permissions in (0o755, 0o600, 0o666):
+        Path("model.py").chmod(permissions)
+        run("compile", "tiny.arch", "--set", "width=4", "-o", "model.py", "--force")
+        assert stat.S_IMODE(Path("model.py").stat().st_mode) == permissions
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("new", "small"),
+        ("viz", "tiny.arch", "-o", "small.arch.svg"),
+        ("compile", "tiny.arch", "-o", "small.arch.py"),
+        ("fmt", "small.arch"),
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_what_cannot_be_written_is_named(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if arguments[0] == "fmt":
+        Path("small.arch").write_text("const A=1\n")
+
+    def refuse(path: Path, content: bytes, permissions: int | None) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("archc.files._write_new", refuse)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "error[E0802]: small.arch" in result.stderr
+    assert ": cannot write: Permission denied\n" in result.stderr
+    assert ".tmp" not in result.stderr
+
+
+def test_a_missing_folder_is_said_of_the_file_in_it() -> None:
+    result = run("viz", "tiny.arch", "-o", "missing/net.svg")
+    assert "error[E0802]: missing/net.svg: cannot write: No such file or dir" in result.stderr
+
+
 def test_a_planted_temporary_name_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda count: "0" * 2 * count)
     Path("victim").write_text("precious")

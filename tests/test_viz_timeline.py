@@ -57,3 +57,23 @@ def test_it_is_an_svg(name: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["viz", *SMALL, "-o", str(tmp_path / name)])
     assert result.exit_code == 2
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--memory --open features",
+        "--memory --layout grid",
+        "--memory --color macs",
+        "--batch 4",
+        "--size H=64",
+    ],
+)
+def test_options_of_the_other_picture_are_wrong_usage(words: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.svg"
+    result = CliRunner().invoke(app, ["viz", "densenet_cifar", *words.split(), "-o", str(path)])
+    assert result.exit_code == 2
+    option = words.removeprefix("--memory ").split()[0]
+    assert f"{option} cannot be given here" in result.stderr
+    assert "--memory" in result.stderr
+    assert not path.exists()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_data
+from archc.cli.console import fail, say, show, write_file
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
 from archc.cli.warnings import Allow, Deny, judged
 from archc.timing import Phases
@@ -65,7 +65,7 @@ def compile_command(
     up_to_date = True
     with phases.measure("write"):
         if output is None:
-            write_data(source)
+            write_file(source)
         elif check:
             up_to_date = _compare(compilation, source, output)
         else:
@@ -103,7 +103,7 @@ def _compare(compilation: "Compilation", source: str, output: Path) -> bool:
         say("compile", f"{output} is what {spec} compiles to")
         return True
     state = f"is not what {spec} compiles to" if output.exists() else "does not exist"
-    say("compile", f"{output} {state}")
+    fail("compile", f"{output} {state}", str(output))
     return False
 
 
@@ -116,10 +116,7 @@ def _write(source: str, output: Path, force: bool) -> None:
             say("compile", f"{output} is up to date")
             return
         _refuse_edited(output, present)
-    try:
-        write_atomically(output, source.encode())
-    except OSError as problem:
-        raise OSError(problem.errno, f"cannot write: {problem.strerror}", str(output)) from None
+    write_atomically(output, source.encode())
     say("compile", f"wrote {output}")
 
 

@@ -1,14 +1,16 @@
 """What the command line says: messages and diagnostics on stderr, data on stdout."""
 
+import errno
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from archc.cli.formats import github_line, json_line
-from archc.diagnostics import MAX_SHOWN, Diagnostic, printable, render
+from archc.diagnostics import MAX_SHOWN, Diagnostic, Source, Span, error, printable, render
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,9 +24,32 @@ def say(command: str, message: str) -> None:
     print(printable(text), file=sys.stderr)
 
 
+def fail(command: str, message: str, path: str) -> None:
+    """A message of why the exit status is 1; for programs, an error at the start of a file."""
+    if _error_format == "human":
+        say(command, message)
+        return
+    start = Span(Source(path, ""), 0, 0)
+    show(error("", f"archc {command}: {message}", start).diagnostics)
+
+
 def write_data(text: str) -> None:
-    """Data, such as an emitted module, for whatever reads standard output."""
-    sys.stdout.write(text)
+    """Data, such as a table, for whatever reads standard output, in the encoding that it has."""
+    _stdout().write(text)
+
+
+def write_file(text: str) -> None:
+    """What may become a file, such as an emitted module: in UTF-8, whatever the locale says."""
+    stdout = _stdout()
+    stdout.flush()
+    stdout.buffer.write(text.encode("utf-8", "surrogateescape"))  # as names of files are decoded
+
+
+def _stdout() -> TextIO:
+    """Standard output. Raises OSError where there is none."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
+    return sys.stdout
 
 
 def write_json(value: object) -> None:

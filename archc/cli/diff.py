@@ -1,11 +1,12 @@
 """`archc diff`: two nets compared."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archc.cli.console import show, write_data, write_json
-from archc.cli.options import Limit, Passes, Plain, make_request
+from archc.cli.options import Limit, Passes, Plain, make_request, pairs
 
 if TYPE_CHECKING:
     from archc.compiler import Compilation, Request
@@ -50,12 +51,9 @@ def diff_command(
 
     if keys and as_json:
         raise typer.BadParameter("--json has all keys, so it cannot be given with --keys")
-    shared = list(set_ or ())
-    requests = (
-        make_request(a, net_a or net, [*shared, *(set_a or ())], limit, passes, plain),
-        make_request(b or a, net_b or net, [*shared, *(set_b or ())], limit, passes, plain),
-    )
-    one, other = map(_compile, requests)
+    own_a, own_b = pairs("--set-a", set_a), pairs("--set-b", set_b)
+    one = _compile(make_request(a, net_a or net, set_, limit, passes, plain), own_a)
+    other = _compile(make_request(b or a, net_b or net, set_, limit, passes, plain), own_b)
     difference = compare(one.graph, other.graph)
     if as_json:
         write_json(to_json(difference))
@@ -67,10 +65,11 @@ def diff_command(
         raise typer.Exit(1)
 
 
-def _compile(request: "Request") -> "Compilation":
+def _compile(request: "Request", own: dict[str, str]) -> "Compilation":
+    """The net of one side, whose `own` arguments go before those of both."""
     from archc.compiler import compile_spec
 
-    compilation = compile_spec(request)
+    compilation = compile_spec(replace(request, arguments={**request.arguments, **own}))
     show(compilation.warnings)
     return compilation
 

@@ -1,15 +1,17 @@
 """`archc fmt`: specs in the one style."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_data
+from archc.cli.console import fail, say, show, write_file
 
 if TYPE_CHECKING:
-    from archc.diagnostics import Source
+    from archc.diagnostics import Diagnostic, Source
 
 _STDIN = "-"
 
@@ -36,10 +38,11 @@ def fmt_command(
     failed = False
     for spec in specs:
         try:
-            targets |= _find(spec)
+            inside, locked = _find(spec)
         except ArchError as problem:
-            show(problem.diagnostics)
-            failed = True
+            inside, locked = {}, list(problem.diagnostics)
+        targets |= inside
+        failed |= show(locked) > 0
     for path, named in targets.items():
         try:
             failed |= not _format(path, named=named, check=check, diff=diff)
@@ -50,13 +53,17 @@ def fmt_command(
         raise typer.Exit(1)
 
 
-def _find(spec: str) -> dict[Path | None, bool]:
-    """The files that an argument means, None for stdin; and whether it is their path or folder."""
-    from archc.elaborate.files import find_specs
+def _find(spec: str) -> tuple[dict[Path | None, bool], list["Diagnostic"]]:
+    """The files that an argument means, None for stdin; whether it is their path or folder.
+
+    Beside them, what keeps folders from being read.
+    """
+    from archc.elaborate.files import find_specs, is_there
 
     if spec == _STDIN:
-        return {None: True}
-    return dict.fromkeys(find_specs(spec), Path(spec).exists())
+        return {None: True}, []
+    inside, locked = find_specs(spec)
+    return dict.fromkeys(inside, is_there(Path(spec))), locked
 
 
 def _format(path: Path | None, *, named: bool, check: bool, diff: bool) -> bool:
@@ -67,13 +74,13 @@ def _format(path: Path | None, *, named: bool, check: bool, diff: bool) -> bool:
     after = format_source(source)
     changes = before != after.encode()
     if diff and changes:
-        write_data(_difference(source, before, after))
+        write_file(_difference(source, before, after))
     elif path is None and not (check or diff):
-        write_data(after)
+        write_file(after)
     if not changes:
         return True
     if check:
-        say("fmt", f"{source.path} would change")
+        fail("fmt", f"{source.path} would change", source.path)
     if check or diff or path is None:
         return not check
     return _rewrite(path, after, named=named)
@@ -89,22 +96,23 @@ def _read(path: Path) -> tuple[bytes, "Source"]:
 def _read_stdin() -> tuple[bytes, "Source"]:
     from archc.syntax.source import MAX_BYTES, source_from_text
 
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     # Bytes that are no UTF-8 become characters that no spec may hold, and are refused as such.
     return data, source_from_text(data.decode("utf-8", "surrogateescape"), "<stdin>")
 
 
 def _rewrite(path: Path, text: str, *, named: bool) -> bool:
-    """Replace a file, keeping its permissions; a shipped spec only if its path was `named`."""
+    """Replace a file; a shipped spec only if its path was `named`."""
     from archc.files import write_atomically
 
     if not named:
-        say("fmt", f"{path} comes with archc and is left as it is; give its path to rewrite it")
+        left = f"{path} comes with archc and is left as it is; give its path to rewrite it"
+        fail("fmt", left, str(path))
         return False
-    target = path.resolve()  # a link stays one
-    mode = target.stat().st_mode & 0o777
+    target = path.resolve() if path.is_symlink() else path  # a link stays one
     write_atomically(target, text.encode())
-    target.chmod(mode)
     say("fmt", f"rewrote {path}")
     return True
 

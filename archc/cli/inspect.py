@@ -1,5 +1,6 @@
 """Commands that look at specs: `check`, `summary`, `expand`, `viz`, `list`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,9 @@ def check_command(
     found: list[Diagnostic] = []
     for spec in specs:
         try:
-            paths |= dict.fromkeys(find_specs(spec))
+            inside, locked = find_specs(spec)
+            paths |= dict.fromkeys(inside)
+            found += locked
         except ArchError as problem:
             found += problem.diagnostics
     for path in paths:
@@ -162,6 +165,11 @@ def viz_command(
 
     if output.suffix.lower() not in _PICTURES:
         raise typer.BadParameter(f"`{output}` should end in one of {', '.join(_PICTURES)}")
+    if memory:
+        boxes = {"--open": open_, "--layout": layout != Layout.AUTO, "--color": color != Color.KIND}
+        _refuse(boxes, "--memory draws no net: it goes with --batch and --size")
+    else:
+        _refuse({"--batch": batch != 1, "--size": size}, "this goes with --memory only")
     compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
     show(compilation.warnings)
     from archc.viz.draw import draw
@@ -171,6 +179,13 @@ def viz_command(
         return
     draw(compilation.graph, output, tuple(open_ or ()), layout, color)
     say("viz", f"wrote {output}")
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """Wrong usage, if any of these options is given."""
+    for option, value in given.items():
+        if value:
+            raise typer.BadParameter(f"{option} cannot be given here: {why}")
 
 
 def _draw_memory(

@@ -4,8 +4,10 @@
 """
 
 import errno
+import io
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +41,8 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return result
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
@@ -148,14 +151,25 @@ for _name, _command in (
 
 def main() -> None:
     """The entry point of the installed script and of `python -m archc`."""
+    _prepare_streams()
     try:
         app(prog_name="archc")
     finally:
         _close_stdout()
 
 
+def _prepare_streams() -> None:
+    """Let no character of a spec, and no stream that is closed, break off what archc says."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:  # `print` would write messages to standard output
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- stays open
+
+
 def _close_stdout() -> None:
     """Flush, and let a reader that has left cause no message when Python shuts down."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

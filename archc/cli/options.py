@@ -92,7 +92,7 @@ def make_request(
     return Request(
         spec,
         net,
-        _pairs("--set", arguments),
+        pairs("--set", arguments),
         () if plain else chosen,
         make_limits(limits),
     )
@@ -105,7 +105,7 @@ def make_limits(texts: list[str] | None) -> "Limits":
 
     known = {item.name for item in fields(Limits)}
     limits = Limits()
-    for name, text in _pairs("--limit", texts).items():
+    for name, text in pairs("--limit", texts).items():
         if name not in known:
             help = did_you_mean(name, known) or f"limits are {', '.join(sorted(known))}"
             raise typer.BadParameter(f"there is no limit `{name}`: {help}")
@@ -116,12 +116,19 @@ def make_limits(texts: list[str] | None) -> "Limits":
     return limits
 
 
-def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
-    """`name=value` texts, a later one of the same name replacing an earlier one."""
-    pairs = {}
+def pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """The values of `name=value` texts by name. Raises typer.BadParameter."""
+    found: dict[str, str] = {}
     for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip() or not value.strip():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name or not value:
             raise typer.BadParameter(f"{option} takes NAME=VALUE, not `{text}`")
-        pairs[name.strip()] = value.strip()
-    return pairs
+        if name in found:
+            raise twice(option, name)
+        found[name] = value
+    return found
+
+
+def twice(option: str, name: str) -> typer.BadParameter:
+    """What is wrong with an option that gives a name two values."""
+    return typer.BadParameter(f"{option} gives `{name}` twice: leave one of them out")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archc.cli.options import twice
+
 if TYPE_CHECKING:
     from archc.ir.graph import Graph
 
@@ -35,10 +37,12 @@ def given_sizes(graph: "Graph", texts: list[str] | None) -> dict[str, int]:
 
 
 def _numbers(texts: list[str] | None) -> dict[str, int]:
-    numbers = {}
+    numbers: dict[str, int] = {}
     for text in texts or ():
         name, equals, digits = text.partition("=")
         if not equals or not re.fullmatch("[1-9][0-9]{0,8}", digits):
             raise typer.BadParameter(f"--size takes NAME=N, not `{text}`")
+        if name in numbers:
+            raise twice("--size", name)
         numbers[name] = int(digits)
     return numbers

@@ -24,7 +24,7 @@ from archc.resources import library_root
 from archc.syntax import ast
 from archc.syntax.edits import replaced
 from archc.syntax.parser import parse
-from archc.syntax.source import read_source
+from archc.syntax.source import is_folder, read_source
 
 MAX_FILES = 64
 MAX_IMPORT_DEPTH = 16
@@ -60,7 +60,7 @@ class FileScope:
 def find_spec(spec: str) -> Path:
     """The file that a command-line argument names: a path, or the name of a shipped spec."""
     path = Path(spec)
-    if path.exists() or path.is_symlink():
+    if is_there(path):
         return path
     if path.suffix == "" and path.name == spec:
         shipped = library_root() / f"{spec}.arch"
@@ -71,24 +71,44 @@ def find_spec(spec: str) -> Path:
     raise error("E0501", f"there is no file `{spec}`, and no shipped spec of that name", help=help)
 
 
-def find_specs(argument: str) -> list[Path]:
+def is_there(path: Path) -> bool:
+    """Whether there is something at a path, be it a dead link or in a folder that is locked."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:  # reading it will say why
+        return True
+    return True
+
+
+def find_specs(argument: str) -> tuple[list[Path], list[Diagnostic]]:
     """The specs that an argument names: one as `find_spec` does, or all in a folder and below it.
 
-    Hidden folders and virtual environments are left out. Raises ArchError if there is none.
+    Hidden folders and virtual environments are left out. Folders that cannot be read are what the
+    diagnostics tell of. Raises ArchError if there is no spec and no such folder.
     """
-    if not Path(argument).is_dir():
-        return [find_spec(argument)]
-    found = list(_walk(argument))
-    if not found:
+    if not is_folder(Path(argument)):
+        return [find_spec(argument)], []
+    locked: list[Diagnostic] = []
+    found = list(_walk(argument, locked))
+    if not found and not locked:
         help = "the names of specs end in `.arch`"
         raise error("E0501", f"there is no spec in the folder `{argument}`", help=help)
-    return found
+    return found, locked
 
 
-def _walk(folder: str) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _walk(folder: str, locked: list[Diagnostic]) -> Iterator[Path]:
+    """The specs in and below a folder; of the folders that cannot be read, `locked` gets errors."""
+
+    def refuse(problem: OSError) -> None:
+        what = f"{Path(problem.filename)}: cannot read the folder: {problem.strerror}"
+        help = "name the specs or folders that are meant, if this one is not"
+        locked.extend(error("E0802", what, help=help).diagnostics)
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         inside = sorted(name for name in folders if not name.startswith("."))
-        folders[:] = [name for name in inside if not Path(parent, name, "pyvenv.cfg").exists()]
+        folders[:] = [name for name in inside if not _is_file(Path(parent, name, "pyvenv.cfg"))]
         yield from (Path(parent, name) for name in sorted(files) if name.endswith(".arch"))
 
 
@@ -106,7 +126,7 @@ class _Loader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.library = library_root().resolve()
-        self.root = _project_root(path.resolve().parent)
+        self.root = _project_root(_real(path).parent)
         self.loaded: dict[Path, FileScope] = {}
         self.diagnostics: list[Diagnostic] = []
 
@@ -118,7 +138,7 @@ class _Loader:
         return scope
 
     def _load(self, path: Path, display: str, importers: tuple[Path, ...]) -> FileScope | None:
-        real = path.resolve()
+        real = _real(path)
         if real in self.loaded:
             return self.loaded[real]
         try:
@@ -137,7 +157,7 @@ class _Loader:
 
     def _name(self, real: Path) -> str:
         """The file's place as emitted files show it, the same on every machine."""
-        for base in (self.path.resolve().parent, self.library, self.root):
+        for base in (_real(self.path).parent, self.library, self.root):
             if real.is_relative_to(base):
                 return real.relative_to(base).as_posix()
         return real.name
@@ -238,12 +258,17 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _real(path: Path) -> Path:
+    """The path without links; one of links that lead in a circle stays, for reading to refuse."""
+    return Path(os.path.realpath(path))
+
+
 def _beside(importer: str, relative: Path) -> str:
     return (Path(importer).parent / relative).as_posix()
 
 
 def _project_root(folder: Path) -> Path:
     for candidate in (folder, *folder.parents):
-        if (candidate / "archc.toml").exists() or (candidate / ".git").exists():
+        if is_there(candidate / "archc.toml") or is_there(candidate / ".git"):
             return candidate
     return folder

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from archc.diagnostics import ArchError, Diagnostic, Label, Source, did_you_mean, error
 from archc.elaborate.annotations import evaluate_annotations
-from archc.elaborate.arguments import Given
+from archc.elaborate.arguments import Given, check_kind
 from archc.elaborate.builder import Builder
 from archc.elaborate.execute import Executor, Returned
 from archc.elaborate.files import FileScope
@@ -82,16 +82,9 @@ def elaborate(
     check_names(program)
     limits = limits or Limits()
     run = _Run(program, declaration, limits)
-    graph = run.elaborate(_parse(arguments))
+    graph = run.elaborate(arguments or {})
     warnings = combined(unused(program), run.builder.warnings)
     return Elaboration(graph, (*notes, *warnings), limits)
-
-
-def _parse(arguments: Mapping[str, str] | None) -> dict[str, ast.Expr]:
-    return {
-        name: parse_expression(Source(f"--set {name}", text))
-        for name, text in (arguments or {}).items()
-    }
 
 
 class _Run:
@@ -111,14 +104,12 @@ class _Run:
         self.executor = Executor(self.builder)
         self.evaluator = self.executor.evaluator
 
-    def elaborate(
-        self, overrides: Mapping[str, ast.Expr | int], channels: int | None = None
-    ) -> Graph:
+    def elaborate(self, overrides: Mapping[str, str | int], channels: int | None = None) -> Graph:
         """Run the net's body. `channels` replaces the channels of the first input."""
         with deep_recursion(self.net.name.span):
             return self._elaborate(overrides, channels)
 
-    def _elaborate(self, overrides: Mapping[str, ast.Expr | int], channels: int | None) -> Graph:
+    def _elaborate(self, overrides: Mapping[str, str | int], channels: int | None) -> Graph:
         frame, block = self._open(overrides)
         types = input_types(block, self.evaluator, frame)
         if channels is not None:
@@ -148,7 +139,7 @@ class _Run:
         if self.builder.diagnostics:
             raise ArchError(tuple(self.builder.diagnostics))
 
-    def _open(self, overrides: Mapping[str, ast.Expr | int]) -> tuple[Frame, ast.Block]:
+    def _open(self, overrides: Mapping[str, str | int]) -> tuple[Frame, ast.Block]:
         """Bind the net's parameters and record what is known of it."""
         constructor = self._constructor()
         chain = [variant for variant, _ in constructor.variants]
@@ -183,16 +174,19 @@ class _Run:
             return BlockConstructor(self.net, self.program)
         return variant_constructor(self.net, self.program)
 
-    def _override(
-        self, name: str, value: ast.Expr | int, block: ast.Block, outside: Frame
-    ) -> Given:
-        known = [item.name.name for item in block.parameters]
-        if name not in known:
-            help = did_you_mean(name, known) or f"its parameters are {', '.join(known)}"
+    def _override(self, name: str, value: str | int, block: ast.Block, outside: Frame) -> Given:
+        parameters = {item.name.name: item for item in block.parameters}
+        if name not in parameters:
+            help = did_you_mean(name, parameters) or f"its parameters are {', '.join(parameters)}"
             raise error("E0312", f"`{block.name.name}` has no parameter `{name}`", help=help)
         if isinstance(value, int):
             return Given(name, value, block.name.span)
-        return Given(name, self.evaluator.evaluate(value, outside), value.span)
+        try:
+            expr = parse_expression(Source(f"--set {name}", value))
+            found = self.evaluator.evaluate(expr, outside)
+            return Given(name, check_kind(name, parameters[name].kind, found, expr.span), expr.span)
+        except ArchError as problem:
+            raise _quoted(problem, parameters[name], value) from None
 
     def _annotations(
         self, chain: list[ast.Variant], block: ast.Block, frame: Frame
@@ -223,6 +217,19 @@ class _Run:
         return [Output(value.node, None, returned.span) for value in values]
 
 
+def _quoted(problem: ArchError, parameter: ast.Parameter, text: str) -> ArchError:
+    """What is wrong with `--set`; where a string is awaited, the help is its quotes.
+
+    The shell takes those that are written without others around them.
+    """
+    is_string = parameter.kind == "string" or isinstance(parameter.default, ast.String)
+    if not is_string or any(char in text for char in "'\"\\{}\n"):
+        return problem
+    option = f"--set '{parameter.name.name}=\"{text}\"'"
+    help = f"a string is given in quotes, within those of the shell: `{option}`"
+    return ArchError((replace(problem.diagnostics[0], help=help, fix=()),))
+
+
 @dataclass(frozen=True)
 class Variation:
     """The same net with one number changed: what differential elaboration compares.
@@ -248,7 +255,7 @@ def variations(
     A change that the spec refuses (an assertion, a shape) gives none: the number is fixed.
     """
     declaration, _ = choose_net(program, net)
-    exprs = _parse(arguments)
+    overrides: Mapping[str, str | int] = arguments or {}
     found: list[Variation] = []
 
     def run() -> _Run:
@@ -257,19 +264,19 @@ def variations(
     classes = dict(elaboration.graph.info.parameters).get("classes")
     if isinstance(classes, int) and not isinstance(classes, bool):
         for value in (classes + 1, classes + 7):
-            changed = {**exprs, "classes": value}
+            changed = {**overrides, "classes": value}
             found += _vary(run(), changed, None, "num_classes", classes, value)
     inputs = elaboration.graph.inputs()
     if len(inputs) == 1:
         channels = inputs[0].type.channels
         for value in (channels + 1, channels + 7):
-            found += _vary(run(), exprs, value, "in_chans", channels, value)
+            found += _vary(run(), overrides, value, "in_chans", channels, value)
     return tuple(found)
 
 
 def _vary(
     run: _Run,
-    overrides: Mapping[str, ast.Expr | int],
+    overrides: Mapping[str, str | int],
     channels: int | None,
     argument: str,
     base: int,

@@ -295,10 +295,16 @@ def _wanted(s: Situation) -> str:
     if "COMMA" in accepts and s.keyword == "ASSERT" and not ends:
         return "`,` and a message in quotes"
     if ends:
-        return "the end of the statement" if s.open else "the end of the line"
+        return _wanted_end(s)
     words = [WORDS[name] for name in WORDS if name in accepts - OPERATORS]
     words = words or [WORDS[name] for name in WORDS if name in accepts]
     return " or ".join(words[:3])
+
+
+def _wanted_end(s: Situation) -> str:
+    if not s.accepts & {"_NL", "RBRACE"}:  # the text is an expression, and no file
+        return "the end of the expression"
+    return "the end of the statement" if s.open else "the end of the line"
 
 
 def _wanted_expression(s: Situation) -> str:

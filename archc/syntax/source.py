@@ -52,6 +52,14 @@ def source_from_text(text: str, path: str = "<text>", name: str = "") -> Source:
     return _checked(Source(path, _normalised(text), name))
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is at a path, as far as this can be told: what is above may be locked."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _read(path: Path, display: str) -> bytes:
     # Opened without blocking and looked at through the descriptor: a named pipe neither hangs
     # the compiler nor takes the place of a file between the check and the reading.
@@ -77,9 +85,12 @@ def _read(path: Path, display: str) -> bytes:
 def _unreadable(path: Path, display: str, problem: OSError | ValueError) -> ArchError:
     if not isinstance(problem, FileNotFoundError):
         reason = getattr(problem, "strerror", None) or "not a valid file name"
-        if isinstance(problem, PermissionError) and path.is_dir():
+        if isinstance(problem, PermissionError) and is_folder(path):
             return error("E0102", f"`{display}` is not a regular file")
         return error("E0101", f"cannot read `{display}`: {reason.lower()}")
+    if path.is_symlink():
+        to = path.readlink()
+        return error("E0101", f"`{display}` is a symbolic link to `{to}`, where no file is")
     return error("E0101", f"there is no file `{display}`", help=_sibling(path))
 
 
