@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from command_line import BROKEN, TINY
+from distributions import Install, installer
 from hypothesis import settings
 
 # Time limits for one example fail on a busy machine, and say nothing about the code.
@@ -50,6 +51,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken.arch").write_text(BROKEN)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    yield from installer(tmp_path, monkeypatch)
 
 
 @cache
