@@ -20,6 +20,7 @@ from fuzz_inputs import Input
 
 from archc import runtime
 from archc.analysis.summary import summarize
+from archc.cli.main import collect_seldom
 from archc.codegen.runtime import part
 from archc.compiler import Compilation, Request, check_spec, compile_spec
 from archc.diagnostics import ArchError, Diagnostic, render
@@ -69,6 +70,7 @@ class Outcome:
 def work(connection: Connection, folder: str) -> None:
     """Take inputs and give outcomes until None comes."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    collect_seldom()
     while (given := connection.recv()) is not None:
         connection.send(outcome_of(given, Path(folder)))
 

@@ -10,12 +10,21 @@ from archc.elaborate.frame import Frame
 from archc.elaborate.limits import Budget
 from archc.elaborate.mends import mend_layer, mend_value
 from archc.elaborate.naming import Register
-from archc.elaborate.values import BlockConstructor, MadeLayer, OpConstructor, Tag, Tensor, Value
+from archc.elaborate.values import (
+    BlockConstructor,
+    MadeLayer,
+    OpConstructor,
+    Tag,
+    Tensor,
+    Value,
+    describe,
+)
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.examine import problem_of
 from archc.ops.extern import Extern
 from archc.ops.op import Op, OpError, TensorType, TorchModule
-from archc.ops.registry import check
+from archc.ops.registry import Unfit, check
+from archc.ops.size import Size
 from archc.plugins import PluginError, blamed, is_loaded, require
 from archc.syntax.edits import without_label
 
@@ -49,7 +58,11 @@ class Builder:
         values = {}
         for name, argument in given.items():
             try:
-                values[name] = check(constructor.cls, name, argument.value)
+                value = argument.value
+                fit = isinstance(value, int | float | str | list | tuple | Size)
+                values[name] = check(
+                    constructor.cls, name, value if fit else Unfit(describe(value))
+                )
             except OpError as refusal:
                 help, fix = mend_value(given, name, refusal)
                 raise error("E0211", refusal.message, argument.span, help=help, fix=fix) from None

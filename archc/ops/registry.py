@@ -186,7 +186,16 @@ def _refuse(
     return OpError(message, parameter=parameter.name, help=help, arguments=arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A value that no hyperparameter takes, in words: a tensor, an operator."""
+
+    words: str
+
+
 def _describe(value: object) -> str:
+    if isinstance(value, Unfit):
+        return value.words
     if isinstance(value, Size):
         return f"the symbolic size `{value}`"
     if isinstance(value, bool | int | float | str | list | tuple):
