@@ -159,7 +159,7 @@ def test_all_codes_are_listed_with_their_titles() -> None:
 
 
 def test_a_misspelt_code_is_corrected() -> None:
-    result = run("explain", "E024")
+    result = run("explain", "E02044")
     assert result.exit_code == 1
-    assert "error[E0821]: there is no code `E024`" in result.stderr
+    assert "error[E0821]: there is no code `E02044`" in result.stderr
     assert "did you mean `E02" in result.stderr

@@ -304,16 +304,30 @@ class Graph:
         self.regions = {id: region for id, region in self.regions.items() if id in used}
 
     def inhabited(self) -> set[int]:
-        """The root, the regions in which nodes lie or from which they have their layers, and those
-        around them."""
+        """The root, the regions in which nodes lie, and those around them.
+
+        A module in which no node lies, but whose layers are applied elsewhere, keeps one region.
+        """
         used = {region.id for region in self.regions.values() if region.parent is None}
-        makers = {region.path: region.id for region in reversed(self.regions.values())}
+        by_path: dict[Path, list[Region]] = {}
+        for region in self.regions.values():
+            by_path.setdefault(region.path, []).append(region)
         for node in self.nodes():
-            path = node.layer.path or ()
-            owners = (makers[path[:n]] for n in range(len(path)) if path[:n] in makers)
-            for region in (node.region, *owners):
-                around: int | None = region
-                while around is not None and around not in used:
-                    used.add(around)
-                    around = self.regions[around].parent
+            self._add_around(node.region, used)
+        for owner in self._owners():
+            same = by_path.get(owner, [])
+            if same and all(region.id not in used for region in same):
+                inside = [region for region in same if region.parent in used]
+                self._add_around((inside or same)[0].id, used)
         return used
+
+    def _owners(self) -> Iterator[Path]:
+        """The modules in which layers lie, each behind those around it."""
+        paths = {node.layer.path for node in self.nodes() if node.layer.path is not None}
+        owners = {path[:length] for path in paths for length in range(1, len(path))}
+        yield from sorted(owners, key=lambda path: (len(path), path))
+
+    def _add_around(self, region: int | None, used: set[int]) -> None:
+        while region is not None and region not in used:
+            used.add(region)
+            region = self.regions[region].parent

@@ -1,0 +1,40 @@
+# mypy: disable-error-code=no-any-return
+"""Dead, compiled by archc 0 from dead_application.arch.
+
+    archc compile dead_application.arch -O0
+Checksum 09495beefd6e262c; passes: none. Edit a copy freely.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Dead"]
+
+
+class Made(nn.Module):  # dead_application.arch:3
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 3, 3, padding=1, bias=False)
+
+
+class Step(nn.Module):  # dead_application.arch:2, [N, 3, 8, 8] -> [N, 3, 8, 8]
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = Made()
+        self.norm = nn.BatchNorm2d(3, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.norm(self.made.conv1(x)))
+
+
+class Dead(nn.Module):  # dead_application.arch:7
+    """[N, 3, 8, 8] -> [N, 3, 8, 8]; 162 parameters, 15,552 multiply-accumulates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = Step()
+        self.other = Step()
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.shared(self.shared(image))
+        return self.other(x)
