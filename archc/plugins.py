@@ -111,18 +111,22 @@ def require(cls: type, problem: str | None) -> None:
 
 
 @contextmanager
-def blamed(cls: type, *allowed: type[Exception]) -> Iterator[None]:
+def blamed(cls: type, *allowed: type[Exception], at: Span | None = None) -> Iterator[None]:
     """Where code of a class runs: if it is from another distribution, it is blamed for what fails.
 
-    Raises PluginError; ArchError and the `allowed` exceptions pass, and all those of archc's own.
+    Raises ArchError, `at` the place that asked for the class; the `allowed` exceptions pass, and
+    all those of archc's own classes.
     """
+    spans = () if at is None else (at,)
     try:
         yield
+    except PluginError as refusal:
+        raise refusal.at(*spans) from refusal
     except (Exception, SystemExit) as problem:
-        if cls not in _LOADED or isinstance(problem, (PluginError, ArchError, *allowed)):
+        if cls not in _LOADED or isinstance(problem, (ArchError, *allowed)):
             raise
         message = f"{_LOADED[cls]} fails: {_first_line(problem)}"
-        raise PluginError("E0724", message, notes=_places(problem)) from problem
+        raise PluginError("E0724", message, notes=_places(problem)).at(*spans) from problem
 
 
 def _first_line(problem: BaseException) -> str:

@@ -1,7 +1,6 @@
 """Makes layers, applies operators, and keeps the books of one elaboration."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
@@ -25,7 +24,7 @@ from archc.ops.extern import Extern
 from archc.ops.op import Op, OpError, TensorType, TorchModule
 from archc.ops.registry import Unfit, check
 from archc.ops.size import Size
-from archc.plugins import PluginError, blamed, is_loaded, require
+from archc.plugins import blamed, is_loaded, require
 from archc.syntax.edits import without_label
 
 
@@ -66,8 +65,11 @@ class Builder:
             except OpError as refusal:
                 help, fix = mend_value(given, name, refusal)
                 raise error("E0211", refusal.message, argument.span, help=help, fix=fix) from None
-        with _blamed(constructor.cls, span):
-            op = constructor.cls(**values)
+        try:
+            with blamed(constructor.cls, OpError, at=span):
+                op = constructor.cls(**values)
+        except OpError as refusal:
+            raise error("E0211", refusal.message, span, help=refusal.help) from None
         made = self._make(op, {}, frame, span)
         made.given = given
         return made
@@ -137,7 +139,7 @@ class Builder:
             )
         types = [operand.type for operand in operands]
         try:
-            with _blamed(type(op), span):
+            with blamed(type(op), OpError, at=span):
                 out = op.infer(*types)
                 if is_loaded(type(op)):
                     require(type(op), problem_of(op, types, out))
@@ -243,16 +245,6 @@ class Builder:
         )
         if all(_identity(other) != _identity(warning) for other in self.warnings):
             self.warnings.append(warning)
-
-
-@contextmanager
-def _blamed(cls: type[Op], span: Span) -> Iterator[None]:
-    """Where code of an operator runs, which may be from another distribution."""
-    try:
-        with blamed(cls, OpError):
-            yield
-    except PluginError as refusal:
-        raise refusal.at(span) from refusal
 
 
 def check_relabel(made: MadeLayer, label: Tag | None) -> None:

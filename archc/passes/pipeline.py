@@ -5,7 +5,6 @@ A pass joins by standing in `PASSES`, or by an entry point of another distributi
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
@@ -53,7 +52,7 @@ def run_pipeline(
     if dump_after is not None:
         dump_after(BEFORE, graph)
     for step in passes:
-        with _blamed(step):
+        with plugins.blamed(type(step)):
             with phases.measure(step.name):
                 graph = _run(step, graph)
             if check:
@@ -62,15 +61,6 @@ def run_pipeline(
         if dump_after is not None:
             dump_after(step.name, graph)
     return graph
-
-
-@contextmanager
-def _blamed(step: Pass) -> Iterator[None]:
-    try:
-        with plugins.blamed(type(step)):
-            yield
-    except PluginError as refusal:
-        raise refusal.at() from refusal
 
 
 def _run(step: Pass, graph: Graph) -> Graph:
@@ -180,13 +170,11 @@ def _read_pass(reader: _Reader, known: Sequence[type[Pass]]) -> tuple[Pass, Span
 
 def _configured(cls: type[Pass], options: Mapping[str, object], span: Span) -> Pass:
     try:
-        with plugins.blamed(cls, ValueError):
+        with plugins.blamed(cls, ValueError, at=span):
             return cls(**options)
     except ValueError as refusal:
         message = f"`{cls.name}` refuses its options: {printable(str(refusal))}"
         raise error("E0714", message, span) from None
-    except PluginError as refusal:
-        raise refusal.at(span) from refusal
 
 
 def _pass_of(word: _Token, known: Sequence[type[Pass]]) -> type[Pass]:
