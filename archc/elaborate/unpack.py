@@ -24,13 +24,15 @@ def unpack_turns(loop: Loop, written: ast.Expr) -> Iterator[Mapping[str, Value]]
     """The values of a loop's names, turn by turn. `written` is what it runs over."""
     rows = written.items if isinstance(written, ast.List) else ()
     told = len(rows) == len(loop.items)
-    some_fit = any(_fits(loop.targets, item) for item in loop.items)
-    for number, item in enumerate(loop.items):
-        span = rows[number].span if told and some_fit else written.span
-        if some_fit and not _fits(loop.targets, item):
-            message = _mismatch(loop.targets, item)
-            help = f"there are others with {len(loop.targets)} values"
-            raise error("E0208", message, span, help=help)
+    misfits = [_misfit(loop.targets, item) for item in loop.items]
+    some_fit = None in misfits
+    for number, (item, misfit) in enumerate(zip(loop.items, misfits, strict=True)):
+        at_row = told and (some_fit or _fits(loop.targets, item))
+        span = rows[number].span if at_row else written.span
+        if some_fit and misfit is not None:
+            names, value = misfit
+            help = f"there are others with {len(names)} values"
+            raise error("E0208", _mismatch(names, value), span, help=help)
         yield dict(_spread(loop.targets, item, span))
 
 
@@ -44,6 +46,19 @@ def _spread(targets: Sequence[ast.Target], value: Value, span: Span) -> Iterator
 
 def _fits(names: Sequence[ast.Target], value: Value) -> bool:
     return len(names) == 1 or (isinstance(value, list | tuple) and len(value) == len(names))
+
+
+def _misfit(names: Sequence[ast.Target], value: Value) -> tuple[Sequence[ast.Target], Value] | None:
+    """The names that cannot be bound to their value, outermost first; None if all can."""
+    if not _fits(names, value):
+        return names, value
+    parts = value if len(names) > 1 and isinstance(value, list | tuple) else [value]
+    inner = (
+        _misfit(target.items, part)
+        for target, part in zip(names, parts, strict=True)
+        if isinstance(target, ast.Names)
+    )
+    return next((each for each in inner if each is not None), None)
 
 
 def _mismatch(names: Sequence[ast.Target], value: Value) -> str:
