@@ -45,6 +45,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
+def unsaid() -> None:
+    """The runtime says again what it says once."""
+    from archc.runtime import untouched
+
+    untouched._SAID.clear()
+
+
+@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder of a test, with one right and one wrong spec."""
     (tmp_path / "tiny.arch").write_text(TINY)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from archc.runtime.dense_block import GrowingLayer, dense_block, shares_storage
+from archc.runtime.dense_block import dense_block, shares_storage
+from archc.runtime.memory import set_memory
 
 NORMS: dict[int, Any] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 CONVS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -63,6 +64,8 @@ class Layer(nn.Module):
         read = len(kept) if shape.selected else channels
         self.dropout = shape.dropout
         self.norm1 = norm(read, **norm_settings)
+        self.norm2: Any = None
+        self.conv2: Any = None
         if shape.width is None:
             self.conv1 = conv(read, growth, shape.kernel, **settings)
             return
@@ -73,14 +76,9 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x if self.select is None else x.index_select(1, self.select)
         y = F.dropout(self.conv1(torch.relu(self.norm1(y))), self.dropout, self.training)
-        if hasattr(self, "conv2"):
+        if self.conv2 is not None:
             y = F.dropout(self.conv2(torch.relu(self.norm2(y))), self.dropout, self.training)
         return torch.cat([x, y], 1)
-
-    def described(self) -> GrowingLayer:
-        p = self.dropout if self.training else 0.0
-        norm2, conv2 = getattr(self, "norm2", None), getattr(self, "conv2", None)
-        return GrowingLayer(self.norm1, self.conv1, norm2, conv2, p, p, self.select)
 
 
 class Block(nn.Module):
@@ -88,19 +86,19 @@ class Block(nn.Module):
 
     def __init__(self, shape: Shape, memory: Memories = "keep") -> None:
         super().__init__()
-        self.memory = memory
         channels = shape.channels
         for i, growth in enumerate(shape.growths):
             self.add_module(f"layer{i}", Layer(shape, channels, growth))
             channels += growth
+        set_memory(self, memory)
 
     def layers(self) -> Iterator[Layer]:
         return (layer for layer in self.children() if isinstance(layer, Layer))
 
     def forward(self, x: Tensor) -> Tensor:
         if shares_storage(self, x):
-            return dense_block(x, [layer.described() for layer in self.layers()], self.memory)
-        for layer in self.layers():
+            return dense_block(self, x)
+        for layer in self.children():
             x = layer(x)
         return x
 

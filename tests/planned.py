@@ -1,5 +1,6 @@
 """Plans beside measurements: nets of shipped specs and of generated ones, in all modes."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +98,8 @@ def compare(
     plan = mode.plan(compilation, sizes_of(compilation.graph, shapes), batch).planned
     dtype: torch.dtype = getattr(torch, mode.dtype)
     net = emitted.build_from(path).to(dtype)
-    for module in net.modules():
-        module.memory = mode.memory  # type: ignore[assignment]  # a word, as the constructor sets it
+    if compilation.graph.sharing:
+        sys.modules[type(net).__module__].set_memory(net, mode.memory)
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.randn(batch, *shape, generator=generator).to(dtype) for shape in shapes]
     if not mode.training:

@@ -111,7 +111,7 @@ def test_emitted_code_writes_it_as_one(tmp_path: Path) -> None:
     spec = tmp_path / "net.arch"
     spec.write_text(LAYER + BLOCK + TRANSITION + net(f"return x -> close: Closing(4) {HEAD}"))
     made = emitted.emit(spec, passes=DEFAULT)
-    assert "        return self.conv(norm_relu(x, self.norm, self.pool))\n" in made.source
+    assert "        return self.conv(norm_relu(x, self.norm, pool=self.pool))\n" in made.source
     plain, ours = (emitted.emit(spec, passes=passes).build().double() for passes in ((), DEFAULT))
     ours.load_state_dict(plain.state_dict())
     x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1)).double()

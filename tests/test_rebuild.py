@@ -102,15 +102,3 @@ def test_running_statistics_move_as_without_passes(text: str, tmp_path: Path) ->
     assert shared.keys() == plain.keys()
     for key, value in plain.items():
         assert torch.allclose(shared[key], value, rtol=1e-12, atol=1e-12), key
-
-
-def test_layers_that_are_named_one_by_one_are_short_lines(tmp_path: Path) -> None:
-    spec = tmp_path / "wide.arch"
-    spec.write_text(
-        'import "blocks/dense"\n'
-        "block Mixer()(x) { return x -> DenseBlock(3, 5, 2) }\n"
-        "net Wide()(x: [4, 10, 10]) { return x -> tail: Mixer() -> last: conv(3, 1) }\n"
-    )
-    text = emit(spec).source
-    assert "for m in (\n" in text
-    assert max(map(len, text.split("\n"))) <= 100

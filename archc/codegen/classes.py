@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from archc.codegen.construct import ConstructorWriter
-from archc.codegen.dense import ListedLayer, layers_text, listed_layers
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Attribute, Chain, Item, Loop
 from archc.codegen.naming import NamesLog
@@ -25,8 +24,7 @@ from archc.codegen.text import (
     py,
     tensors,
 )
-from archc.ir.graph import Node, Path
-from archc.ir.sharing import DenseBlock
+from archc.ir.graph import Path
 from archc.ops.op import TensorType, TorchArg
 
 
@@ -78,7 +76,7 @@ class ClassWriter(ConstructorWriter):
             isinstance(i, Attribute | Chain | Loop) and i.rerun for i in self.body.items
         )
         row = self.base == "nn.Sequential" and is_row(self.module, self.body)
-        return row and plain and self._dense_block() is None
+        return row and plain and not self._is_dense_block()
 
     def where(self) -> str:
         """Its place in the spec; and, where nothing else says what it does, its shapes."""
@@ -163,37 +161,14 @@ class ClassWriter(ConstructorWriter):
 
     def _shared(self, names: Sequence[str]) -> Iterator[str]:
         """The other way through a dense block, whose features lie in one buffer."""
-        block = self._dense_block()
-        if block is None:
-            return
-        listed = listed_layers(self.modules.graph, block, self._rate)
-        (name,) = names
-        layers = layers_text(listed, self._listed_children(listed), self.receiver)
-        yield f"        if shares_storage(self, {name}):"
-        yield "            # In training one function does what the layers' own forwards say."
-        yield from lines(12, "layers = ", layers)
-        yield f"            return dense_block({name}, layers, memory_of(self))"
+        if self._is_dense_block():
+            (name,) = names
+            yield f"        if shares_storage(self, {name}):"
+            yield f"            return dense_block(self, {name})  # what follows, as one function"
 
-    def _dense_block(self) -> DenseBlock | None:
-        blocks = {block.region: block for block in self.modules.graph.sharing.blocks}
-        return blocks.get(self.module.region.id)
-
-    def _rate(self, dropout: Node) -> float | Path:
-        """The rate of a dropout below this module; where it varies, the attribute that has it."""
-        path = self.modules.graph.regions[dropout.region].path
-        value = self.outliner.written(path, dropout.id, "p")
-        if isinstance(value, Written):
-            return (*path[len(self.module.path) :], *value.parameters)
-        assert isinstance(value, float)
-        return value
-
-    def _listed_children(self, listed: Sequence[ListedLayer]) -> str:
-        """What goes over the children of a dense block, each of which is a layer."""
-        loops = [(i, item) for i, item in enumerate(self.body.items) if isinstance(item, Loop)]
-        if len(loops) == len(self.body.items) == 1:
-            return self._loop_children(*loops[0])
-        names = [self.receiver(layer.child) for layer in listed if layer.child]
-        return f"({', '.join(names)})" if len(names) == len(listed) > 1 else ""
+    def _is_dense_block(self) -> bool:
+        blocks = self.modules.graph.sharing.blocks
+        return self.module.region.id in {block.region for block in blocks}
 
     def _class_of(self, path: Path) -> str:
         """The class of a layer or module that `forward` takes."""

@@ -214,7 +214,7 @@ class BodyBuilder:
     def _rebuilt(self, rebuilt: Rebuilt | Closing) -> TorchFunction:
         """A batch norm and its activation in one, perhaps with a pool that is passed along."""
         if isinstance(rebuilt, Closing):
-            pool = "" if rebuilt.pool is None else ", {1}"
+            pool = "" if rebuilt.pool is None else ", pool={1}"
             return TorchFunction(f"norm_relu({{0}}, {{layer}}{pool})")
         text = self.modules.torch_function(self.modules.graph.node(rebuilt.activation))
         act = text.template.partition("(")[0]

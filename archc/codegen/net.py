@@ -178,10 +178,13 @@ class NetWriter(ClassWriter):
 
     def _features(self, position: int, value: int) -> list[str]:
         (name,) = self.input_names()
-        body = self._logged_writer().run(0, position, (value,), {0: name})
+        writer = self._logged_writer()
+        writer.indent += 4 * self.graph.sharing.rebuilds
+        body = writer.run(0, position, (value,), {0: name})
         return [
             f"    def forward_features(self, {name}: Tensor) -> Tensor:",
             *self._multiples([name]),
+            *self._rebuilding(),
             *body,
         ]
 

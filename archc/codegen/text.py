@@ -15,7 +15,7 @@ WIDTH = 100
 
 MEANINGFUL = frozenset(
     {"self", "super", "nn", "torch", "F", "enumerate", "isinstance", "len", "range", "tuple", "zip"}
-    | {"Sequence", "ValueError", "concat", "dense_block", "drop_path", "exits", "memory_of"}
+    | {"Sequence", "ValueError", "concat", "dense_block", "drop_path", "exits"}
     | {"_", "norm_act", "norm_relu", "pooled", "rerun", "shares_storage", "sign_ste"}
 )
 """Names that mean something else in emitted code, so that no variable has them."""

@@ -60,7 +60,6 @@ RESERVED = frozenset(
         "forward_head",
         "get_classifier",
         "reset_classifier",
-        "memory",
         "num_features",
         "feature_info",
         "num_classes",

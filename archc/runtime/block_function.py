@@ -13,9 +13,16 @@ from archc.runtime.block_steps import (
     block_forward,
     measures_features,
 )
-from archc.runtime.custom_operators import no_gradient, refuse_twice, register_operator, with_gaps
+from archc.runtime.custom_operators import (
+    check_gradients,
+    no_gradient,
+    refuse_twice,
+    register_operator,
+    with_gaps,
+)
 from archc.runtime.feature_rows import from_rows, statistics_dtype
 from archc.runtime.row_reader import RowConv, RowReader
+from archc.runtime.surroundings import shielded
 
 READER_TENSORS = 7
 """Of each reader: gamma, beta, running mean and variance, index, weight and bias."""
@@ -167,14 +174,14 @@ class DenseBlockFunction(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         saved = _run_block(x, tensors, *plan)
         _save_block(ctx, (x, tensors, *plan), saved)
-        return tuple(saved[: 1 + moments])
+        rows, *rest = saved[: 1 + moments]
+        return shielded(rows), *rest
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            refuse_twice()
-        saved, tensors = _saved(ctx)
         boxed = grads[0] if isinstance(grads[0], list) else list(grads)
+        check_gradients(boxed[0])
+        saved, tensors = _saved(ctx)
         by_x, *by_trained = _run_block_backward(boxed, saved, tensors, *ctx.plan)
         by_tensors = with_gaps(by_trained, BlockPlan(*ctx.plan).trained())
         return by_x, None, None, *by_tensors

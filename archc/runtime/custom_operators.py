@@ -47,6 +47,19 @@ def refuse_twice(*_: Any) -> None:
     )
 
 
+def check_gradients(grad: Tensor) -> None:
+    """Raise RuntimeError where a gradient is asked for that what shares its storage cannot give."""
+    if torch.is_grad_enabled():
+        refuse_twice()
+    try:
+        grad.untyped_storage()
+    except NotImplementedError:  # a batch of gradients, which has no memory that could be shared
+        raise RuntimeError(
+            "what shares its storage for backward gives one gradient at a time, none in batches: "
+            'build the net with memory="off"'
+        ) from None
+
+
 def no_gradient(argument: Any) -> Any:
     """What torch expects for an argument that is no tensor: it takes empty lists for tensors."""
     return [] if argument == [] else None

@@ -14,107 +14,72 @@ Outputs, gradients and running statistics are those of the plain modules up to r
 
     def forward(self, x: Tensor) -> Tensor:
         if shares_storage(self, x):
-            layers = [(l.norm1, l.conv1, l.norm2, l.conv2) for l in self.children()]
-            return dense_block(x, layers, memory_of(self))
+            return dense_block(self, x)
         for layer in self.children():
-            x = torch.cat([x, layer(x)], 1)
+            x = layer(x)
         return x
+
+What the function computes is read off the lines below it (`reading.py`): no other text says it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from archc.runtime.block_function import DENSE_BLOCK, BlockPlan, DenseBlockFunction
 from archc.runtime.custom_operators import given
-from archc.runtime.feature_rows import CHANNELS_LAST, from_rows, set_moments
+from archc.runtime.dense_layers import GrowingLayer, named_layers, reading_of, resolved
+from archc.runtime.feature_rows import CHANNELS_LAST, from_rows, set_features
 from archc.runtime.memory import memory_of
 from archc.runtime.plain_modules import (
     compute_dtype,
     differentiates,
-    has_hooks,
-    is_batch_norm,
-    is_same_size_conv,
     normalises_by_batch,
     update_running,
 )
-
-
-class GrowingLayer(NamedTuple):
-    """A layer of a dense block: norm, ReLU, convolution and dropout, once or twice.
-
-    `dropout1` and `dropout2` are the probabilities that apply now, 0 in evaluation. `select` has
-    the features that `norm1` reads (int64, none twice); None is for all those before the layer.
-    """
-
-    norm1: Any
-    conv1: Any
-    norm2: Any = None
-    conv2: Any = None
-    dropout1: float = 0.0
-    dropout2: float = 0.0
-    select: Tensor | None = None
-
-    def readers(self) -> list[tuple[Any, Any, float, Tensor | None]]:
-        """Norm, convolution, dropout and selected features, for each convolution."""
-        first = (self.norm1, self.conv1, self.dropout1, self.select)
-        if self.conv2 is None:
-            return [first]
-        return [first, (self.norm2, self.conv2, self.dropout2, None)]
+from archc.runtime.untouched import say_once
 
 
 def shares_storage(block: nn.Module, x: Tensor) -> bool:
-    """Whether `dense_block` is the way: in training, not in inference and export, unless
-    `block.memory` is "off", processes share the statistics of a norm (`SyncBatchNorm`), or a module
-    in the block was replaced by one of a class from elsewhere.
-
-    Raises RuntimeError if a module in the block has a hook, which would not run.
-    """
-    if memory_of(block) == "off" or not differentiates(x, block):
+    """Whether `dense_block` is the way: in training, unless the block's mode is "off", if its
+    forward says that it is a dense block of untouched layers. (If not, that is said once.)"""
+    if not isinstance(x, Tensor) or not block.training or memory_of(block) == "off":
         return False
-    if any(isinstance(module, nn.SyncBatchNorm) for module in block.modules()):
+    if not differentiates(x, block):
         return False
-    for name, module in block.named_modules():
-        if name and has_hooks(module):
-            raise RuntimeError(
-                f"`{name}` has a hook, but a dense block that shares its storage does not call the "
-                'modules in it: build it with memory="off", or hook the whole block'
-            )
-    return not any(_is_foreign(module, block) for module in block.modules())
+    if torch.compiler.is_compiling():
+        return bool(named_layers(block))
+    refusal = reading_of(block).refusal
+    if refusal:
+        say_once(f"{type(block).__name__} is not the dense block that was compiled: {refusal}")
+    return not refusal
 
 
-def _is_foreign(module: nn.Module, block: nn.Module) -> bool:
-    """Whether the module may do something that a dense block does not know of: its class is neither
-    torch's nor from where the block's class, or one that it derives from, is."""
-    home = type(module).__module__
-    homes = [kind.__module__ for kind in type(block).__mro__]
-    return home not in homes and not home.startswith("torch.nn.")
+def dense_block(block: nn.Module, x: Tensor) -> Tensor:
+    """What a block that `shares_storage` makes of x, [N, C, *S] -> [N, C + sum of growths, *S]."""
+    if torch.compiler.is_compiling():
+        layers = [resolved(block, layer) for layer in named_layers(block)]
+    else:
+        layers = [*reading_of(block).layers]
+    return grown(x, layers, memory_of(block))
 
 
-def dense_block(
-    x: Tensor, layers: Iterable[tuple[Any, ...]], memory: str | Sequence[str] = "keep"
+def grown(
+    x: Tensor, layers: Sequence[GrowingLayer], memory: str | Sequence[str] = "keep"
 ) -> Tensor:
     """[N, C, *S] -> [N, C + sum of growths, *S], in channels_last order.
 
-    Each layer is a GrowingLayer, or a tuple that begins like one, of batch norms and convolutions
-    with stride 1. "keep" keeps the bottlenecks for backward; "recompute" computes them again, to
-    the same bits; a sequence says it layer by layer. Running statistics move as with the norms.
-
-    Raises ValueError for modules that it cannot stand for, and where nn.BatchNorm does.
+    The layers are of batch norms and of convolutions with stride 1. "keep" keeps the bottlenecks
+    for backward; "recompute" computes them again, to the same bits; a sequence says it layer by
+    layer. Running statistics move as with the norms. Raises ValueError where nn.BatchNorm does.
     """
-    grown = [GrowingLayer(*layer) for layer in layers]
-    if not grown:
-        return x
-    for norm, conv, _, _ in (reader for layer in grown for reader in layer.readers()):
-        _check_modules(norm, conv)
-    modes = [memory] * len(grown) if isinstance(memory, str) else memory
-    channels_last = _draws_in_channels_last(x, grown)
+    modes = [memory] * len(layers) if isinstance(memory, str) else memory
+    channels_last = _draws_in_channels_last(x, layers)
     tensors: list[Tensor | None] = []
     ints: list[int] = []
     floats: list[float] = []
-    for layer, mode in zip(grown, modes, strict=True):
+    for layer, mode in zip(layers, modes, strict=True):
         readers = layer.readers()
         ints += [len(readers), readers[-1][1].out_channels, mode == "keep", channels_last]
         for norm, conv, dropout, select in readers:
@@ -129,25 +94,12 @@ def dense_block(
         rows, *moments = DENSE_BLOCK(x, there, *plan)
     else:
         apply: Callable[..., tuple[Tensor, ...]] = DenseBlockFunction.apply
-        rows, *moments = apply(x, plan, _count_moments(grown), *there)
-    _update_running(grown, moments, x.numel() // x.shape[1])
+        rows, *moments = apply(x, plan, _count_moments(layers), *there)
+    _update_running(layers, moments, x.numel() // x.shape[1])
     y = from_rows(rows)
-    if _measures_features(grown) and not torch.compiler.is_compiling():
-        set_moments(y, moments[0])
+    if not torch.compiler.is_compiling():
+        set_features(y, moments[0] if _measures_features(layers) else None)
     return y
-
-
-def _check_modules(norm: Any, conv: Any) -> None:
-    if not is_batch_norm(norm):
-        raise ValueError(
-            f"a dense block shares statistics of nn.BatchNorm only, not of {norm}: "
-            'build the net with memory="off"'
-        )
-    if not is_same_size_conv(conv):
-        raise ValueError(
-            "a dense block has convolutions that pad with zeros and keep all sizes, not "
-            f'{conv}: build the net with memory="off"'
-        )
 
 
 def _draws_in_channels_last(x: Tensor, layers: Iterable[GrowingLayer]) -> bool:

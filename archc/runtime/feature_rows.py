@@ -61,22 +61,24 @@ def row_moments(rows: Tensor) -> Tensor:
     return torch.stack(torch.batch_norm_update_stats(from_rows(rows), running, running, 0.0))
 
 
-_MOMENTS = WeakTensorKeyDictionary()
-"""Tensors whose moments were taken when they were made: their version then, and the moments."""
+_FEATURES = WeakTensorKeyDictionary()
+"""What dense blocks gave: its version then, and the moments that were taken of it."""
 
 
-def set_moments(x: Tensor, moments: Tensor) -> None:
-    """Say what the moments of x, [N, C, *S], are."""
-    _MOMENTS[x] = (x._version, moments)
+def set_features(x: Tensor, moments: Tensor | None) -> None:
+    """Say that x, [N, C, *S], is what a dense block gave, with these moments if it took them."""
+    _FEATURES[x] = (x._version, moments)
+
+
+def are_features(x: Tensor) -> bool:
+    """Whether x is what a dense block gave, and was not changed since."""
+    return x in _FEATURES and _FEATURES[x][0] == x._version
 
 
 def moments_of(x: Tensor) -> Tensor:
-    """The `row_moments` of x, [N, C, *S]; of a dense block's features those it has taken."""
-    if x in _MOMENTS:
-        known: tuple[int, Tensor] = _MOMENTS[x]
-        if known[0] == x._version:
-            return known[1]
-    return row_moments(x.detach().movedim(1, -1))
+    """The `row_moments` of a dense block's features, [N, C, *S], as it has taken them."""
+    moments: Tensor | None = _FEATURES[x][1]
+    return row_moments(x.detach().movedim(1, -1)) if moments is None else moments
 
 
 def affine_relu(x: Tensor, scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:

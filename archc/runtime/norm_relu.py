@@ -6,71 +6,85 @@ those that the block has taken. Both passes work part by part: the normalised fe
 tensor of the net, never lie in memory as a whole.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from archc.runtime.custom_operators import refuse_twice
+from archc.runtime.custom_operators import check_gradients
 from archc.runtime.feature_rows import (
     FeatureGradient,
     FeatureRows,
+    are_features,
     from_rows,
     moments_of,
 )
-from archc.runtime.plain_modules import (
-    differentiates,
-    has_hooks,
-    is_batch_norm,
-    normalises_by_batch,
-    update_running,
-)
+from archc.runtime.plain_modules import differentiates, normalises_by_batch, update_running
 from archc.runtime.recipes import Recipe, rebuilds, set_recipe
-from archc.runtime.row_pool import describe_pool
+from archc.runtime.row_pool import POOLS, RowPool, describe_pool
 from archc.runtime.row_reader import Reading, RowReader
+from archc.runtime.untouched import BATCH_NORMS, say_once, why_not
 
 
-def norm_relu(x: Tensor, norm: Any, pool: nn.Module | None = None) -> Tensor:
+def norm_relu(
+    x: Tensor,
+    norm: Any,
+    relu: Callable[[Tensor], Tensor] = torch.relu,
+    pool: nn.Module | None = None,
+) -> Tensor:
     """pool(relu(norm(x))), [N, C, *S] -> [N, C, *S']; in training in channels_last order.
 
     `pool` is a max or average pool over 2 or 3 axes. The plain modules are called for inference and
-    export, while compiling, outside of `Rebuilding`, and where one of them is of another kind or
-    has a hook.
+    export, while compiling, outside of `Rebuilding`, for another x than what a dense block that
+    shares its storage gave, and where something was done to one of them.
     """
-    operator = describe_pool(pool, x.dim() - 2) if _stands_for(x, norm, pool) else None
+    operator = _operator(x, norm, relu, pool)
     if operator is None:
-        z: Tensor = torch.relu(norm(x))
+        z = relu(norm(x))
         return z if pool is None else pool(z)
     batch = normalises_by_batch(norm)
     moments = moments_of(x) if batch else None
     running = None if batch else (norm.running_mean, norm.running_var)
     reader = RowReader(norm.weight, norm.bias, running, None, norm.eps, x.shape[1], operator)
     function: Any = NormRelu
-    y, affine = function.apply(x, moments, reader, norm.weight, norm.bias)
+    rows, affine = function.apply(x, moments, reader, norm.weight, norm.bias)
     if moments is not None:
         update_running([(norm, moments)], x.numel() // x.shape[1])
-    set_recipe(y, Recipe(lambda x, affine: _read(reader, x, affine), [x, affine]))
-    result: Tensor = y
-    return result
+    y = from_rows(rows)
+    again = Recipe(lambda x, affine: from_rows(_read_rows(reader, x, affine)), [x, affine])
+    set_recipe(y, again)
+    return y
 
 
-def _stands_for(x: Tensor, norm: Any, pool: nn.Module | None) -> bool:
-    if not rebuilds(x) or not is_batch_norm(norm):
-        return False
-    modules = [norm] if pool is None else [norm, pool]
-    return differentiates(x, *modules) and not any(map(has_hooks, modules))
+def _operator(x: Tensor, norm: nn.Module, relu: Any, pool: nn.Module | None) -> RowPool | None:
+    """The pool, if it and the modules before it may run as one function."""
+    if not rebuilds(x) or not are_features(x) or not differentiates(x, norm):
+        return None
+    reasons = [(norm, why_not(norm, BATCH_NORMS))]
+    if isinstance(relu, nn.Module):
+        reasons.append((relu, why_not(relu, (nn.ReLU,))))
+    if pool is not None:
+        reasons.append((pool, why_not(pool, POOLS)))
+    for module, reason in reasons:
+        if reason is not None:
+            say_once(f"A {type(module).__name__} {reason}")
+            return None
+    plain = isinstance(relu, nn.ReLU) or relu in (torch.relu, F.relu)
+    return describe_pool(pool, x.dim() - 2) if plain else None
 
 
-def _read(reader: RowReader, x: Tensor, affine: Tensor) -> Tensor:
+def _read_rows(reader: RowReader, x: Tensor, affine: Tensor) -> Tensor:
     source = FeatureRows(x.movedim(1, -1))
     y = x.new_empty(reader.operator.out_shape(source.values.shape))
     with torch.autocast(x.device.type, enabled=False):
         reader.forward(source, Reading(affine, None), x.dtype, y)
-    return from_rows(y)
+    return y
 
 
 class NormRelu(torch.autograd.Function):
-    """The result, and the affine map that the norm is."""
+    """The result as rows, and the affine map that the norm is."""
 
     @staticmethod
     def forward(
@@ -80,16 +94,13 @@ class NormRelu(torch.autograd.Function):
         ctx.save_for_backward(x, affine, moments)
         ctx.mark_non_differentiable(affine)
         ctx.reader = reader
-        return _read(reader, x, affine), affine
+        return _read_rows(reader, x, affine), affine
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        if torch.is_grad_enabled():
-            refuse_twice()
+        check_gradients(grads[0])
         x, affine, moments = ctx.saved_tensors
         gradient = FeatureGradient(FeatureRows(x.movedim(1, -1), moments))
         with torch.autocast(x.device.type, enabled=False):
-            by_norm = ctx.reader.backward(
-                gradient, Reading(affine, None), x.dtype, grads[0].movedim(1, -1)
-            )
+            by_norm = ctx.reader.backward(gradient, Reading(affine, None), x.dtype, grads[0])
         return from_rows(gradient.finish(slice(None))), None, None, *by_norm

@@ -6,39 +6,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.runtime.surroundings import is_traced, is_transformed
+from archc.runtime.surroundings import is_forward_mode, is_traced, is_transformed
+
+_KNOWN = {
+    "cpu": (torch.float64, torch.float32, torch.bfloat16),
+    "cuda": (torch.float64, torch.float32, torch.bfloat16, torch.float16),
+}
+"""Where dense blocks and what closes them run in the place of modules."""
 
 
 def differentiates(x: Tensor, *modules: nn.Module) -> bool:
-    """Whether a backward pass may follow; not while exporting, nor under functorch's transforms,
-    nor where torch.fx traces, which has no tensors."""
+    """Whether a backward pass may follow that the runtime knows: of torch's own, on a device and in
+    a dtype of `_KNOWN`; not of an export, a transform of torch.func or forward-mode
+    differentiation, nor where torch.fx traces, which has no tensors."""
     if not torch.is_grad_enabled() or torch.compiler.is_exporting() or not isinstance(x, Tensor):
         return False
-    if is_transformed() or is_traced() or not x.numel():
+    if is_transformed() or is_traced() or is_forward_mode() or not x.numel():
+        return False
+    kinds = _KNOWN.get(x.device.type, ())
+    if x.dtype not in kinds or x.layout != torch.strided or compute_dtype(x) not in kinds:
         return False
     return x.requires_grad or any(p.requires_grad for m in modules for p in m.parameters())
 
 
-def has_hooks(module: nn.Module) -> bool:
-    """Whether calling the module does more than its class says."""
-    hooks = (
-        module._forward_hooks,
-        module._forward_pre_hooks,
-        module._backward_hooks,
-        module._backward_pre_hooks,
-    )
-    return any(len(group) > 0 for group in hooks) or "forward" in vars(module)
-
-
-def is_batch_norm(module: Any) -> bool:
-    """nn.BatchNorm1d to 3d; not SyncBatchNorm, nor a class that computes something else."""
-    return getattr(type(module), "forward", None) is nn.BatchNorm2d.forward
-
-
 def is_same_size_conv(module: Any) -> bool:
-    """nn.Conv1d to 3d that pads with zeros, and gives images as large as it gets."""
-    forwards = (nn.Conv1d.forward, nn.Conv2d.forward, nn.Conv3d.forward)
-    if getattr(type(module), "forward", None) not in forwards or isinstance(module.padding, str):
+    """Whether a convolution pads with zeros, and gives images as large as it gets."""
+    if isinstance(module.padding, str):
         return False
     axes = zip(module.kernel_size, module.dilation, module.padding, strict=True)
     same = all(2 * padding == dilation * (kernel - 1) for kernel, dilation, padding in axes)

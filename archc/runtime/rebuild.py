@@ -5,20 +5,24 @@ operators run again on the same numbers, so gradients are those of the plain net
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from archc.runtime.plain_modules import has_hooks, is_batch_norm
 from archc.runtime.recipes import Kept, Recipe, kept, rebuilds, recipe_of, set_recipe, unpack
+from archc.runtime.shadows import shadow_of
+from archc.runtime.surroundings import shielded
+from archc.runtime.untouched import BATCH_NORMS, say_once, why_not
 
 
 def concat(xs: Sequence[Tensor]) -> Tensor:
     """`torch.cat(xs, 1)`, which the backward pass finds in its parts."""
     y = torch.cat(tuple(xs), 1)
     if rebuilds(y):
-        set_recipe(y, Recipe(lambda *parts: torch.cat(parts, 1), xs))
+        parts = [x if recipe_of(x) else shielded(x.detach()) for x in xs]
+        set_recipe(y, Recipe(lambda *parts: torch.cat(parts, 1), parts))
     return y
 
 
@@ -41,10 +45,13 @@ def norm_act(
 ) -> Tensor:
     """`act(norm(x))` of a batch norm, which the backward pass finds in `x`.
 
-    With `keep` the result is kept, for many read it, but not what lies between.
+    With `keep` the result is kept, for many read it, but not what lies between. A norm or an
+    activation of another kind, or to which something was done, is kept as torch keeps it.
     """
     z: Tensor = norm(x)
-    between = _normalised(x, norm) if rebuilds(z) and z.requires_grad else None
+    between = (
+        _normalised(x, norm) if rebuilds(z) and z.requires_grad and _known(norm, act) else None
+    )
     if between is None:
         return act(z)
     saved: list[_Saved] = []
@@ -55,8 +62,8 @@ def norm_act(
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda each: unpack(each.held)):
         y = act(z)
-    normalise = between.build
-    whole = Recipe(lambda *operands: act(normalise(*operands)), ())
+    normalise, activate = between.build, _frozen(act)
+    whole = Recipe(lambda *operands: activate(normalise(*operands)), ())
     whole.operands = between.operands
     for each in saved:
         if each.is_same(z):
@@ -69,23 +76,56 @@ def norm_act(
 
 
 def pooled(x: Tensor, pool: nn.Module) -> Tensor:
-    """`pool(x)`, which the backward pass finds in what `x` is made of."""
+    """`pool(x)`, which the backward pass finds in what `x` is made of, if it is an average pool."""
     y: Tensor = pool(x)
-    if rebuilds(y) and recipe_of(x) is not None and not has_hooks(pool):
-        set_recipe(y, Recipe(pool, [x]))
+    if not rebuilds(y) or recipe_of(x) is None:
+        return y
+    reason = why_not(pool, AVERAGES)
+    if reason is not None:
+        say_once(f"A {type(pool).__name__} {reason}")
+    elif y.dtype == x.dtype:  # not what autocast has computed otherwise
+        set_recipe(y, Recipe(_frozen(pool), [x]))
     return y
 
 
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+
+_ACTIVATIONS = (
+    *(torch.relu, torch.sigmoid, torch.tanh, F.relu, F.relu6, F.silu, F.gelu, F.leaky_relu),
+    *(F.sigmoid, F.tanh, F.hardsigmoid, F.hardswish),
+)
+_ACTIVATION_LAYERS = (
+    *(nn.ReLU, nn.ReLU6, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.LeakyReLU),
+    *(nn.Hardsigmoid, nn.Hardswish),
+)
 
 
-def _normalised(x: Tensor, norm: nn.Module) -> Recipe | None:
-    """What a batch norm makes of its input, by the batch's statistics or by its running ones.
+def _known(norm: nn.Module, act: Any) -> bool:
+    """Whether both may run again in their places; if not, that is said once."""
+    reason = why_not(norm, BATCH_NORMS)
+    if reason is not None:
+        say_once(f"A {type(norm).__name__} {reason}")
+        return False
+    if not isinstance(act, nn.Module):
+        if act not in _ACTIVATIONS:
+            say_once(f"{getattr(act, '__name__', act)} is no activation that can run again")
+            return False
+        return True
+    reason = why_not(act, _ACTIVATION_LAYERS)
+    if reason is None and getattr(act, "inplace", False):
+        reason = "works in place"
+    if reason is not None:
+        say_once(f"A {type(act).__name__} {reason}")
+    return reason is None
 
-    None for norms that do more: of other classes (`SyncBatchNorm`), or with hooks.
-    """
-    if not isinstance(norm, _NORMS) or not is_batch_norm(norm) or has_hooks(norm):
-        return None
+
+def _frozen(act: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A function that stays what it is now, whatever is set on the module that it may be."""
+    return shadow_of(act) if isinstance(act, nn.Module) else act
+
+
+def _normalised(x: Tensor, norm: Any) -> Recipe | None:
+    """What a batch norm makes of its input, by the batch's statistics or by its running ones."""
     if (norm.weight is None) != (norm.bias is None):
         return None
     eps, mean, var = norm.eps, norm.running_mean, norm.running_var

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from archc.runtime.memory import memory_of
-from archc.runtime.surroundings import is_traced, saving_hooks
+from archc.runtime.surroundings import is_forward_mode, is_traced, saving_hooks
 
 
 class Kept(NamedTuple):
@@ -107,16 +107,18 @@ def unpack(x: Kept | Recipe) -> Tensor:
 class Rebuilding:
     """Within it autograd keeps recipes in place of the values that have one.
 
-    Nothing changes where `net.memory` is "off", while compiling, exporting or tracing, without
-    gradients, within hooks of others that decide what is kept (`torch.utils.checkpoint`,
-    `save_on_cpu`), and under the transforms of `torch.func`, which refuse such hooks.
+    Nothing changes where the net's mode is "off", in evaluation, while compiling, exporting or
+    tracing, without gradients, in forward-mode differentiation, within hooks of others that decide
+    what is kept (`torch.utils.checkpoint`, `save_on_cpu`), and under the transforms of
+    `torch.func`, which refuse such hooks.
     """
 
     def __init__(self, net: nn.Module) -> None:
-        self.on = not torch.compiler.is_compiling() and memory_of(net) != "off"
+        self.on = not torch.compiler.is_compiling() and net.training and memory_of(net) != "off"
 
     def __enter__(self) -> None:
-        self.on = self.on and torch.is_grad_enabled() and not is_traced() and saving_hooks() is None
+        self.on = self.on and torch.is_grad_enabled() and saving_hooks() is None
+        self.on = self.on and not is_traced() and not is_forward_mode()
         if self.on:
             self.hooks = torch.autograd.graph.saved_tensors_hooks(_pack, unpack)
             try:

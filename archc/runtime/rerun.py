@@ -1,53 +1,87 @@
 """Blocks in a row that the backward pass runs again, each from its input."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from archc.runtime.recipes import RECIPES, rebuilds
+from archc.runtime.shadows import shadow_of
+from archc.runtime.surroundings import shielded
+from archc.runtime.untouched import (
+    is_as_torch_has_it,
+    is_called_as_modules_are,
+    say_once,
+    what_was_done,
+)
 
 
-def rerun(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
-    """`x` through modules in a row; the backward pass keeps the input of each and runs it again.
+def rerun(blocks: nn.Module | Iterable[nn.Module], x: Tensor) -> Tensor:
+    """`x` through blocks in a row, of which the backward pass keeps the inputs: it runs each again,
+    as it was. Running statistics move once, in the forward pass.
 
-    Running statistics move once, in the forward pass.
+    `blocks` are called one by one, or as the `nn.Sequential` that they are. A block with a hook, or
+    with layers that are not torch's, runs once and keeps what torch keeps.
     """
+    if isinstance(blocks, nn.Module) and not isinstance(blocks, nn.ModuleList):
+        blocks = blocks.children() if _is_a_row(blocks) else [blocks]
     if not rebuilds(x):
-        for module in modules:
-            x = module(x)
+        for block in blocks:
+            x = block(x)
         return x
     token = RECIPES.set(None)
     try:
-        for module in modules:
-            stay = StatisticsStay(module)
-            x = checkpoint(module, x, use_reentrant=False, context_fn=stay.contexts)
+        for block in blocks:
+            x = _rerun_block(block, x)
     finally:
         RECIPES.reset(token)
     return x
 
 
-class StatisticsStay(AbstractContextManager[None]):
-    """A context, to be entered any number of times, in which batch norms leave their running
-    statistics as they are."""
+def _is_a_row(module: nn.Module) -> bool:
+    kind = type(module)
+    plain = kind.forward is nn.Sequential.forward and is_called_as_modules_are(kind)
+    return plain and what_was_done(module) is None
 
-    def __init__(self, module: nn.Module) -> None:
-        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-        self.norms = [each for each in module.modules() if isinstance(each, norms)]
-        self.held: list[tuple[float | None, Tensor | None]] = []
 
-    def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        """Those of the forward pass and of its repetition."""
-        return nullcontext(), self
+def _rerun_block(block: nn.Module, x: Tensor) -> Tensor:
+    reason = _why_once(block)
+    result: Tensor
+    if reason is None:
+        result = checkpoint(_AsItWas(block, x), x, use_reentrant=False)
+    else:
+        say_once(f"A {type(block).__name__} is not run again for the backward pass: {reason}")
+        result = block(x)
+    return result
 
-    def __enter__(self) -> None:
-        self.held = [(norm.momentum, norm.num_batches_tracked) for norm in self.norms]
-        for norm in self.norms:
-            tracked = norm.num_batches_tracked
-            norm.num_batches_tracked = None if tracked is None else tracked.clone()
-            norm.momentum = 0.0
 
-    def __exit__(self, *_: object) -> None:
-        for norm, (momentum, tracked) in zip(self.norms, self.held, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, tracked
+def _why_once(block: nn.Module) -> str | None:
+    """What in a block nobody may call a second time, since it may do more than give its result."""
+    for module in block.modules():
+        kind = type(module)
+        done = what_was_done(module)
+        if done is not None:
+            return f"a {kind.__name__} in it {done}"
+        if kind.__module__ == type(block).__module__ and is_called_as_modules_are(kind):
+            continue
+        if not (kind.__module__.startswith("torch.nn.modules.") and is_as_torch_has_it(kind)):
+            return f"a {kind.__name__} in it is not torch's"
+    return None
+
+
+class _AsItWas:
+    """A block; and, from the second call on, the block and its input as they were at the first."""
+
+    def __init__(self, block: nn.Module, x: Tensor) -> None:
+        self.block = block
+        self.x = shielded(x.detach())
+        self.was: nn.Module | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.was is not None:
+            leaf = self.x.detach().requires_grad_(x.requires_grad)
+            again: Tensor = shadow_of(self.was, buffer_of=shielded)(shielded(leaf))
+            return again
+        result: Tensor = self.block(x)
+        self.was = shadow_of(self.block, buffer_of=shielded)
+        return result

@@ -62,6 +62,9 @@ class RowPool(NamedTuple):
         return operator(*tensors, *windows, *self.flags, *last)
 
 
+POOLS = (nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
+
+
 def describe_pool(pool: nn.Module | None, axes: int) -> RowPool | None:
     """A reader's operator for a pool; None if there is none for it."""
     if pool is None:

@@ -1,9 +1,17 @@
 """What goes on around a net that runs. Torch tells of some of it by private functions only: this is
 the one place that calls them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+_transforms: Any = torch._C._are_functorch_transforms_active
+_saving_hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks
+_global_hooks: Any = nn.modules.module._has_any_global_hook
+_lazy_clone: Any = torch._lazy_clone
 
 
 def is_traced() -> bool:
@@ -16,10 +24,46 @@ def is_traced() -> bool:
 
 def is_transformed() -> bool:
     """Whether a transform of `torch.func` is at work: grad, vmap, jvp, ..."""
-    return bool(torch._C._are_functorch_transforms_active())
+    return bool(_transforms())
+
+
+def is_forward_mode() -> bool:
+    """Whether forward-mode differentiation is at work."""
+    level: int = forward_ad._current_level
+    return level >= 0
+
+
+def has_global_hooks() -> bool:
+    """Whether the call of any module does more than its class says."""
+    return bool(_global_hooks())
 
 
 def saving_hooks() -> tuple[Any, Any] | None:
     """The `saved_tensors_hooks`, pack and unpack, that autograd calls now: the innermost ones."""
-    hooks: tuple[Any, Any] | None = torch._C._autograd._top_saved_tensors_default_hooks(True)
+    hooks: tuple[Any, Any] | None = _saving_hooks(True)
     return hooks
+
+
+def constant(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that torch.compile calls where it traces, for a result that it takes as it is.
+
+    (The public `torch.compiler.assume_constant_result` does this, and imports the whole compiler.)
+    """
+    vars(function)["_dynamo_marked_constant"] = True
+    return function
+
+
+def shielded(x: Tensor) -> Tensor:
+    """x in memory that is its own as soon as somebody writes into either; until then it is x's.
+
+    So what a backward pass will read outlasts writes in place, as a result of `torch.cat` outlasts
+    those into its operands. Torch itself notices writes into what cannot be shielded: parameters,
+    and memory that torch did not take.
+    """
+    if type(x) is not Tensor:
+        return x
+    try:
+        result: Tensor = _lazy_clone(x)
+    except RuntimeError:
+        return x
+    return result
