@@ -4,7 +4,7 @@
 the best known port of it. Multiply-accumulates are those of convolutions and linear layers, for one
 image; where they are a text, only the rounded figure is known, where they are null, none. Exits are
 counted in the ways of `archc.analysis.cost.ExitCost`. A fact with `keys` has some of the original's
-state_dict, and `entries` says how many there are.
+state_dict, and `entries` says how many there are; `batch_norms` is the number of such layers.
 """
 
 import json
@@ -18,6 +18,7 @@ import torch
 from emitted import Emitted
 
 from archc.analysis.cost import costs_of, exit_costs
+from archc.ops.normalization import BatchNorm
 
 FACTS: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("reference_facts.json").read_text("utf-8")
@@ -106,6 +107,14 @@ def test_real_modules_have_as_many_parameters(name: str) -> None:
     with torch.device("meta"):
         net = _compile(fact).build()
     assert sum(p.numel() for p in net.parameters()) == fact["params"]
+
+
+@pytest.mark.parametrize(
+    "fact", [pytest.param(fact, id=fact["name"]) for fact in FACTS if "batch_norms" in fact]
+)
+def test_as_many_layers_normalise_as_in_the_original(fact: dict[str, Any]) -> None:
+    norms = [node for node in _compile(fact).graph.nodes() if isinstance(node.op, BatchNorm)]
+    assert len(norms) == fact["batch_norms"]
 
 
 @pytest.mark.parametrize("name", [fact["name"] for fact in FACTS if "keys" in fact])
