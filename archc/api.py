@@ -1,6 +1,8 @@
 """archc from Python: `archc.load("densenet_cifar", depth=40).build()`."""
 
 import re
+import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
@@ -9,30 +11,79 @@ from typing import TYPE_CHECKING, Any
 
 from archc.cache import import_source
 from archc.compiler import Compilation, Request, compile_spec
-from archc.diagnostics import Diagnostic, error, printable
+from archc.diagnostics import Diagnostic, SpecWarning, error, printable, render
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.ops.extern import Extern
+from archc.passes.base import Pass
+from archc.passes.pipeline import DEFAULT, parse_passes
 
 if TYPE_CHECKING:
     from torch import nn
 
     from archc.analysis.summary import Summary
 
+Parameter = int | float | bool | str | list[Any]
+"""What a net's parameter can be given as."""
+
 
 def load(
     path_or_name: str | Path,
     /,
     net: str | None = None,
-    **params: int | float | bool | str | list[Any],
+    *,
+    passes: str | None = None,
+    O0: bool = False,  # noqa: N803 -- the name of the command line's option
+    **params: Parameter,
 ) -> "Model":
     """Compile a net of a spec: a path, or the name of a shipped spec.
 
-    Without `net` the file's only or first net is taken; `params` are the net's parameters. Raises
-    `archc.diagnostics.ArchError`, whose text shows what is wrong with the spec and where.
+    Without `net` the file's only or first net is taken; `params` are the net's parameters.
+    `passes` are those to run, as the command line has them (`"simplify"`); with `O0` none does.
+    What the compiler warns of is a `SpecWarning` of the line that calls. Raises
+    `archc.diagnostics.ArchError`, whose text shows what is wrong with the spec and where, and
+    ValueError for `passes` beside `O0`.
     """
-    arguments = {name: hyper_text(_hyper(value)) for name, value in params.items()}
-    return Model(compile_spec(Request(str(path_or_name), net, arguments)))
+    chosen = _passes(passes, plain=O0)
+    return _compiled(Request(str(path_or_name), net, _arguments(params), chosen))
+
+
+def loads(
+    text: str,
+    /,
+    net: str | None = None,
+    *,
+    passes: str | None = None,
+    O0: bool = False,  # noqa: N803
+    **params: Parameter,
+) -> "Model":
+    """Compile a net of a spec given as text; all else is as with `load`.
+
+    Imports are looked for in the working folder, then in the shipped library.
+    """
+    chosen = _passes(passes, plain=O0)
+    return _compiled(Request("<text>", net, _arguments(params), chosen, text=text))
+
+
+def _arguments(params: Mapping[str, Parameter]) -> dict[str, str]:
+    return {name: hyper_text(_hyper(value)) for name, value in params.items()}
+
+
+def _passes(text: str | None, *, plain: bool) -> tuple[Pass, ...]:
+    if plain and text is not None:
+        raise ValueError("O0 runs no pass, so it cannot be given with passes")
+    if plain:
+        return ()
+    return DEFAULT if text is None else parse_passes(text, option="passes")
+
+
+def _compiled(request: Request) -> "Model":
+    """The net that is asked for; its warnings are those of the line that called our caller."""
+    model = Model(compile_spec(request))
+    for diagnostic in model.warnings:
+        if diagnostic.severity == "warning":
+            warnings.warn(render(diagnostic), SpecWarning, stacklevel=3)
+    return model
 
 
 def _not_imported(graph: Graph, problem: ImportError) -> Exception:

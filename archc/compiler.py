@@ -12,7 +12,7 @@ from pathlib import Path
 from archc import __version__
 from archc.codegen.emit import Header, emit, held_values, require_text
 from archc.diagnostics import ArchError, Diagnostic
-from archc.elaborate.files import FileScope, find_spec, load_program
+from archc.elaborate.files import FileScope, find_spec, load_program, load_text
 from archc.elaborate.limits import Limits
 from archc.elaborate.net import Elaboration, Variation, elaborate, variations
 from archc.elaborate.resolve import check_names
@@ -30,7 +30,8 @@ class Request:
     """What is to be compiled, and how.
 
     `spec` is a path or the name of a shipped spec; `net` is None for the file's first net;
-    `arguments` are the net's parameters, as texts of the language.
+    `arguments` are the net's parameters, as texts of the language. With a `text` that is the spec,
+    and `spec` is only what messages call it.
     """
 
     spec: str
@@ -38,6 +39,13 @@ class Request:
     arguments: Mapping[str, str] = field(default_factory=dict)
     passes: tuple[Pass, ...] = DEFAULT
     limits: Limits = field(default_factory=Limits)
+    text: str | None = None
+
+    def load(self) -> FileScope:
+        """The spec with all that it imports. Raises ArchError."""
+        if self.text is not None:
+            return load_text(self.text, self.spec)
+        return load_program(find_spec(self.spec))
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,21 @@ class Compilation:
         """What the emitted file says of its origin: the same wherever it is compiled."""
         name = self.program.source.name
         passes = tuple(map(str, self.request.passes))
-        return Header(spec=name, command=self._command(name), passes=passes, version=__version__)
+        command = self._command(name) if self.request.text is None else self._call()
+        return Header(spec=name, command=command, passes=passes, version=__version__)
+
+    def _call(self) -> str:
+        """The call in Python that makes this text again, of a spec that is no file."""
+        words = ["text"]
+        if len(self.program.nets) > 1:
+            words.append(f"net={self.graph.name!r}")
+        given = dict(self.graph.info.given)
+        words += [f"{name}={given[name]!r}" for name in self.request.arguments]
+        if not self.request.passes:
+            words.append("O0=True")
+        elif self.request.passes != DEFAULT:
+            words.append(f"passes={','.join(map(str, self.request.passes))!r}")
+        return f"archc.loads({', '.join(words)}).source"
 
     def _command(self, name: str) -> str:
         """The command that makes this text again, run in the spec's folder."""
@@ -121,7 +143,7 @@ def compile_spec(
     """Elaborate one net of a spec and run the passes. Raises ArchError."""
     phases = phases or Phases()
     with phases.measure("parse"):
-        program = load_program(find_spec(request.spec))
+        program = request.load()
     with phases.measure("elaborate"):
         elaboration = elaborate(program, request.net, request.arguments, request.limits)
     graph = run_pipeline(elaboration.graph, request.passes, dump_after=dump_after, phases=phases)

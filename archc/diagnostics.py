@@ -128,6 +128,14 @@ class ArchError(Exception):
     def __str__(self) -> str:
         return "\n\n".join(render(diagnostic) for diagnostic in self.diagnostics)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: IPython asks an exception for the lines of its traceback."""
+        return str(self).splitlines()
+
+
+class SpecWarning(UserWarning):
+    """What the compiler has to say of a spec, short of errors, to Python's `warnings`."""
+
 
 def error(
     code: str,

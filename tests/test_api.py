@@ -1,21 +1,23 @@
 """archc from Python: `archc.load`, and the cache that `build` imports from."""
 
 import errno
+import linecache
 import os
 import stat
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import raising
+from command_line import raising, run
 
 import archc
 from archc.cache import cache_folder, import_source
-from archc.diagnostics import ArchError
+from archc.diagnostics import ArchError, SpecWarning, render
 from archc.files import write_atomically
 
 SPEC = """\
@@ -78,6 +80,142 @@ def test_the_model_shows_its_graph_its_figures_and_its_picture(spec: Path) -> No
 def test_a_wrong_parameter_is_explained(spec: Path) -> None:
     with pytest.raises(ArchError, match="did you mean `width`"):
         archc.load(spec, widht=4)
+
+
+# ------------------------------------------------------------- passes and -O0
+
+PASSED = SPEC.replace("-> relu", "-> identity -> relu")
+
+
+def test_passes_are_chosen_as_on_the_command_line(spec: Path) -> None:
+    spec.write_text(PASSED)
+    for options, command in (
+        ({}, []),
+        ({"O0": True}, ["-O0"]),
+        ({"passes": ""}, ["--passes", ""]),
+        ({"passes": "simplify"}, ["--passes", "simplify"]),
+        ({"passes": "simplify,share-memory"}, ["--passes", "simplify,share-memory"]),
+    ):
+        chosen: Any = options
+        assert archc.load(spec, **chosen).source == run("compile", str(spec), *command).stdout
+    assert len(archc.load(spec, O0=True).graph) == len(archc.load(spec).graph) + 1
+
+
+@pytest.mark.parametrize(
+    ("passes", "said"),
+    [
+        ("simplfy", "did you mean `simplify`?"),
+        ("share-memory,simplify", "the order of passes is"),
+        ("simplify{deep=true}", "`simplify` has no option `deep`"),
+        ("simplify,", "`passes` needs the name of a pass"),
+    ],
+)
+def test_wrong_passes_are_explained(spec: Path, passes: str, said: str) -> None:
+    with pytest.raises(ArchError) as raised:
+        archc.load(spec, passes=passes)
+    assert said in str(raised.value)
+    assert "--> passes:1:" in str(raised.value)
+
+
+def test_no_pass_and_some_passes_are_not_asked_for_at_once(spec: Path) -> None:
+    with pytest.raises(ValueError, match="O0 runs no pass"):
+        archc.load(spec, passes="simplify", O0=True)
+    with pytest.raises(ValueError, match="O0 runs no pass"):
+        archc.loads(SPEC, passes="", O0=True)
+
+
+# ---------------------------------------------------------------- specs as text
+
+
+def test_a_text_is_compiled_as_a_file_is(spec: Path) -> None:
+    options: Any = {"net": "Wide", "classes": 3}
+    (_, *below), (_, *other) = (
+        model.source.partition('"""\n\nimport')
+        for model in (archc.loads(SPEC, **options), archc.load(spec, **options))
+    )
+    assert below == [text.replace("tiny.arch", "<text>") for text in other]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"net": "Wide", "classes": 3},
+        {"flags": [1, 2, 3], "O0": True},
+        {"passes": "simplify"},
+    ],
+)
+def test_the_call_in_a_text_s_source_makes_it_again(options: dict[str, Any]) -> None:
+    source = archc.loads(SPEC, **options).source
+    call = source.splitlines()[3].strip()
+    assert eval(call, {"archc": archc, "text": SPEC}) == source
+
+
+def test_imports_of_a_text_are_found_in_the_working_folder_and_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.arch").write_text("block Own(w)(x) { return x -> c: conv(w, 3) }\n")
+    monkeypatch.chdir(tmp_path)
+    text = """\
+import "own"
+import "blocks/residual"
+net N()(x: [8, 8, 8]) { return x -> own: Own(4) -> block: PaddedBlock(4) }
+"""
+    assert archc.loads(text).summary().params == 4 * 8 * 9 + 2 * (4 * 4 * 9 + 2 * 4)
+    with pytest.raises(ArchError, match="did you mean `own`"):
+        archc.loads(text.replace('"own"', '"wn"'))
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    with pytest.raises(ArchError, match="E0506"):
+        archc.loads(text.replace('"own"', '"../own"'))
+
+
+def test_a_mistake_in_a_text_is_shown_at_its_place() -> None:
+    with pytest.raises(ArchError, match=r"--> <text>:2:9\n") as raised:
+        archc.loads(SPEC.replace("image ->", "imag ->", 1))
+    assert raised.value._render_traceback_() == str(raised.value).splitlines()
+    for text in ("", "\0", "x" * 300_000, "net"):
+        with pytest.raises(ArchError):
+            archc.loads(text)
+
+
+# ------------------------------------------------------------------- warnings
+
+LOOSE = """\
+net Loose()(image: [3, 8, 8]) {
+    lost = image -> relu
+    return image -> conv1: conv(8, 3)
+}
+"""
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_warnings_are_python_s_at_the_line_that_loads(spec: Path, *, as_text: bool) -> None:
+    spec.write_text(LOOSE)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            model = archc.loads(LOOSE) if as_text else archc.load(spec)
+    assert [type(each.message) for each in caught] == [SpecWarning]
+    (only,) = caught
+    assert (only.filename, issubclass(only.category, UserWarning)) == (__file__, True)
+    loading = linecache.getline(only.filename, only.lineno)
+    assert "archc.loads(LOOSE)" in loading
+    assert str(only.message) == render(model.warnings[0])
+    assert [each.code for each in model.warnings] == ["W0007"]
+
+
+def test_notes_are_no_warnings_and_warnings_can_be_errors(spec: Path) -> None:
+    spec.write_text(SPEC + SPEC.replace("Tiny", "Other").partition("net Wide")[0])
+    assert [each.severity for each in archc.load(spec).warnings] == ["note"]
+    with pytest.raises(archc.SpecWarning, match="W0007"):
+        archc.loads(LOOSE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", archc.SpecWarning)
+        assert archc.loads(LOOSE).graph.name == "Loose"
+
+
+# ------------------------------------------------------------------- the cache
 
 
 def test_equal_sources_are_one_module_in_a_private_folder(cache: Path) -> None:

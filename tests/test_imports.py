@@ -22,7 +22,7 @@ PUBLIC = {"", "api", "compiler", "diagnostics"}
 # DESIGN.md, section 4: for each package or module, what it may import of archc, and from outside
 # of the standard library. `""` is archc/__init__.py.
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
-    "": ({"api"}, set()),
+    "": ({"api", "diagnostics", "notebook"}, set()),
     "__main__": ({"cli"}, set()),
     "diagnostics": (set(), set()),
     "resources": (set(), set()),
@@ -42,6 +42,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "compiler": (COMPILER | {""}, set()),
     "cache": ({"files"}, set()),
     "api": (COMPILER | {"compiler", "cache", "analysis", "viz"}, {"torch"}),
+    "notebook": ({"api", "compiler", "diagnostics", "passes"}, set()),
     "train": (PUBLIC | {"files", "ir"}, {"torch", "numpy", "sklearn", "rich"}),
     "testing": (COMPILER | {"compiler"}, {"hypothesis", "torch"}),
     "cli": (

@@ -6,7 +6,7 @@ library. Imports are not transitive: a file sees what its direct imports declare
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from archc.resources import library_root
 from archc.syntax import ast
 from archc.syntax.edits import replaced
 from archc.syntax.parser import parse
-from archc.syntax.source import is_folder, read_source
+from archc.syntax.source import is_folder, read_source, source_from_text
 
 MAX_FILES = 64
 MAX_IMPORT_DEPTH = 16
@@ -119,30 +119,53 @@ def shipped_specs() -> list[str]:
 
 def load_program(path: Path) -> FileScope:
     """Parse a spec and all that it imports. Raises ArchError with every file's errors."""
-    return _Loader(path).load_main()
+    loader = _Loader(_real(path).parent)
+    return loader.result(loader.load(path, str(path), ()))
+
+
+def load_text(text: str, display: str) -> FileScope:
+    """Parse a spec that is no file, as `load_program` does one in the working folder.
+
+    `display` is what messages and emitted files call it.
+    """
+    loader = _Loader(_real(Path()))
+    return loader.result(loader.load_text(text, display))
 
 
 class _Loader:
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    """Loads a spec whose own folder is `home`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
         self.library = library_root().resolve()
-        self.root = _project_root(_real(path).parent)
+        self.root = _project_root(home)
         self.loaded: dict[Path, FileScope] = {}
         self.diagnostics: list[Diagnostic] = []
 
-    def load_main(self) -> FileScope:
-        scope = self._load(self.path, str(self.path), ())
+    def result(self, main: FileScope | None) -> FileScope:
+        """The spec itself. Raises ArchError with all that was found on the way."""
         if self.diagnostics:
             raise ArchError(tuple(self.diagnostics))
-        assert scope is not None
-        return scope
+        assert main is not None
+        return main
 
-    def _load(self, path: Path, display: str, importers: tuple[Path, ...]) -> FileScope | None:
+    def load(self, path: Path, display: str, importers: tuple[Path, ...]) -> FileScope | None:
+        """A file with its imports; None if there are diagnostics of it."""
         real = _real(path)
         if real in self.loaded:
             return self.loaded[real]
+        name = self._name(real)
+        return self._load(lambda: read_source(path, display=display, name=name), real, importers)
+
+    def load_text(self, text: str, display: str) -> FileScope | None:
+        """A text with its imports; None if there are diagnostics of it."""
+        return self._load(lambda: source_from_text(text, display, display), self.home / display, ())
+
+    def _load(
+        self, read: Callable[[], Source], real: Path, importers: tuple[Path, ...]
+    ) -> FileScope | None:
         try:
-            source = read_source(path, display=display, name=self._name(real))
+            source = read()
             tree = parse(source)
         except ArchError as problem:
             self.diagnostics += problem.diagnostics
@@ -157,7 +180,7 @@ class _Loader:
 
     def _name(self, real: Path) -> str:
         """The file's place as emitted files show it, the same on every machine."""
-        for base in (_real(self.path).parent, self.library, self.root):
+        for base in (self.home, self.library, self.root):
             if real.is_relative_to(base):
                 return real.relative_to(base).as_posix()
         return real.name
@@ -194,7 +217,7 @@ class _Loader:
         except ArchError as problem:
             self.diagnostics += problem.diagnostics
             return
-        imported = self._load(path, display, chain)
+        imported = self.load(path, display, chain)
         if imported is None:
             return
         scope.imports.append((item, imported))
@@ -212,8 +235,7 @@ class _Loader:
                 item.span,
                 help='imports are written relative to the importing file, with "/"',
             )
-        assert scope.source.file is not None
-        beside = scope.source.file.parent / relative
+        beside = _folder(scope.source) / relative
         for path, display in (
             (beside, _beside(scope.source.path, relative)),
             (self.library / relative, f"archc:{relative.as_posix()}"),
@@ -242,8 +264,7 @@ class _Loader:
             )
 
     def _importable(self, scope: FileScope) -> list[str]:
-        assert scope.source.file is not None
-        beside = (path.name for path in scope.source.file.parent.glob("*.arch"))
+        beside = (path.name for path in _folder(scope.source).glob("*.arch"))
         shipped = (p.relative_to(self.library).as_posix() for p in self.library.rglob("*.arch"))
         return [name.removesuffix(".arch") for name in (*beside, *shipped)]
 
@@ -261,6 +282,11 @@ def _is_file(path: Path) -> bool:
 def _real(path: Path) -> Path:
     """The path without links; one of links that lead in a circle stays, for reading to refuse."""
     return Path(os.path.realpath(path))
+
+
+def _folder(source: Source) -> Path:
+    """Where the imports of a source are looked for first; for a text the working folder."""
+    return Path() if source.file is None else source.file.parent
 
 
 def _beside(importer: str, relative: Path) -> str:

@@ -81,9 +81,14 @@ def _verify_after(step: Pass, graph: Graph) -> None:
 # ------------------------------------------------------------------ reading `--passes`
 
 
-def parse_passes(text: str, known: Sequence[type[Pass]] = PASSES) -> tuple[Pass, ...]:
-    """The passes that a text such as `slim{ratio=0.4},simplify` asks for. Raises ArchError."""
-    reader = _Reader(Source("--passes", text))
+def parse_passes(
+    text: str, known: Sequence[type[Pass]] = PASSES, option: str = "--passes"
+) -> tuple[Pass, ...]:
+    """The passes that a text such as `slim{ratio=0.4},simplify` asks for. Raises ArchError.
+
+    `option` is what messages call the text.
+    """
+    reader = _Reader(Source(option, text))
     if reader.at_end():
         return ()
     read = [_read_pass(reader, known)]
@@ -145,7 +150,7 @@ class _Reader:
     def needs(self, what: str) -> ArchError:
         return error(
             "E0711",
-            f"`--passes` needs {what} here",
+            f"`{self.source.path}` needs {what} here",
             self.next.span,
             help="passes are written `name` or `name{option=value,...}`, with commas between",
         )
