@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from archc.ir.graph import Graph, Node
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
+from archc.ops.border import Crop, Pad
 from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
@@ -22,7 +23,8 @@ from archc.ops.parameter import Param, Scale
 from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, SpaceToDepth
 from archc.ops.regularization import Dropout, DropPath
-from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
+from archc.ops.resize import Upsample
+from archc.ops.tensor import Concat, Flatten, Take
 
 _CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _CONV_TRANSPOSE = {
@@ -231,9 +233,22 @@ class Interpreter(Activations, Arithmetic, Rearrangements):
         return operands[0][:, op.start : op.start + op.count]
 
     def pad(self, op: Pad, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
+        """As `nn.ReflectionPad2d` and its like count: (left, right, top, bottom, front, back)."""
         (x,) = operands
-        axes = [(op.before, op.channels)] + [(p, p) for p in _numbers(op.spatial, x.dim() - 2)]
-        return functional.pad(x, [side for axis in reversed(axes) for side in axis])
+        sides = _sides(op, x.dim() - 2)
+        if op.mode != "zeros":
+            return functional.pad(x, sides, mode=op.mode)
+        return functional.pad(x, [*sides, op.before, op.channels])
+
+    def crop(self, op: Crop, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
+        """What `narrow` leaves, axis by axis: from `before` on, all but `before + after`."""
+        (x,) = operands
+        sides = _sides(op, x.dim() - 2)
+        for i, axis in enumerate(reversed(range(2, x.dim()))):
+            before, after = sides[2 * i : 2 * i + 2]
+            if before or after:
+                x = x.narrow(axis, before, x.shape[axis] - before - after)
+        return x
 
     def flatten(self, op: Flatten, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         return torch.flatten(operands[0], 1)
@@ -322,6 +337,13 @@ def _weights_of(graph: Graph, node: Node, state: Mapping[str, Tensor]) -> Weight
     path = node.layer.path or ()
     names = [weight.name for weight in node.op.weights(*graph.operand_types(node.id))]
     return {name: state[".".join((*path, name) if name else path)] for name in names}
+
+
+def _sides(op: Pad | Crop, axes: int) -> list[int]:
+    """Two numbers for each axis, the last axis first."""
+    both = [n for n in reversed(_numbers(op.spatial, axes)) for _ in range(2)]
+    single = [op.left, op.right, op.top, op.bottom, op.front, op.back][: 2 * axes]
+    return [a + b for a, b in zip(both, single, strict=True)]
 
 
 def _numbers(value: int | tuple[int, ...], axes: int) -> list[int]:

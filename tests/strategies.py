@@ -5,6 +5,7 @@ A new operator is one line in `CASES`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 from operands import Case, Draw, any_type, image, number, per_axis, perhaps_learned, sizes, width
@@ -26,6 +27,7 @@ from archc.ops.activation import (
 )
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
 from archc.ops.arithmetic import Add, Affine, Broadcast, Div, Max, Min, Mul, Sub, Sum
+from archc.ops.border import Crop, Pad
 from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
@@ -43,7 +45,8 @@ from archc.ops.pooling import (
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
 from archc.ops.regularization import Dropout, DropPath
-from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
+from archc.ops.resize import Upsample
+from archc.ops.tensor import Concat, Flatten, Take
 
 
 def _conv(draw: Draw) -> Case:
@@ -254,11 +257,31 @@ def _take(draw: Draw) -> Case:
     return Case(Take(count=number(draw, 1, x.channels - start), start=start), (x,))
 
 
+_SIDES = ("left", "right", "top", "bottom", "front", "back")
+
+
+def _around(draw: Draw, rank: int, high: int) -> dict[str, Any]:
+    """Numbers for both sides of each axis, or for some of the sides."""
+    if not rank or draw(st.booleans()):
+        return {"spatial": sizes(draw, [(0, high)] * rank) if rank else 0}
+    chosen = draw(st.sets(st.sampled_from(_SIDES[: 2 * rank])))
+    return {side: number(draw, 0, high) for side in sorted(chosen)}
+
+
 def _pad(draw: Draw) -> Case:
     x = any_type(draw)
-    spatial = sizes(draw, [(0, 2)] * x.rank) if x.rank else 0
-    around = (number(draw, 0, 3), number(draw, 0, 3)) if draw(st.booleans()) else (0, 0)
-    return Case(Pad(channels=around[0], before=around[1], spatial=spatial), (x,))
+    mode = draw(st.sampled_from(["zeros", "reflect", "replicate"])) if x.rank else "zeros"
+    if mode != "zeros":
+        room = min(n for n in x.spatial if isinstance(n, int)) - 1 if mode == "reflect" else 2
+        return Case(Pad(mode=mode, **_around(draw, x.rank, min(room, 2))), (x,))
+    channels = (number(draw, 0, 3), number(draw, 0, 3)) if draw(st.booleans()) else (0, 0)
+    around = _around(draw, x.rank, 2)
+    return Case(Pad(channels=channels[0], before=channels[1], **around), (x,))
+
+
+def _crop(draw: Draw) -> Case:
+    x = image(draw, low=5)
+    return Case(Crop(**_around(draw, x.rank, 2)), (x,))
 
 
 def _upsample(draw: Draw) -> Case:
@@ -317,6 +340,7 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "concat": _concat,
     "take": _take,
     "pad": _pad,
+    "crop": _crop,
     "flatten": _unary(Flatten),
     "reshape": _reshape,
     "upsample": _upsample,

@@ -8,6 +8,7 @@ from archc.ops.size import Size
 
 IMAGE = TensorType((16, 8, 8))
 VECTOR = TensorType((16,))
+ROW = TensorType((16, 8))
 LEARNED = TensorType((16, 1, 1), batched=False)
 KERNEL = TensorType((8, 16, 3, 3), batched=False)
 
@@ -126,6 +127,19 @@ def test_a_wrong_value_is_refused(
         (make("take", count=8, start=9), [IMAGE], "wants channels 9 to 16, but its input"),
         (make("pad", spatial=1), [VECTOR], "`pad` needs 1, 2 or 3 spatial axes"),
         (
+            make("pad", top=1),
+            [ROW],
+            "has no side `top` for the input [16, 8]: its sides are `left`",
+        ),
+        (make("pad", front=1), [IMAGE], "its sides are `left`, `right`, `top` and `bottom`"),
+        (make("pad", spatial=1, left=1), [IMAGE], "`spatial` is for all sides of the image"),
+        (make("pad", left=8, mode="reflect"), [IMAGE], "has no more than 7 of 8 positions"),
+        (make("pad", channels=1, mode="replicate"), [IMAGE], "channels are padded with zeros"),
+        (make("crop", spatial=1), [VECTOR], "`crop` needs 1, 2 or 3 spatial axes"),
+        (make("crop", top=4, bottom=4), [IMAGE], "`crop` by 8 leaves nothing of an axis of 8"),
+        (make("conv", out=8, padding=[0, 1, 0, 1]), [IMAGE], "pads both sides of an axis alike"),
+        (make("max_pool", kernel=2, padding=[0, 1]), [ROW], "pads both sides of an axis alike"),
+        (
             make("flatten"),
             [TensorType((3, Size("H"), 8))],
             "`flatten` needs sizes that are numbers",
@@ -202,6 +216,8 @@ def test_arithmetic_on_learned_tensors_is_learned() -> None:
         (make("adaptive_avg_pool", size=7), "H", "7"),
         (make("space_to_depth", factor=2), "4*H", "2*H"),
         (make("pixel_shuffle", factor=2), "H", "2*H"),
+        (make("pad", bottom=1, top=2), "H", "H + 3"),
+        (make("crop", bottom=1, top=2), "2*H", "2*H - 3"),
     ],
     ids=str,
 )
@@ -225,6 +241,17 @@ def test_a_size_that_is_not_exact_is_refused_with_what_to_declare(op: Op, size: 
         op.infer(TensorType((16, size, size)))
     assert "is not exact" in refused.value.message
     assert "2*H" in (refused.value.help or "")
+
+
+@pytest.mark.parametrize("name", ["left", "spatial"])
+@pytest.mark.parametrize(("op", "other"), [("pad", "crop"), ("crop", "pad")])
+def test_a_negative_number_is_refused_with_the_operator_that_is_meant(
+    op: str, other: str, name: str
+) -> None:
+    with pytest.raises(OpError) as refused:
+        make(op, **{name: -2})
+    assert refused.value.message == f"`{name}` must be at least 0, not -2"
+    assert refused.value.help == f"`{other}({name}=2)` does the opposite"
 
 
 def test_a_group_size_is_the_width_of_a_group() -> None:

@@ -46,6 +46,21 @@ def test_normal_forms_are_equal_exactly_if_the_sizes_are(
     assert (a == b) == all(a.at(h) == b.at(h) for h in range(1, BOUND))
 
 
+@given(st.sampled_from([1, 2, 3]), SHORT, SHORT)
+def test_a_difference_is_a_number_if_it_is_the_same_for_every_value(
+    factor: int, first: list[tuple[int, int, int, int]], second: list[tuple[int, int, int, int]]
+) -> None:
+    a, b = chain(factor * Size("h"), first), chain(factor * Size("h"), second)
+    assert isinstance(a, Size)
+    assert isinstance(b, Size)
+    differences = {a.at(h) - b.at(h) for h in range(1, BOUND)}
+    if len(differences) == 1:
+        assert {a - b} == differences
+    else:
+        with pytest.raises(SizeError, match="do not always differ by the same number"):
+            a - b
+
+
 @given(
     st.integers(1, 12), st.integers(-20, 20), st.integers(1, 12), st.integers(1, 12),
     st.integers(-9, 9),

@@ -87,7 +87,8 @@ def _check_power(base: Value, exponent: Value) -> None:
 
 def _sizes(op: str, left: Value, right: Value) -> Value:
     ints_and_sizes = all(isinstance(value, Size) or _is_int(value) for value in (left, right))
-    if not ints_and_sizes or (isinstance(left, Size) and isinstance(right, Size)):
+    both = isinstance(left, Size) and isinstance(right, Size)
+    if not ints_and_sizes or (both and op != "-"):
         raise ArithmeticRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
     commutes = op in ("+", "*")
     if op in ("+", "-", "*", "//") and (isinstance(left, Size) or commutes):

@@ -48,10 +48,11 @@ def mend_layer(
     channels = _input_channels(made, operands)
     if channels is not None and not isinstance(refusal, InexactError):
         return channels
-    if refusal.before is not None and is_stage(span):
-        return refusal.help, inserted(span, f"{refusal.before} -> ")
+    if refusal.before is not None and not is_stage(span):
+        return refusal.help, ()
+    first = inserted(span, f"{refusal.before} -> ") if refusal.before is not None else ()
     edits = [edit for name, text in refusal.arguments.items() for edit in _set(made, name, text)]
-    return refusal.help, tuple(edits)
+    return refusal.help, (*first, *edits)
 
 
 def _input_channels(made: MadeLayer, operands: Sequence[TensorType]) -> Mend | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archc.ops.autograd import Record
+from archc.ops.border import both_sides
 from archc.ops.convolution import convolved, enlarged, is_roomy, require_groups, same_padding
 from archc.ops.op import (
     ChannelRule,
@@ -83,7 +84,7 @@ class ApplyConv(Applied):
 
     def _pads(self, kernel: tuple[int, ...]) -> tuple[int, ...]:
         if not isinstance(self.padding, str):
-            return per_axis(self.padding, len(kernel), "padding")
+            return both_sides(self.name, self.padding, len(kernel))
         return same_padding(kernel, per_axis(self.dilation, len(kernel), "dilation"))
 
     def rule(self, *types: TensorType) -> TensorType:
@@ -161,7 +162,7 @@ class ApplyConvTranspose(Applied):
             x,
             _kernel_of(weight),
             per_axis(self.stride, x.rank, "stride"),
-            per_axis(self.padding, x.rank, "padding"),
+            both_sides(self.name, self.padding, x.rank),
             per_axis(self.output_padding, x.rank, "output_padding"),
             per_axis(self.dilation, x.rank, "dilation"),
         )

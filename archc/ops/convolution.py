@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archc.ops.autograd import Record
+from archc.ops.border import both_sides
 from archc.ops.op import (
     ChannelRule,
     Op,
@@ -128,7 +129,7 @@ class Conv(Op):
     def pads(self, rank: int) -> tuple[int, ...]:
         """The padding of each spatial axis, on both of its sides."""
         if not isinstance(self.padding, str):
-            return per_axis(self.padding, rank, "padding")
+            return both_sides(self.name, self.padding, rank)
         kernel = per_axis(self.kernel, rank, "kernel")
         return same_padding(kernel, per_axis(self.dilation, rank, "dilation"))
 
@@ -236,7 +237,7 @@ class ConvTranspose(Op):
             x,
             per_axis(self.kernel, x.rank, "kernel"),
             per_axis(self.stride, x.rank, "stride"),
-            per_axis(self.padding, x.rank, "padding"),
+            both_sides(self.name, self.padding, x.rank),
             per_axis(self.output_padding, x.rank, "output_padding"),
             per_axis(self.dilation, x.rank, "dilation"),
         )

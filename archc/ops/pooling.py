@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from archc.ops.border import both_sides
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -44,7 +45,7 @@ class Pool(Op):
         require_spatial(self.name, x)
         kernel = per_axis(self.kernel, x.rank, "kernel")
         stride = kernel if self.stride is None else per_axis(self.stride, x.rank, "stride")
-        padding = per_axis(self.padding, x.rank, "padding")
+        padding = both_sides(self.name, self.padding, x.rank, self.padded_by)
         for k, p in zip(kernel, padding, strict=True):
             if 2 * p > k:
                 raise OpError(
@@ -69,6 +70,11 @@ class Pool(Op):
         if s > k - p:
             return (size + (p + s - 1)) // s
         return windows(size + (s - 1), k, s, (p, p))
+
+    @property
+    def padded_by(self) -> str | None:
+        """The mode of a `pad` that does what its padding does, if there is one."""
+        return "zeros"
 
     @property
     def channel_rule(self) -> ChannelRule:
@@ -106,6 +112,11 @@ class MaxPool(Pool):
     torch_module: ClassVar[str] = "MaxPool"
     torch_function: ClassVar[str] = "max_pool"
 
+    @property
+    def padded_by(self) -> str | None:
+        """A window that reaches beyond the border holds a value of the border, too."""
+        return "replicate"
+
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, and the position of each maximum."""
         return (_window_input(types[0]), Saved("new", shape=out.shape, dtype="int64"))
@@ -123,6 +134,10 @@ class AvgPool(Pool):
     torch_function: ClassVar[str] = "avg_pool"
 
     count_include_pad: bool = parameter("bool", True)
+
+    @property
+    def padded_by(self) -> str | None:
+        return "zeros" if self.count_include_pad else None
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types

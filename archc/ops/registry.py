@@ -26,6 +26,7 @@ from archc.ops.activation import (
 )
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
 from archc.ops.arithmetic import Add, Affine, Div, Max, Min, Mul, Sub, Sum
+from archc.ops.border import Crop, Pad
 from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
@@ -35,8 +36,9 @@ from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMax
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
 from archc.ops.regularization import Dropout, DropPath
+from archc.ops.resize import Upsample
 from archc.ops.size import Size
-from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
+from archc.ops.tensor import Concat, Flatten, Take
 
 _CLASSES: tuple[type[Op], ...] = (
     Conv,
@@ -69,6 +71,7 @@ _CLASSES: tuple[type[Op], ...] = (
     Concat,
     Take,
     Pad,
+    Crop,
     Flatten,
     Reshape,
     Upsample,

@@ -6,6 +6,7 @@ sizes are equal for every h exactly if their normal forms are (gcd(a, c) = 1).
 
 from dataclasses import dataclass
 from math import gcd
+from typing import overload
 
 LARGEST = 65_536
 """The largest size that a spec may declare."""
@@ -33,8 +34,20 @@ class Size:
 
     __radd__ = __add__
 
-    def __sub__(self, other: int) -> "Size":
-        return self + -other
+    @overload
+    def __sub__(self, other: int) -> "Size": ...
+
+    @overload
+    def __sub__(self, other: "Size") -> int: ...
+
+    def __sub__(self, other: "int | Size") -> "int | Size":
+        """Of two sizes the difference, if it is one number for every value of the symbol."""
+        if isinstance(other, int):
+            return self + -other
+        difference, rest = divmod(self.b - other.b, self.c)
+        if rest or (self.symbol, self.a, self.c) != (other.symbol, other.a, other.c):
+            raise SizeError(f"`{self}` and `{other}` do not always differ by the same number")
+        return difference
 
     def __mul__(self, factor: int) -> "Size":
         if factor < 1:

@@ -1,4 +1,4 @@
-"""Operators that move values and compute none: joining, cutting, padding, flattening, enlarging."""
+"""Operators that move channels and compute none: joining, choosing, flattening."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,6 @@ from archc.ops.op import (
     TorchModule,
     operand_word,
     parameter,
-    per_axis,
-    require_spatial,
-    squeeze,
 )
 
 
@@ -98,59 +95,6 @@ class Take(Op):
 
 
 @dataclass(frozen=True)
-class Pad(Op):
-    """Zeros around a tensor: `before` and after (`channels`) its channels, and around its image.
-
-    `spatial` is the number on both sides of each spatial axis. A ResNet's parameter-free shortcut
-    is `avg_pool(1, stride) -> pad(channels=out - x.channels)`.
-    """
-
-    name: ClassVar[str] = "pad"
-
-    channels: int = parameter("int", 0, low=0)
-    before: int = parameter("int", 0, low=0)
-    spatial: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
-
-    def rule(self, *types: TensorType) -> TensorType:
-        (x,) = types
-        if self.spatial:
-            require_spatial(self.name, x)
-        pads = per_axis(self.spatial, x.rank, "spatial")
-        spatial = (size + 2 * p for size, p in zip(x.spatial, pads, strict=True))
-        return TensorType((self.before + x.channels + self.channels, *spatial))
-
-    @property
-    def channel_rule(self) -> ChannelRule:
-        return "select"
-
-    def selection(self, *types: TensorType) -> tuple[int | None, ...]:
-        zeros: tuple[None, ...] = (None,)
-        return zeros * self.before + tuple(range(types[0].channels)) + zeros * self.channels
-
-    def _sides(self, rank: int) -> tuple[int, ...]:
-        """Torch's order: the last axis first, and of each axis the front, then the back."""
-        pads = per_axis(self.spatial, rank, "spatial")
-        return tuple(p for pad in reversed(pads) for p in (pad, pad))
-
-    def module(self, *types: TensorType) -> TorchModule | None:
-        rank = types[0].rank
-        if self.before or self.channels or not rank:
-            return None
-        sides = TorchArg("padding", squeeze(self._sides(rank)), positional=True)
-        return TorchModule(f"nn.ZeroPad{rank}d", (sides,))
-
-    def function(self, *types: TensorType) -> TorchFunction:
-        """Each number is an argument of its own: nets of one form may differ in one of them."""
-        sides = self._sides(types[0].rank)
-        if self.before or self.channels or not sides:
-            sides += (self.before, self.channels)
-        names = [f"side{i}" if side else "0" for i, side in enumerate(sides)]
-        places = ", ".join(f"{{{name}}}" if name != "0" else name for name in names)
-        args = (TorchArg(n, side) for n, side in zip(names, sides, strict=True) if side)
-        return TorchFunction(f"F.pad({{0}}, ({places}))", tuple(args))
-
-
-@dataclass(frozen=True)
 class Flatten(Op):
     """All values of a sample as a vector, channel by channel."""
 
@@ -181,40 +125,3 @@ class Flatten(Op):
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0}.flatten(1)", needs=(CALL,))
-
-
-@dataclass(frozen=True)
-class Upsample(Op):
-    """Enlarges an image by whole factors; `bilinear` leaves the corners unaligned, as in torch.
-
-    With one or three spatial axes, `bilinear` is linear or trilinear interpolation.
-    """
-
-    name: ClassVar[str] = "upsample"
-
-    scale: int | tuple[int, ...] = parameter("sizes", low=1, high=1023)
-    mode: str = parameter("string", "nearest", choices=("nearest", "bilinear"))
-
-    def rule(self, *types: TensorType) -> TensorType:
-        (x,) = types
-        require_spatial(self.name, x)
-        scale = per_axis(self.scale, x.rank, "scale")
-        return TensorType((x.channels, *(n * f for n, f in zip(x.spatial, scale, strict=True))))
-
-    @property
-    def channel_rule(self) -> ChannelRule:
-        return "same"
-
-    def _args(self, rank: int) -> tuple[TorchArg, ...]:
-        linear = ("linear", "bilinear", "trilinear")[rank - 1]
-        mode = linear if self.mode == "bilinear" else self.mode
-        return (
-            TorchArg("scale_factor", squeeze(self.scale)),
-            TorchArg("mode", mode, "nearest"),
-        )
-
-    def module(self, *types: TensorType) -> TorchModule:
-        return TorchModule("nn.Upsample", self._args(types[0].rank))
-
-    def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("F.interpolate({0}, {args})", self._args(types[0].rank))

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 from archc.ir.graph import Graph, Node, Path
 from archc.ops.activation import Identity, Relu
 from archc.ops.arithmetic import Affine, Max, Min, Sum
+from archc.ops.border import Crop, Pad
 from archc.ops.op import Op, TensorType
 from archc.ops.pooling import AvgPool, MaxPool, Pool
 from archc.ops.rearrangement import ChannelShuffle, Reshape
 from archc.ops.regularization import Dropout, DropPath
-from archc.ops.tensor import Concat, Flatten, Pad, Take, Upsample
+from archc.ops.resize import Upsample
+from archc.ops.tensor import Concat, Flatten, Take
 from archc.passes.base import Pass
 
 
@@ -21,11 +23,11 @@ class Simplify(Pass):
     """Remove operators whose result is their operand, and nodes that no output depends on.
 
     Removed are `identity`, `dropout(0)`, `drop_path` at survival 1; `concat`, `sum`, `min` and
-    `max` of one tensor; `x * 1` and `x + 0`; pools of windows of one position, `pad` by nothing,
-    `upsample(1)`, `take` of all channels, `flatten` of a vector, `reshape` to the same shape,
-    `channel_shuffle` that moves nothing, and `relu` of a `relu` in the same region. The function
-    and the state_dict keys stay; strides and the order in which gradients are summed may change,
-    and with them the last bits.
+    `max` of one tensor; `x * 1` and `x + 0`; pools of windows of one position, `pad` and `crop` by
+    nothing, `upsample(1)`, `take` of all channels, `flatten` of a vector, `reshape` to the same
+    shape, `channel_shuffle` that moves nothing, and `relu` of a `relu` in the same region. The
+    function and the state_dict keys stay; strides and the order in which gradients are summed may
+    change, and with them the last bits.
 
     Labelled layers stay, for attributes of the emitted module are API. Applications of one module
     stay alike: of a module that is applied more than once, only what computes nothing whatever its
@@ -90,7 +92,8 @@ _ALWAYS: dict[type[Op], _Rule] = {
     Affine: lambda op, types: op.factor == 1 and op.shift == 0,
     AvgPool: _pools_nothing,
     MaxPool: _pools_nothing,
-    Pad: lambda op, types: not (op.channels or op.before or any(_sizes(op.spatial))),
+    Pad: lambda op, types: op.does_nothing,
+    Crop: lambda op, types: op.does_nothing,
     Upsample: lambda op, types: set(_sizes(op.scale)) == {1},
 }
 """Decided by hyperparameters, so alike in all applications of a module."""

@@ -13,6 +13,7 @@ RARE = [
     *("pixel_shuffle", "pixel_shuffle", "space_to_depth", "space_to_depth", "channel_shuffle"),
     *("avg_pool", "max_pool", "adaptive_avg_pool", "global_max_pool", "upsample", "flatten"),
     *("conv_transpose", "instance_norm", "reshape", "softmax", "take", "pad"),
+    "crop",
 ]
 
 

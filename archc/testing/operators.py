@@ -143,11 +143,33 @@ def _take(s: Situation) -> OpStage:
 
 
 def _pad(s: Situation) -> OpStage:
-    s.give("channels", s.one_of(0, 1, 2), 0)
-    s.give("before", s.one_of(0, 0, 1), 0)
-    if s.x.rank and not s.keep:
-        s.give("spatial", s.one_of(0, 1, (1, 0, 2)[: s.x.rank]), 0)
+    moves = s.x.rank > 0 and not s.keep
+    if moves:
+        _around(s, 2)
+    mode = s.one_of("zeros", "zeros", "reflect", "replicate") if moves else "zeros"
+    if mode == "zeros":
+        s.give("channels", s.one_of(0, 1, 2), 0)
+        s.give("before", s.one_of(0, 0, 1), 0)
+    s.give("mode", mode, "zeros")
     return s.stage("pad")
+
+
+def _crop(s: Situation) -> OpStage:
+    _need(s.x.rank >= 1 and not s.keep)
+    _around(s, 1)
+    return s.stage("crop")
+
+
+_SIDES = ("left", "right", "top", "bottom", "front", "back")
+
+
+def _around(s: Situation, most: int) -> None:
+    """Numbers for both sides of each axis, or for single sides."""
+    if s.one_of(True, False):
+        s.give("spatial", s.one_of(0, 1, (1, 0, most)[: s.x.rank]), 0)
+        return
+    for side in _SIDES[: 2 * s.x.rank]:
+        s.give(side, s.one_of(0, 0, 1, most), 0)
 
 
 def _flatten(s: Situation) -> OpStage:
@@ -245,6 +267,7 @@ STAGES: dict[str, Callable[[Situation], OpStage]] = {
     "adaptive_avg_pool": _adaptive_avg_pool,
     "take": _take,
     "pad": _pad,
+    "crop": _crop,
     "flatten": _flatten,
     "reshape": _reshape,
     "upsample": _upsample,

@@ -1,0 +1,190 @@
+"""Nets that cut, pad and fit feature maps, beside plain modules of torch with the same weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from emitted import O0
+from planned import MODES, compare_generated
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from archc.api import Model
+from archc.compiler import Request, compile_spec
+from archc.passes.base import Pass
+from archc.passes.pipeline import DEFAULT
+from archc.testing import Spec
+
+PASSES = [pytest.param(O0, id="-O0"), pytest.param(DEFAULT, id="default")]
+
+
+def built(folder: Path, spec: str, passes: Sequence[Pass]) -> nn.Module:
+    """The emitted net of a spec's first net."""
+    path = folder / "spec.arch"
+    path.write_text(spec, encoding="utf-8")
+    return Model(compile_spec(Request(str(path), passes=tuple(passes)))).build().double()
+
+
+def assert_equal(ours: nn.Module, theirs: nn.Module, *images: Tensor) -> None:
+    """Equal outputs and gradients in training, and equal outputs in evaluation, on the same weights,
+    in double precision."""
+    theirs = theirs.double()
+    theirs.load_state_dict(ours.state_dict())
+    for image in images:
+        for net in (ours, theirs):
+            net.train().zero_grad()
+        ours_out, theirs_out = ours(image), theirs(image)
+        torch.testing.assert_close(ours_out, theirs_out, rtol=1e-9, atol=1e-12)
+        for out in (ours_out, theirs_out):
+            (out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+        wanted = dict(theirs.named_parameters())
+        for name, parameter in ours.named_parameters():
+            assert parameter.grad is not None
+            torch.testing.assert_close(parameter.grad, wanted[name].grad, rtol=1e-9, atol=1e-11)
+        with torch.no_grad():
+            torch.testing.assert_close(
+                ours.eval()(image), theirs.eval()(image), rtol=1e-9, atol=1e-12
+            )
+
+
+# ------------------------------------------------------------------ the first U-Net
+
+UNET = """
+block Twice(out)(x) {
+    return x -> conv1: conv(out, 3, padding=0, bias=true) -> relu
+             -> conv2: conv(out, 3, padding=0, bias=true) -> relu
+}
+
+block Up(out)(x, skip) {
+    x = x -> up: conv_transpose(out, 2, 2, bias=true)
+    rows, columns = skip.height - x.height, skip.width - x.width
+    cut = skip -> crop(top=rows // 2, bottom=rows - rows // 2,
+                       left=columns // 2, right=columns - columns // 2)
+    return concat(cut, x) -> conv: Twice(out)
+}
+
+net UNet(width=8, depth=2, classes=2)(image: [1, SIZES]) {
+    features = [image -> stem: Twice(width)]
+    for i in range(1, depth + 1) {
+        features += [features[-1] -> max_pool(2) -> "down{i}": Twice(width * 2 ** i)]
+    }
+    x = features[-1]
+    for i, skip in enumerate(reversed(features[:-1]), start=1) {
+        x = (x, skip) -> "up{i}": Up(skip.channels)
+    }
+    return x -> head: conv(classes, 1, bias=true)
+}
+"""
+
+
+class Twice(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out, 3)
+        self.conv2 = nn.Conv2d(out, out, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv2(F.relu(self.conv1(x))))
+
+
+class Up(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(channels, out, 2, 2)
+        self.conv = Twice(2 * out, out)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = self.up(x)
+        top, left = ((n - m) // 2 for n, m in zip(skip.shape[2:], x.shape[2:], strict=True))
+        cut = skip[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+        return self.conv(torch.cat([cut, x], 1))  # type: ignore[no-any-return]
+
+
+class UNet(nn.Module):
+    """Ronneberger et al., 2015: convolutions without padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.down1, self.down2 = Twice(1, 8), Twice(8, 16), Twice(16, 32)
+        self.up1, self.up2 = Up(32, 16), Up(16, 8)
+        self.head = nn.Conv2d(8, 2, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        first = self.stem(image)
+        second = self.down1(F.max_pool2d(first, 2))
+        third = self.down2(F.max_pool2d(second, 2))
+        return self.head(self.up2(self.up1(third, second), first))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("sizes", ["60, 44", "4*h, 4*w"])
+@pytest.mark.parametrize("passes", PASSES)
+def test_the_first_unet_crops_what_it_joins(
+    tmp_path: Path, passes: Sequence[Pass], sizes: str
+) -> None:
+    net = built(tmp_path, UNET.replace("SIZES", sizes), passes)
+    torch.manual_seed(0)
+    images = [torch.randn(2, 1, 60, 44, dtype=torch.float64)]
+    images += [torch.randn(1, 1, 48, 52, dtype=torch.float64)] if "h" in sizes else []
+    assert_equal(net, UNet(), *images)
+    assert net(images[0]).shape == (2, 2, 20, 4)
+
+
+# ------------------------------------------------------------------ padding as in TensorFlow
+
+SAME = """
+net Same(classes=4)(image: [8, SIZES]) {
+    x = image -> pad(right=1, bottom=1) -> stem: conv(16, 3, stride=2, padding=0) -> relu
+    x = x -> pad(left=1, right=2, top=1, bottom=2, mode="reflect") -> wide: conv(8, 4, padding=0)
+    x = x -> border: pad(top=2, mode="replicate") -> max_pool(3, 2)
+    return x -> head: conv(classes, 1)
+}
+"""
+
+
+class Same(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(8, 16, 3, 2, bias=False)
+        self.wide = nn.Conv2d(16, 8, 4, bias=False)
+        self.head = nn.Conv2d(8, 4, 1, bias=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = F.relu(F.conv2d(F.pad(image, (0, 1, 0, 1)), self.stem.weight, stride=2))
+        x = self.wide(F.pad(x, (1, 2, 1, 2), mode="reflect"))
+        return self.head(F.max_pool2d(F.pad(x, (0, 0, 2, 0), mode="replicate"), 3, 2))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("sizes", ["16, 20", "H, W"])
+@pytest.mark.parametrize("passes", PASSES)
+def test_single_sides_are_padded(tmp_path: Path, passes: Sequence[Pass], sizes: str) -> None:
+    net = built(tmp_path, SAME.replace("SIZES", sizes), passes)
+    torch.manual_seed(0)
+    images = [torch.randn(2, 8, 16, 20, dtype=torch.float64)]
+    images += [torch.randn(2, 8, 13, 11, dtype=torch.float64)] if "H" in sizes else []
+    assert_equal(net, Same(), *images)
+
+
+# ------------------------------------------------------------------ memory
+
+PIPES = {
+    "crop": "image -> a: conv(8, 3) -> crop(top=1, left=2) -> b: conv(8, 3)",
+    "crop of rows": "image -> a: conv(8, 3) -> crop(top=1) -> n: bn -> relu -> b: conv(8, 3)",
+    "crop and join": "concat(image -> a: conv(8, 3) -> crop(spatial=1), image -> crop(spatial=1))",
+    "zeros": "image -> a: conv(8, 3) -> pad(bottom=1, right=1) -> b: conv(8, 3, padding=0)",
+    "reflect": 'image -> a: conv(8, 3) -> relu -> pad(top=1, mode="reflect") -> b: conv(8, 1)',
+    "replicate": 'image -> a: conv(8, 3) -> pad(spatial=2, mode="replicate") -> b: conv(8, 1)',
+}
+
+
+@pytest.mark.parametrize("mode", ["-O0", "inference"])
+@pytest.mark.parametrize("pipe", PIPES)
+def test_what_changes_sizes_needs_what_is_planned(pipe: str, mode: str, tmp_path: Path) -> None:
+    net = f"""
+net Net()(image: [8, 12, 12]) {{
+    x = {PIPES[pipe]}
+    return x -> global_avg_pool -> fc: linear(10)
+}}
+"""
+    compared = compare_generated(Spec(net, ((8, 12, 12),)), MODES[mode], tmp_path)
+    assert all(abs(ratio - 1) < 0.001 for ratio in compared.ratios), compared
