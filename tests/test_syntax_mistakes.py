@@ -142,7 +142,7 @@ AT_TOP = [
     ("⟪netz⟫ A()(x: [1]) { return x }\n", "E0110", "`net`"),
     ("⟪x⟫ = 3\n", "E0110", ""),
     ("⟪}⟫\n", "E0113", ""),
-    ("block A()(x) {\n    y = 1\n\n⟪block⟫ B()(x) {\n    return x\n}\n", "E0112", "`}`"),
+    ("block A()(x) {\n    y = 1⟪\n⟫\nblock B()(x) {\n    return x\n}\n", "E0112", "`}`"),
     ("block A()(x) {\n    return x", "E0112", "`}`"),
 ]
 

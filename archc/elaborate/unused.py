@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.elaborate.files import Declared, FileScope
-from archc.elaborate.walk import parts_of, used_names
+from archc.elaborate.walk import parts_of, used_names, walk_statements
 from archc.syntax import ast
 from archc.syntax.edits import without_line
 
@@ -23,6 +23,7 @@ def unused(program: FileScope) -> tuple[Diagnostic, ...]:
                 *_parameters(declaration),
                 *_variables(declaration),
                 *_unreached(declaration),
+                *_single_turns(declaration),
             ]
         elif isinstance(declaration, ast.ExternLayer):
             found += _extern_parameters(declaration)
@@ -171,6 +172,24 @@ def _unreached(block: ast.Block) -> Iterator[Diagnostic]:
                     Label(body[count - 1].span, "its body ends here"),
                 ),
                 help="remove it, or put it before the `return`",
+                severity="warning",
+            )
+
+
+def _single_turns(block: ast.Block) -> Iterator[Diagnostic]:
+    """Loops that end in their first turn whatever the values are, by a `return`."""
+    loops = (item for item in walk_statements(block.body) if isinstance(item, ast.For))
+    for loop in loops:
+        end = next(filter(_returns, loop.body), None)
+        if end is not None:
+            yield Diagnostic(
+                "W0010",
+                "this ends the loop in its first turn",
+                (
+                    Label(end.span),
+                    Label(Span(loop.span.source, loop.span.start, loop.items.span.end), "the loop"),
+                ),
+                help="put it behind the loop, or into an `if`",
                 severity="warning",
             )
 

@@ -9,10 +9,7 @@ from collections.abc import Callable
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.syntax.edits import indentation, replaced, without_line
 from archc.syntax.messages import FOREIGN, RESERVED
-from archc.syntax.situation import Situation
-
-HEADERS = {"FOR", "IF", "BLOCK", "NET", "SCOPE"}
-"""The keywords of what has a body."""
+from archc.syntax.situation import HEADERS, Situation
 
 Rule = Callable[[Situation], Diagnostic | None]
 

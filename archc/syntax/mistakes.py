@@ -7,13 +7,14 @@ import re
 
 from lark import Token
 
-from archc.diagnostics import Diagnostic, Label, Span, nearest
+from archc.diagnostics import Diagnostic, Fix, Label, Span, nearest
+from archc.syntax.braces import closing_fix, is_plain, missing_braces
 from archc.syntax.edits import indentation, inserted, replaced
-from archc.syntax.foreign import FOREIGN_RULES, HEADERS, Rule, say
+from archc.syntax.foreign import FOREIGN_RULES, Rule, say
 from archc.syntax.literals import QUOTE_HELP
 from archc.syntax.messages import CLOSING, DECLARATIONS, OPERATORS, WORDS
 from archc.syntax.signatures import hyperparameter_among_inputs, missing_inputs
-from archc.syntax.situation import Situation, begins_statement
+from archc.syntax.situation import HEADERS, Situation, begins_statement
 from archc.syntax.structure import STRUCTURE_RULES, colon_before_body
 
 
@@ -93,10 +94,9 @@ def _never_closed(s: Situation) -> Diagnostic | None:
     bracket = s.bracket
     if bracket is None or s.type in CLOSING.values():
         return None
-    follows = s.type == "LBRACE" and s.opener is not None and s.opener.type in HEADERS
     if CLOSING[bracket.type] not in s.accepts:
         return None
-    if follows or s.type == "$END":
+    if s.follows_header or s.type == "$END":
         return _not_closed(s, bracket)
     if not s.first_on_line or not begins_statement(s.source.text, s.start):
         return None
@@ -107,25 +107,60 @@ def _not_closed(s: Situation, bracket: Token) -> Diagnostic:
     closing = WORDS[CLOSING[bracket.type]]
     opened = Span(s.source, bracket.start_pos or 0, bracket.end_pos or 0)
     where = f"{opened.line}:{opened.column}"
-    place = s.after_previous if s.line_ended else s.span
+    place = s.after_previous if s.line_ended or s.type == "RBRACE" else s.span
+    help = f"put {closing} where it belongs"
+    fix: Fix = ()
+    inside = s.source.text[opened.end : place.start]
+    message_behind = s.keyword == "ASSERT" and "," in inside
+    before_body = s.follows_header and s.keyword in ("FOR", "IF")
+    if is_plain(inside, before_body) and not message_behind:
+        help = f"put {closing} here"
+        fix = _closed(s, closing.strip("`"))
     return Diagnostic(
         "E0112",
         f"expected {closing} to close the `{bracket}` at {where}, found {s.found}",
         (Label(place, f"{closing} is missing"), Label(opened, "opened here")),
-        help=f"put {closing} here",
-        fix=replaced(s.span, closing.strip("`"))
-        if s.type in CLOSING.values() and bracket is s.bracket
-        else inserted(place, closing.strip("`")),
+        help=help,
+        fix=fix,
     )
 
 
-def _declaration_in_body(s: Situation) -> Diagnostic | None:
+def _closed(s: Situation, closing: str) -> Fix:
+    """The bracket behind what was read; instead of another one there, if that closes nothing."""
+    closes = s.type in CLOSING.values()
+    if closes and all(CLOSING[other.type] != s.type for other in s.open):
+        return replaced(s.span, closing)
+    return inserted(s.after_previous, closing)
+
+
+def _body_not_closed(s: Situation) -> Diagnostic | None:
+    """The text is over, a declaration begins, or an `else` follows, and a body is still open."""
     if not s.open or s.bracket is not None:
         return None
-    unfinished = s.type == "$END" and "RBRACE" in s.accepts
+    unfinished = s.type in ("$END", "ELSE") and "RBRACE" in s.accepts
     if not unfinished and not (s.token in DECLARATIONS and s.first_on_line):
         return None
-    return _not_closed(s, s.open[-1])
+    missing = missing_braces(s.source, s.open[0].start_pos or 0)
+    if s.type == "ELSE" and not missing:
+        return None
+    if not missing:
+        opened = Span(s.source, s.open[-1].start_pos or 0, s.open[-1].end_pos or 0)
+        return _unclosed(opened, s.after_previous, f", found {s.found}", _NO_PLACE)
+    first = missing[0]
+    place = first.edit.span
+    labelled = Span(s.source, place.start, place.start + 1)
+    return _unclosed(first.opening, labelled, "", _PLACE, closing_fix(missing))
+
+
+_PLACE = "put `}` where the indentation ends the body"
+_NO_PLACE = "put `}` behind the last statement of the body"
+
+
+def _unclosed(opened: Span, place: Span, found: str, help: str, fix: Fix = ()) -> Diagnostic:
+    where = f"{opened.line}:{opened.column}"
+    message = f"expected `}}` to close the `{{` at {where}{found}"
+    labels = (Label(place, "`}` is missing"), Label(opened, "opened here"))
+    return Diagnostic("E0112", message, labels, help=help, fix=fix)
 
 
 # ----------------------------------------------------------- in their context
@@ -226,7 +261,7 @@ RULES: tuple[Rule, ...] = (
     _unreadable,
     _missing_value,
     _closes_nothing,
-    _declaration_in_body,
+    _body_not_closed,
     _never_closed,
     colon_before_body,
     _equal_in_condition,

@@ -308,7 +308,9 @@ class _Stretch:
             tuple(self.open),
             frozenset(self.parser.accepts()),
         )
-        self.reader.errors.append(explain(situation))
+        found = explain(situation)
+        if not found.fix or all(other.fix != found.fix for other in self.reader.errors):
+            self.reader.errors.append(found)
         if len(self.reader.errors) >= MAX_SHOWN:
             raise _GiveUpError
 

@@ -8,6 +8,9 @@ from lark import Token
 from archc.diagnostics import Source, Span
 from archc.syntax.messages import WORDS
 
+HEADERS = frozenset({"FOR", "IF", "BLOCK", "NET", "SCOPE"})
+"""The keywords of what has a body."""
+
 _FIRST_WORD = re.compile(
     r"\s*(?:(?:for|if|scope|return|exit|assert)\b"
     r"|(?:net|block|const|import|extern)\b(?!\s*:)|[@}])"  # with a colon it is a label
@@ -70,6 +73,11 @@ class Situation:
         """The innermost open bracket, if the parser stands inside ( ) or [ ]."""
         inner = self.open[-1] if self.open else None
         return inner if inner is not None and inner.type != "LBRACE" else None
+
+    @property
+    def follows_header(self) -> bool:
+        """Whether this is the `{` of a body, behind the condition or list of its statement."""
+        return self.type == "LBRACE" and self.opener is not None and self.opener.type in HEADERS
 
     @property
     def starts_statement(self) -> bool:

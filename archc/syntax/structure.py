@@ -4,8 +4,8 @@ import re
 
 from archc.diagnostics import Diagnostic, Fix
 from archc.syntax.edits import appended, indentation, inserted, replaced
-from archc.syntax.foreign import HEADERS, Rule, line_before, match_here, say, span_of
-from archc.syntax.situation import Situation
+from archc.syntax.foreign import Rule, line_before, match_here, say, span_of
+from archc.syntax.situation import HEADERS, Situation
 
 
 def colon_before_body(s: Situation) -> Diagnostic | None:
