@@ -1,116 +1,165 @@
 """What reads what inside of each module, in words that another net with the same modules shares.
 
 A value is named by where it comes from: a layer by its path, a function by its operands, another
-module by its path and the number of its result, an operand of the block by its name. Names stop at
-the border of a module, so that a change in one leaves the descriptions of all others as they are.
+module by its path and the place of its result, an operand of the block by its position. Names stop
+at the border of a module, so that a change in one leaves the descriptions of all others as they
+are. What is commutative has its operands in any order.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from archc.analysis.cost import output_names
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ir.regions import boundaries, chains
+from archc.ops.arithmetic import Add, Sum
 
 
 @dataclass(frozen=True, slots=True)
-class Connections:
-    """The inside of a module, over all its applications.
+class Reading:
+    """Who in a region reads which values, by their names; the last word of its path is for people.
 
-    `functions` counts the operators that are no attribute of a module, by their text; `links` are
-    equal where all layers, functions and inner modules read the same.
+    A module reads its operands one by one; `module` is its name, as the region has it.
     """
 
-    functions: Counter[str]
-    links: tuple[frozenset[str], ...]
+    kind: Literal["function", "layer", "module", "result", "output"]
+    path: Path
+    operands: tuple[str, ...]
+    module: str = ""
 
 
-def connections_of(graph: Graph) -> dict[Path, Connections]:
-    """The connections of every module of a net, by its path."""
-    return _Names(graph).connections()
+class Names:
+    """The names of a graph's values, each as the region that reads it calls it.
 
-
-class _Names:
-    """The names of a graph's values, each from the region that reads it."""
+    `own` are the names of nodes in their own regions. Those of functions are hashes of what they
+    compute, until `archc.analysis.alignment` gives the functions that two graphs share one name.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.chains = chains(graph)
         self.boundaries = boundaries(graph)
-        self.gives = {
-            id: {node: i for i, node in enumerate(boundary.gives)}
-            for id, boundary in self.boundaries.items()
-        }
         self.inputs = {node.id: i for i, node in enumerate(graph.inputs())}
         self.modules = _numbered((r.id, r.parent, r.path) for r in graph.regions.values())
         self.layers = _numbered((n.id, n.region, n.layer.path) for n in graph.nodes())
-        self.names: dict[int, str] = {}
+        self.inside: dict[int, list[Node]] = {id: [] for id in graph.regions}
+        for node in graph.nodes():
+            self.inside[node.region].append(node)
+        self.below: dict[int, list[Region]] = {id: [] for id in graph.regions}
+        for region in graph.regions.values():
+            if region.parent is not None:
+                self.below[region.parent].append(region)
+        self.own: dict[int, str] = {}
         for node in graph.nodes():  # operands first
-            self.names[node.id] = self._own_name(node)
+            self.own[node.id] = self._own_name(node)
 
-    def connections(self) -> dict[Path, Connections]:
-        functions: dict[Path, Counter[str]] = {}
-        links: dict[Path, list[frozenset[str]]] = {}
-        inside = self._links()
-        for region in self.graph.regions.values():
-            functions.setdefault(region.path, Counter())
-            links.setdefault(region.path, []).append(frozenset(inside[region.id]))
-        for node in self.graph.nodes():
-            if node.layer.path is None and node.id not in self.inputs:
-                functions[self.graph.regions[node.region].path][str(node.op)] += 1
-        return {path: Connections(functions[path], tuple(links[path])) for path in links}
+    def is_function(self, node: Node) -> bool:
+        """Whether a node is neither an input nor an attribute of a module."""
+        return node.layer.path is None and node.id not in self.inputs
 
-    def _links(self) -> dict[int, set[str]]:
-        """For each region, who in it reads what, and what it gives."""
-        links: dict[int, set[str]] = {id: set() for id in self.graph.regions}
-        for node in self.graph.nodes():
-            if node.layer.path is not None:
-                links[node.region].add(f"{self.names[node.id]} <- {self._operands(node)}")
-        for region in self.graph.regions.values():
-            here = links[region.id]
-            here |= {
-                f"{i} = {self._name(node, region)}" for node, i in self.gives[region.id].items()
-            }
-            if region.parent is None:
-                outputs = zip(output_names(self.graph.outputs), self.graph.outputs, strict=True)
-                here |= {f"{name} = {self._name(out.node, region)}" for name, out in outputs}
-                continue
-            around = self.graph.regions[region.parent]
-            for name, operand in region.inputs:
-                if operand not in self.boundaries[region.id].reads:
-                    continue  # an operand that nothing reads may be gone, with all that made it
-                value = self._name(operand, around)
-                links[around.id].add(f"{self.modules[region.id]}.{name} <- {value}")
-        return links
+    def word(self, node: Node) -> str:
+        """The text of an operator; the sum of two tensors is `add`, however it is written."""
+        is_sum = isinstance(node.op, Sum) and len(self.graph.operands(node.id)) == 2
+        return Add.name if is_sum else str(node.op)
+
+    def functions(self, region: int) -> list[Node]:
+        """The functions directly in a region, operands first."""
+        return [node for node in self.inside[region] if self.is_function(node)]
+
+    def operands(self, node: Node) -> tuple[str, ...]:
+        """What a node reads, in the words of its region."""
+        region = self.graph.regions[node.region]
+        found = [self.name(operand, region) for operand in self.graph.operands(node.id)]
+        return tuple(sorted(found) if node.op.commutes else found)
+
+    def name(self, node: int, reader: Region) -> str:
+        """What a region calls a value, which stands in it, inside of it, or around it."""
+        here, there = self.chains[reader.id], self.chains[self.graph.node(node).region]
+        if here == there:
+            return self.own[node]
+        if there[: len(here)] == here:
+            inner = there[len(here)]
+            return f"{self.modules[inner]}[{self._place(node, inner)}]"
+        for i, (_, operand) in enumerate(reader.inputs):
+            if operand == node:
+                return f"operand {i}"
+        assert reader.parent is not None
+        return f"outside {self.name(node, self.graph.regions[reader.parent])}"
+
+    def known(self, region: Region) -> frozenset[str]:
+        """The names of all values that something in a region can read, those outside left out."""
+        found = {self.own[node.id] for node in self.inside[region.id]}
+        found |= {f"operand {i}" for i in range(len(region.inputs))}
+        for inner in self.below[region.id]:
+            places = {self._place(node, inner.id) for node in self.boundaries[inner.id].gives}
+            places |= {f"result {i}" for i in range(len(inner.results))}
+            found |= {f"{self.modules[inner.id]}[{place}]" for place in places}
+        return frozenset(found)
+
+    def readings(self, region: Region) -> dict[str, Reading]:
+        """Who in a region reads what, and what it gives, each under a name of its own."""
+        found: dict[str, Reading] = {}
+        for node in self.inside[region.id]:
+            if node.id not in self.inputs:
+                path, operands = node.layer.path, self.operands(node)
+                found[self.own[node.id]] = (
+                    Reading("layer", path, operands)
+                    if path is not None
+                    else Reading("function", (self.word(node),), operands)
+                )
+        for inner in self.below[region.id]:
+            module, reads = self.modules[inner.id], self.boundaries[inner.id].reads
+            for i, (_, operand) in enumerate(inner.inputs):
+                if operand in reads:  # else it may be gone, with all that made it
+                    value = self.name(operand, region)
+                    found[f"{module}.{i}"] = Reading("module", inner.path, (value,), module)
+        if region.parent is None:
+            outputs = zip(output_names(self.graph.outputs), self.graph.outputs, strict=True)
+            for name, out in outputs:
+                value = self.name(out.node, region)
+                found[f"output {name}"] = Reading("output", (name,), (value,))
+            return found
+        for i, result in enumerate(region.results):
+            if result in self.boundaries[region.id].gives:
+                value = self.name(result, region)
+                found[f"result {i}"] = Reading("result", ("result",), (value,))
+        others = (id for id in self._read_outside(region) if id not in region.results)
+        names = tuple(sorted(self.name(id, region) for id in others))
+        found["others"] = Reading("result", ("result",), names)
+        return found
 
     def _own_name(self, node: Node) -> str:
-        """The name of a value in its own region."""
         if node.id in self.inputs:
             return f"input {self.inputs[node.id]}"
         if node.layer.path is not None:
             return self.layers[node.id]
-        text = f"{node.op}({self._operands(node)})"
+        text = f"{self.word(node)}({', '.join(self.operands(node))})"
         return f"{node.op.name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
-    def _operands(self, node: Node) -> str:
-        region = self.graph.regions[node.region]
-        return ", ".join(self._name(operand, region) for operand in self.graph.operands(node.id))
+    def _place(self, node: int, region: int) -> str:
+        """Which value that leaves a region one is: a result by its position, else by name."""
+        around = self.graph.regions[region]
+        if node in around.results:
+            return f"result {around.results.index(node)}"
+        return self.name(node, around)
 
-    def _name(self, node: int, reader: Region) -> str:
-        """What a region calls a value, which stands in it, inside of it, or around it."""
-        here, there = self.chains[reader.id], self.chains[self.graph.node(node).region]
-        if here == there:
-            return self.names[node]
-        if there[: len(here)] == here:
-            inner = there[len(here)]
-            return f"{self.modules[inner]}[{self.gives[inner][node]}]"
-        for name, operand in reader.inputs:
-            if operand == node:
-                return f"operand {name}"
-        assert reader.parent is not None
-        return f"outside {self._name(node, self.graph.regions[reader.parent])}"
+    def _read_outside(self, region: Region) -> Iterator[int]:
+        """The values that leave a region for more than an output of the net."""
+        for node in self.boundaries[region.id].gives:
+            users = (self.graph.node(user).region for user, _ in self.graph.users(node))
+            if any(region.id not in self.chains[user] for user in users):
+                yield node
+
+
+def by_path(regions: Iterable[Region]) -> dict[Path, list[Region]]:
+    """The applications of each module."""
+    found: dict[Path, list[Region]] = {}
+    for region in regions:
+        found.setdefault(region.path, []).append(region)
+    return found
 
 
 def _numbered(items: Iterable[tuple[int, int | None, Path | None]]) -> dict[int, str]:

@@ -4,11 +4,10 @@ Modules and layers of the same path are compared with each other. What a block o
 called is no difference, nor is a hyperparameter by itself.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from archc.analysis.connections import Connections, connections_of
+from archc.analysis.alignment import Alignment, Wiring
 from archc.analysis.summary import LayerSummary, RegionSummary, Summary, figures, summarize
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Annotation, Graph, Path
@@ -51,18 +50,16 @@ class Setting:
 class Change:
     """A module or layer that is not the same in both nets; None where it is absent.
 
-    `keys` are those that differ, at its path and below. `functions` are the operators of its own,
-    attributes of no module, that one net has more often: by their text, how many more B has.
-    `rewired` if it has the same members in both, and they read other values. `children` differ; the
-    `position` among all its siblings tells which of them stand side by side.
+    `keys` are those that differ, at its path and below. `wiring` is what differs in its own inside,
+    if both nets have it. `children` differ; the `position` among all its siblings tells which of
+    them stand side by side.
     """
 
     path: Path
     a: Child | None
     b: Child | None
     keys: tuple[Key, ...]
-    functions: tuple[tuple[str, int], ...]
-    rewired: bool
+    wiring: Wiring
     children: tuple["Change", ...]
     position: int
 
@@ -105,15 +102,15 @@ class Difference:
 
 def compare(a: Graph, b: Graph) -> Difference:
     """The difference of two graphs."""
-    sides = _Side(a), _Side(b)
+    sides, alignment = (_Side(a), _Side(b)), Alignment(a, b)
     names = dict.fromkeys(key for side in sides for key in side.keys)
     return Difference(
         sides[0].summary,
         sides[1].summary,
         _settings(_parameters(a), _parameters(b)),
-        _settings(sides[0].interface(), sides[1].interface()),
+        tuple(_interface(sides, alignment)),
         tuple(Key(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names),
-        _compare(sides, sides[0].summary.root, sides[1].summary.root, 0),
+        _Modules(sides, alignment).compare(sides[0].summary.root, sides[1].summary.root),
     )
 
 
@@ -123,7 +120,6 @@ class _Side:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.summary = summarize(graph)
-        self.connections = connections_of(graph)
         self.keys: dict[str, Shape] = {}
         self.keys_of: dict[Path, list[str]] = {}
         for node, weights in graph.weights():
@@ -133,12 +129,40 @@ class _Side:
                 self.keys[key] = weight.shape
                 self.keys_of.setdefault(node.layer.path, []).append(key)
 
-    def interface(self) -> dict[str, str]:
-        """The texts of inputs, outputs and annotations, by their names."""
-        inputs = {f"input {name}": str(type_) for name, type_ in self.summary.inputs}
-        outputs = {f"output {item.name}": str(item.type) for item in self.summary.exits}
-        annotations = {f"@{item.name}": _text(item) for item in self.graph.info.annotations}
-        return inputs | outputs | annotations
+    def inputs(self) -> dict[str, str]:
+        """The texts of the inputs, by their names."""
+        return {f"input {name}": str(type_) for name, type_ in self.summary.inputs}
+
+    def outputs(self) -> dict[str, str]:
+        """The texts of the outputs, by their names."""
+        return {f"output {item.name}": str(item.type) for item in self.summary.exits}
+
+    def annotations(self) -> dict[str, str]:
+        """The texts of the annotations, by their names."""
+        return {f"@{item.name}": _text(item) for item in self.graph.info.annotations}
+
+
+def _interface(sides: tuple[_Side, _Side], alignment: Alignment) -> Iterator[Setting]:
+    """What differs of inputs, outputs and annotations.
+
+    Of one value that both nets give under other names, as `return` and as an exit, it is said once.
+    """
+    a, b = sides
+    yield from _settings(a.inputs(), b.inputs())
+    outputs = a.outputs(), b.outputs()
+    for one, other in alignment.renamed_outputs():
+        texts = (
+            text.pop(f"output {name}") for text, name in zip(outputs, (one, other), strict=True)
+        )
+        yield Setting("output", *map(_output, (one, other), texts))
+    yield from _settings(*outputs)
+    yield from _settings(a.annotations(), b.annotations())
+
+
+def _output(name: str, text: str) -> str:
+    """An output as the spec has it: `return [10]`, or `exit early [10]`."""
+    returned = name == "return" or name.startswith("return[")
+    return f"{name} {text}" if returned else f"exit {name} {text}"
 
 
 def _parameters(graph: Graph) -> dict[str, str]:
@@ -161,27 +185,36 @@ def _settings(a: dict[str, str], b: dict[str, str]) -> tuple[Setting, ...]:
 # ------------------------------------------------------------------ modules
 
 
-def _compare(
-    sides: tuple[_Side, _Side], a: Child | None, b: Child | None, position: int
-) -> Change | None:
-    """The change of what stands at one path; None if it is the same in both nets."""
-    present = a or b
-    assert present is not None
-    inner = _children(a), _children(b)
-    children = []
-    for i, name in enumerate(_merged(list(inner[0]), list(inner[1]))):
-        child = _compare(sides, inner[0].get(name), inner[1].get(name), i)
-        if child is not None:
-            children.append(child)
-    own = _own_keys(sides, present.path)
-    keys = (*own, *(key for child in children for key in child.keys))
-    one, other = (side.connections.get(present.path) for side in sides)
-    functions = _functions(one, other) if a is not None and b is not None else ()
-    same_members = inner[0].keys() == inner[1].keys() and not functions
-    rewired = same_members and one is not None and other is not None and one.links != other.links
-    if not (children or own or functions or rewired) and _same(a, b):
-        return None
-    return Change(present.path, a, b, keys, functions, rewired, tuple(children), position)
+class _Modules:
+    """Compares what stands at each path of two nets."""
+
+    def __init__(self, sides: tuple[_Side, _Side], alignment: Alignment) -> None:
+        self.sides = sides
+        self.alignment = alignment
+        self.wirings = alignment.wirings()
+
+    def compare(self, a: Child | None, b: Child | None, position: int = 0) -> Change | None:
+        """The change of what stands at one path; None if it is the same in both nets."""
+        present = a or b
+        assert present is not None
+        children = tuple(self._inside(a, b))
+        own = _own_keys(self.sides, present.path)
+        keys = (*own, *(key for child in children for key in child.keys))
+        wiring = self._wiring(present.path) if a is not None and b is not None else Wiring()
+        if not (children or own or wiring.functions or wiring.readers) and _same(a, b):
+            return None
+        return Change(present.path, a, b, keys, wiring, children, position)
+
+    def _inside(self, a: Child | None, b: Child | None) -> Iterator[Change]:
+        one, other = _children(a), _children(b)
+        for i, name in enumerate(_merged(list(one), list(other))):
+            child = self.compare(one.get(name), other.get(name), i)
+            if child is not None:
+                yield child
+
+    def _wiring(self, path: Path) -> Wiring:
+        """What differs inside of a module; of one that is a layer in A or B, its functions."""
+        return self.wirings.get(path) or Wiring(self.alignment.functions(path))
 
 
 def _children(child: Child | None) -> dict[str, Child]:
@@ -210,12 +243,6 @@ def _own_keys(sides: tuple[_Side, _Side], path: Path) -> tuple[Key, ...]:
     names = dict.fromkeys(key for side in sides for key in side.keys_of.get(path, ()))
     keys = (Key(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names)
     return tuple(key for key in keys if key.kind != "equal")
-
-
-def _functions(a: Connections | None, b: Connections | None) -> tuple[tuple[str, int], ...]:
-    counts = Counter(b.functions if b else ())
-    counts.subtract(a.functions if a else ())
-    return tuple((text, count) for text, count in sorted(counts.items()) if count)
 
 
 def _same(a: Child | None, b: Child | None) -> bool:
@@ -264,8 +291,9 @@ def _change_json(change: Change) -> dict[str, object]:
         "path": ".".join(change.path),
         "a": None if change.a is None else _child_json(change.a),
         "b": None if change.b is None else _child_json(change.b),
-        "functions": dict(change.functions),
-        "rewired": change.rewired,
+        "functions": dict(change.wiring.functions),
+        "rewired": bool(change.wiring.readers),
+        "readers": list(change.wiring.readers),
     }
 
 

@@ -19,6 +19,9 @@ _SIGNS = {"only_a": "-", "only_b": "+", "reshaped": "~"}
 _WIDEST = 32
 """The width at which the first columns, module and operator, are cut; numbers never are."""
 
+_READERS = 4
+"""Those that read other values are named, but no more of them than these."""
+
 _HEADINGS = ("  module", "block or operator", "output", "keys", "parameters")
 
 Row = tuple[str, str, str, str, str]
@@ -84,11 +87,19 @@ def _inside(alike: Changes, depth: int, indent: int) -> Iterator[Row]:
         if changes[0].a is not None and changes[0].b is not None:
             yield from _inside(changes, depth - 1, indent + 1)
     start = "~ " + "  " * indent
-    if alike[0].functions:
-        counts = ", ".join(f"{count:+} {text}" for text, count in alike[0].functions)
-        yield f"{start}(functions)", counts, "", "", ""
-    if alike[0].rewired:
-        yield f"{start}(connections)", "other operands", "", "", ""
+    wiring = alike[0].wiring
+    if wiring.functions:
+        counts = ", ".join(f"{count:+} {text}" for text, count in wiring.functions)
+        yield f"{start}(functions)", printable(counts), "", "", ""
+    if wiring.readers:
+        readers = [*wiring.readers[:_READERS], *(["..."] if wiring.readers[_READERS:] else [])]
+        yield (
+            f"{start}(connections)",
+            printable(f"other operands of {', '.join(readers)}"),
+            "",
+            "",
+            "",
+        )
 
 
 def _runs(columns: Sequence[Changes], depth: int) -> Iterator[tuple[Changes, ...]]:
@@ -110,7 +121,7 @@ def _what_differs(change: Change, depth: int) -> object:
     if depth == 0 or change.a is None or change.b is None:
         return shallow
     inner = tuple((child.path[-1], _what_differs(child, depth - 1)) for child in change.children)
-    return shallow, change.functions, change.rewired, inner
+    return shallow, change.wiring, inner
 
 
 def _row(run: tuple[Changes, ...], indent: int) -> Row:

@@ -104,6 +104,7 @@ class Add(Broadcast):
     """The sum of two tensors."""
 
     name: ClassVar[str] = "add"
+    commutes: ClassVar[bool] = True
 
     def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
         return Gradient("same"), Gradient("same")
@@ -130,6 +131,7 @@ class Mul(Broadcast):
     """The product of two tensors, element by element."""
 
     name: ClassVar[str] = "mul"
+    commutes: ClassVar[bool] = True
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return self._pair_saves()
@@ -177,6 +179,7 @@ class Sum(Broadcast):
 
     name: ClassVar[str] = "sum"
     arity: ClassVar[int | None] = None
+    commutes: ClassVar[bool] = True
 
     def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
         return Gradient("same"), Gradient("same")
@@ -195,6 +198,7 @@ class Extreme(Broadcast):
     """
 
     arity: ClassVar[int | None] = None
+    commutes: ClassVar[bool] = True
     torch_function: ClassVar[str]
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:

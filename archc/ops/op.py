@@ -226,6 +226,9 @@ class Op:
     takes_learned: ClassVar[bool] = False
     """Whether an operand may lack the batch axis: elementwise operators, which broadcast."""
 
+    commutes: ClassVar[bool] = False
+    """Whether the order of its operands is no matter."""
+
     def infer(self, *types: TensorType) -> TensorType:
         """The type of the result: the checks that all operators share, then the `rule`.
 

@@ -1,0 +1,262 @@
+"""Which functions of two nets are the same, and who reads other values in one than in the other.
+
+A function has no name that two nets could share. Those that compute the same of the same are one;
+of the others, those by one text that read the same, or are read by the same, are. So what stands
+behind a change is told to be the same, and only the change itself is named.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from archc.analysis.connections import Names, Reading, by_path
+from archc.analysis.cost import output_names
+from archc.ir.graph import Graph, Node, Path, Region
+
+Sides = tuple[Names, Names]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How the inside of a module differs, over all its applications.
+
+    `functions` are the operators, attributes of no module, that one net has more often: by their
+    text, how many more B has. `readers` read other values, all of which both nets have.
+    """
+
+    functions: tuple[tuple[str, int], ...] = ()
+    readers: tuple[str, ...] = ()
+
+
+class Alignment:
+    """Two graphs A and B, whose values have common names where they are the same."""
+
+    def __init__(self, a: Graph, b: Graph) -> None:
+        self.sides = Names(a), Names(b)
+        self.modules = by_path(a.regions.values()), by_path(b.regions.values())
+        functions = [_Functions(self.sides, here, there) for here, there in self._pairs()]
+        for _ in range(2):  # a name of the first round may be what the second one needs
+            for each in functions:
+                each.pair()
+        for each in functions:
+            each.name()
+
+    def wirings(self) -> dict[Path, Wiring]:
+        """How the modules differ that both graphs have, by their paths."""
+        readers: dict[Path, dict[str, None]] = {}
+        for here, there in self._pairs():
+            readers.setdefault(here.path, {}).update(dict.fromkeys(self._readers(here, there)))
+        return {path: Wiring(self.functions(path), tuple(found)) for path, found in readers.items()}
+
+    def functions(self, path: Path) -> tuple[tuple[str, int], ...]:
+        """By the text of a function, how many more B has in a module, if not as many as A."""
+        counts: Counter[str] = Counter()
+        for side, modules, sign in zip(self.sides, self.modules, (-1, 1), strict=True):
+            for region in modules.get(path, ()):
+                for node in side.functions(region.id):
+                    counts[side.word(node)] += sign
+        return tuple((text, count) for text, count in sorted(counts.items()) if count)
+
+    def renamed_outputs(self) -> list[tuple[str, str]]:
+        """The names in A and B of the outputs that are one value, of those that both do not have.
+
+        Each is one pair, in the order of A.
+        """
+        one, other = (self._outputs(side) for side in self.sides)
+        left = {name: value for name, value in other.items() if name not in one}
+        found = []
+        for name, value in one.items():
+            same = next((n for n, v in left.items() if v == value), None)
+            if name not in other and same is not None:
+                found.append((name, same))
+                del left[same]
+        return found
+
+    def _outputs(self, side: Names) -> dict[str, str]:
+        """What a net gives, by the names of the outputs."""
+        graph = side.graph
+        (root,) = (region for region in graph.regions.values() if region.parent is None)
+        outputs = zip(output_names(graph.outputs), graph.outputs, strict=True)
+        return {name: side.name(output.node, root) for name, output in outputs}
+
+    def _pairs(self) -> Iterator[tuple[Region, Region]]:
+        """The regions of A with their counterparts in B, those around others first."""
+        numbers: Counter[Path] = Counter()
+        for region in self.sides[0].graph.regions.values():
+            others = self.modules[1].get(region.path, [])
+            if numbers[region.path] < len(others):
+                yield region, others[numbers[region.path]]
+            numbers[region.path] += 1
+
+    # -------------------------------------------------------------- readers
+
+    def _readers(self, here: Region, there: Region) -> Iterator[str]:
+        """Who reads other values in B than in A, of those values that both have."""
+        one, other = self.sides[0].readings(here), self.sides[1].readings(there)
+        for key in dict.fromkeys((*one, *other)):
+            a, b = one.get(key), other.get(key)
+            if a is not None and b is not None:
+                if a.operands != b.operands and self._both_know(a, b, here, there):
+                    yield a.path[-1]
+            elif a is not None and not self._said(a, 1, there):
+                yield a.path[-1]
+            elif b is not None and not self._said(b, 0, here):
+                yield b.path[-1]
+
+    def _both_know(self, a: Reading, b: Reading, here: Region, there: Region) -> bool:
+        """Whether both nets have the values that a reader reads in one of them only.
+
+        A value that one net alone has is told of where it is made.
+        """
+        removed = Counter(a.operands) - Counter(b.operands)
+        added = Counter(b.operands) - Counter(a.operands)
+        return self._known(removed, 1, there) and self._known(added, 0, here)
+
+    def _known(self, names: Iterable[str], side: int, region: Region) -> bool:
+        """Whether a region of one side can read all of these values."""
+        return all(self._is_known(name, side, region) for name in names)
+
+    def _is_known(self, name: str, side: int, region: Region) -> bool:
+        while name.startswith("outside "):
+            assert region.parent is not None
+            region = self.sides[side].graph.regions[region.parent]
+            name = name.removeprefix("outside ")
+        return name in self._values[side][region.id]
+
+    @cached_property
+    def _values(self) -> tuple[dict[int, frozenset[str]], ...]:
+        return tuple(
+            {id: side.known(region) for id, region in side.graph.regions.items()}
+            for side in self.sides
+        )
+
+    def _said(self, reading: Reading, side: int, region: Region) -> bool:
+        """Whether it is told elsewhere that a region of one side lacks a reader."""
+        if reading.kind == "function":
+            return any(text == reading.path[-1] for text, _ in self.functions(region.path))
+        if reading.kind == "layer":
+            a, b = (counts[reading.path] for counts in self._applications)
+            return a != b
+        if reading.kind == "module":
+            names = self.sides[side]
+            applied = {names.modules[inner.id] for inner in names.below[region.id]}
+            return reading.module in applied or any(
+                reading.path not in modules for modules in self.modules
+            )
+        return reading.kind == "output"
+
+    @cached_property
+    def _applications(self) -> tuple[Counter[Path], ...]:
+        """How often each layer is applied."""
+        return tuple(
+            Counter(n.layer.path for n in side.graph.nodes() if n.layer.path is not None)
+            for side in self.sides
+        )
+
+
+# ---------------------------------------------------------------- functions
+
+Key = tuple[str, str]
+"""The text of a function, and the name of a value that it reads or of who reads it."""
+
+
+class _Functions:
+    """The functions of two regions, of which those that are the same get one name."""
+
+    def __init__(self, sides: Sides, here: Region, there: Region) -> None:
+        self.sides = sides
+        self.a, self.b = sides
+        self.here, self.there = here, there
+        one, other = self.a.functions(here.id), self.b.functions(there.id)
+        mine, theirs = {self.a.own[n.id] for n in one}, {self.b.own[n.id] for n in other}
+        self.left = {n.id: n for n in one if self.a.own[n.id] not in theirs}
+        self.right = {n.id: n for n in other if self.b.own[n.id] not in mine}
+        self.pairs = 0
+
+    def pair(self) -> None:
+        """Give one name to those that read the same or are read by the same."""
+        if self.left and self.right:
+            self._by_operands()
+            self._by_readers()
+            self._by_operands()
+
+    def name(self) -> None:
+        """Give a name to each of the others, one to two of the same text as long as there are."""
+        self._in_order()
+        for side, nodes, sign in zip(self.sides, (self.left, self.right), "-+", strict=True):
+            for i, id in enumerate(nodes):
+                side.own[id] = f"{sign}{i} {side.own[id]}"
+
+    def _pair(self, one: int, other: int) -> None:
+        node = self.left.pop(one)
+        del self.right[other]
+        self.a.own[one] = self.b.own[other] = f"{self.a.word(node)} #{self.pairs}"
+        self.pairs += 1
+
+    def _by_operands(self) -> None:
+        """Pair those that read the same values, each with the one that has most in common."""
+        reading: dict[Key, dict[int, None]] = {}
+        for node in self.right.values():
+            self._add(node, reading)
+        for node in list(self.left.values()):
+            text = self.a.word(node)
+            keys = ((text, name) for name in self.a.operands(node))
+            other = self._best(reading, keys)
+            if other is not None:
+                self._pair(node.id, other)
+                for user, _ in self.b.graph.users(other):
+                    if user in self.right:
+                        self._add(self.right[user], reading)
+
+    def _add(self, node: Node, reading: dict[Key, dict[int, None]]) -> None:
+        for name in self.b.operands(node):
+            reading.setdefault((self.b.word(node), name), {})[node.id] = None
+
+    def _by_readers(self) -> None:
+        """Pair those that the same read, the last ones first."""
+        read: dict[Key, dict[int, None]] = {}
+        for node in self.right.values():
+            for key in self._keys(self.b, node, self.there, self.right):
+                read.setdefault(key, {})[node.id] = None
+        for node in reversed(list(self.left.values())):
+            other = self._best(read, self._keys(self.a, node, self.here, self.left))
+            if other is not None:
+                self._pair(node.id, other)
+                for operand in self.b.graph.operands(other):
+                    if operand in self.right:
+                        key = self.b.word(self.right[operand]), self.b.own[other]
+                        read.setdefault(key, {})[operand] = None
+
+    def _keys(
+        self, side: Names, node: Node, region: Region, unnamed: dict[int, Node]
+    ) -> Iterator[Key]:
+        """Who in a region reads a function's value; not those that have no common name."""
+        text = side.word(node)
+        for user, _ in side.graph.users(node.id):
+            if side.graph.node(user).region == region.id and user not in unnamed:
+                yield text, side.own[user]
+        for inner in side.graph.given_to(node.id):
+            for i, (_, operand) in enumerate(inner.inputs):
+                if operand == node.id and inner.parent == region.id:
+                    yield text, f"{side.modules[inner.id]}.{i}"
+        for i, result in enumerate(region.results):
+            if result == node.id:
+                yield text, f"result {i}"
+
+    def _best(self, index: dict[Key, dict[int, None]], keys: Iterable[Key]) -> int | None:
+        """The function of B that has most of the keys, if one has any; the first of several."""
+        counts: Counter[int] = Counter()
+        for key in keys:
+            counts.update(id for id in index.get(key, ()) if id in self.right)
+        return min(counts, key=lambda node: (-counts[node], node), default=None)
+
+    def _in_order(self) -> None:
+        """Pair what is left, by text."""
+        others: dict[str, list[int]] = {}
+        for node in self.right.values():
+            others.setdefault(self.b.word(node), []).append(node.id)
+        for node in list(self.left.values()):
+            same = others.get(self.a.word(node))
+            if same:
+                self._pair(node.id, same.pop(0))
