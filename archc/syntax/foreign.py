@@ -106,8 +106,7 @@ def import_of_python(s: Situation) -> Diagnostic | None:
 _SPEC = re.compile(r"\s*(?:import|from)\s+(\w+(?:/\w+)+|blocks\.\w+)")
 """A path as imports have it here, in the quotes that it lacks; or the library as a package."""
 
-_SIMPLE = {"elif": "else if", "True": "true", "False": "false", "is": "=="}
-_NONE = re.compile(r"(?:,\s*|(?<=\())\w+\s*=\s*$")
+_SIMPLE = {"elif": "else if", "True": "true", "False": "false"}
 
 
 def foreign_word(s: Situation) -> Diagnostic | None:
@@ -123,12 +122,49 @@ def foreign_word(s: Situation) -> Diagnostic | None:
         fix = replaced(span_of(s, s.start, rest.end() if rest else s.end), "")
     if code == "E0133" and help is None and _opens_statement(s):
         message = f"there is no `{s.token}`"
-    argument = _NONE.search(s.source.text[: s.start]) if s.token == "None" and s.bracket else None
-    if argument is not None:
-        after = match_here(s, r"None\s*,\s*") if not argument[0].startswith(",") else None
-        help = "leave the argument out"
-        fix = replaced(span_of(s, argument.start(), after.end() if after else s.end), "")
     return say(code, message, s.span, help, fix)
+
+
+def identity(s: Situation) -> Diagnostic | None:
+    """`a is b` and `a is not b`: values are compared."""
+    found = match_here(s, r"is(?:[ \t]+(not))?\b")
+    if s.token != "is" or found is None or "COMPARE" not in s.accepts:
+        return None
+    if match_here(s, r"[ \t]+None\b", found.end()):
+        return _no_none(span_of(s, s.start, s.source.text.index("None", found.end()) + 4), _TESTED)
+    span, ours = span_of(s, s.start, found.end()), "!=" if found[1] else "=="
+    help = f"compare with `{ours}`"
+    return say("E0133", f"there is no `{found[0]}`", span, help, replaced(span, ours))
+
+
+_TESTED = (
+    "give what may be missing a default that can be told from other values, as `0`, `false`, "
+    '`""` or `[]`, and compare with that'
+)
+_NAMED_NONE = re.compile(r"(\w+)\(((?:[^()]*,\s*)?)(\w+)\s*=\s*$")
+
+
+def none(s: Situation) -> Diagnostic | None:
+    """`None`, as a default, as an argument, in a comparison or anywhere else."""
+    if s.token != "None":
+        return None
+    text = s.source.text[: s.start]
+    if re.search(r"[=!]=\s*$", text):
+        return _no_none(s.span, _TESTED)
+    named = _NAMED_NONE.search(text) if s.bracket is not None else None
+    if named is None or s.keyword in ("BLOCK", "NET", "EXTERN"):
+        return _no_none(s.span, _TESTED if named else "bind a name where it has its first value")
+    if named[1] in ("max_pool", "avg_pool") and named[3] == "stride":
+        rest = match_here(s, r"None\s*,\s*") if not named[2] else None
+        start = len(text[: named.start(3)].rstrip(", \n")) if rest is None else named.start(3)
+        start = named.start(3) if text[:start].endswith("(") else start
+        fix = replaced(span_of(s, start, rest.end() if rest else s.end), "")
+        return _no_none(s.span, "leave the argument out", fix)
+    return _no_none(s.span, f"leave the argument out where the default of `{named[3]}` will do")
+
+
+def _no_none(span: Span, help: str, fix: Fix = ()) -> Diagnostic:
+    return say("E0166", "there is no `None`: a value is always one", span, help, fix)
 
 
 def _opens_statement(s: Situation) -> bool:
@@ -297,6 +333,8 @@ FOREIGN_RULES: tuple[Rule, ...] = (
     keyword_label,
     declaring_word,
     import_of_python,
+    identity,
+    none,
     foreign_word,
     numbered_label,
     declared_variable,

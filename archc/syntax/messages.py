@@ -152,12 +152,7 @@ FOREIGN = {word: ("E0133", f"`{word}` cannot be a name", None) for word in _KEYW
     "lambda": ("E0122", "there are no lambdas", "write a `block`, or put the expression in place"),
     "True": ("E0131", "there is no `True`", "write `true`"),
     "False": ("E0131", "there is no `False`", "write `false`"),
-    "None": (
-        "E0131",
-        "there is no `None`",
-        "give the parameter a number or bool as its default, or leave the argument out",
-    ),
-    "is": ("E0133", "there is no `is`", "compare with `==`"),
+    "None": ("E0166", "there is no `None`", None),
     "break": ("E0133", "there is no `break`", "restrict the `range`, or use `if`"),
     "continue": ("E0133", "there is no `continue`", "put what follows into an `if`"),
     "pass": ("E0133", "there is no `pass`", "an empty body is `{ }`"),
