@@ -1,5 +1,6 @@
 """What the help lines say, applied literally: the spec compiles, and is the one that was meant."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,63 @@ def test_there_are_sixty_mistakes_with_a_fix_and_thirty_are_habits() -> None:
     habits = [path for path in FIXABLE if path.parent.name == "pytorch_habits"]
     assert len(distinct) >= 60
     assert len(habits) >= 60
+
+
+MOST_ROUNDS = 12
+
+
+def rounds(path: Path) -> Iterator[str]:
+    """The texts of a spec, each after the first mend of the one before, until there is none."""
+    for _ in range(MOST_ROUNDS):
+        yield path.read_text(encoding="utf-8")
+        fixes = [diagnostic.fix for diagnostic in wrong(path) if diagnostic.fix]
+        if not fixes:
+            return
+        path.write_text(edited(fixes[0][0].span.source.text, fixes[0]), encoding="utf-8")
+    pytest.fail(f"mends without end:\n{path.read_text(encoding='utf-8')}")
+
+
+@pytest.mark.parametrize("path", MISTAKES, ids=lambda path: path.stem)
+def test_one_mend_after_another_leads_to_an_end(path: Path, tmp_path: Path) -> None:
+    work = tmp_path / path.name
+    work.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    texts = list(rounds(work))
+    assert len(set(texts)) == len(texts)
+
+
+GATE = """net Gated()(image: [3, 32, 32]) {
+    x = image -> stem: conv(16, 3)
+    s = x -> POOL -> fc1: FIRST -> relu -> fc2: SECOND -> sigmoid
+    return x * s
+}
+"""
+LINEAR = ("linear(4)", "linear(16)")
+CONVOLUTION = ("conv(4, 1, bias=true)", "conv(16, 1, bias=true)")
+
+
+def gate(pool: str, first: str, second: str) -> str:
+    return GATE.replace("POOL", pool).replace("FIRST", first).replace("SECOND", second)
+
+
+def help_of(text: str, folder: Path) -> str:
+    path = folder / "gated.arch"
+    path.write_text(text, encoding="utf-8")
+    found = wrong(path)
+    assert not any(diagnostic.fix for diagnostic in found)
+    return found[0].help or "" if found else ""
+
+
+def test_the_helps_for_a_gate_lead_to_the_gate(tmp_path: Path) -> None:
+    of_vectors = help_of(gate("global_avg_pool", *LINEAR), tmp_path)
+    assert "global_avg_pool(keep=true) -> conv(n, 1, bias=true)" in of_vectors
+    kept = help_of(gate("global_avg_pool(keep=true)", *LINEAR), tmp_path)
+    assert kept.startswith(f"a 1x1 convolution takes it as it is: `{CONVOLUTION[0]}`")
+    assert "global_avg_pool" not in kept
+    mixed = help_of(gate("global_avg_pool(keep=true)", CONVOLUTION[0], LINEAR[1]), tmp_path)
+    assert f"`{CONVOLUTION[1]}`" in mixed
+    convolved = help_of(gate("global_avg_pool", *CONVOLUTION), tmp_path)
+    assert "`global_avg_pool(keep=true)` keeps the axes" in convolved
+    assert help_of(gate("global_avg_pool(keep=true)", *CONVOLUTION), tmp_path) == ""
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("pytorch_habits/*.meant")), ids=lambda p: p.stem)

@@ -31,8 +31,7 @@ def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[in
         raise OpError(
             f"an even kernel ({word(squeeze(kernel))}) has no same padding",
             parameter="kernel",
-            help="give the padding yourself, say `padding=0`",
-            arguments={"padding": "0"},
+            help="give the padding yourself: `padding=0` is what PyTorch has by default",
         )
     return tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
 

@@ -33,10 +33,19 @@ class Linear(Op):
             raise OpError(
                 f"`linear` needs a vector, but its input is {x}",
                 operand=0,
-                help="put `global_avg_pool` or `flatten` before it",
-                before="global_avg_pool",
+                help=self._instead(x),
             )
         return TensorType((self.out,))
+
+    def _instead(self, x: TensorType) -> str:
+        """What takes `x`, which is no vector: of one position, as a gate is, it need not become one."""
+        if all(size == 1 for size in x.spatial):
+            bias = ", bias=true" if self.bias else ""
+            return (
+                f"a 1x1 convolution takes it as it is: `conv({self.out}, 1{bias})`; "
+                "for a vector, put `flatten` before it"
+            )
+        return "put `flatten` before it, or `global_avg_pool` for the means of the channels"
 
     def weights(self, *types: TensorType) -> tuple[Weight, ...]:
         (x,) = types

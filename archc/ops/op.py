@@ -370,13 +370,18 @@ def squeeze(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
     return value[0]
 
 
+_BEFORE_VECTORS = (
+    "put it before `flatten` or `global_avg_pool`; `global_avg_pool(keep=true)` keeps the axes"
+)
+
+
 def require_spatial(op: str, type_: TensorType) -> None:
     """Refuse a vector where an image (of 1, 2 or 3 spatial axes) is needed."""
     if not 1 <= type_.rank <= 3:
         raise OpError(
             f"`{op}` needs 1, 2 or 3 spatial axes, but its input is {type_}",
             operand=0,
-            help="put it before `flatten` or `global_avg_pool`" if type_.rank == 0 else None,
+            help=_BEFORE_VECTORS if type_.rank == 0 else None,
         )
 
 

@@ -97,7 +97,6 @@ class PixelShuffle(Op):
                 f"but its input is {x}",
                 operand=0,
                 help=f"`-> conv({fits}, 3)` before it gives {fits} channels",
-                before=f"conv({fits}, 3)",
             )
         return TensorType((x.channels // area, *(size * self.factor for size in x.spatial)))
 
