@@ -13,7 +13,7 @@ from archc import __version__
 from archc.codegen.emit import Header, emit, held_values, require_text
 from archc.diagnostics import ArchError, Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program, load_text
-from archc.elaborate.limits import Limits
+from archc.elaborate.limits import NET, Budget, LimitError, Limits
 from archc.elaborate.net import Elaboration, Variation, elaborate, variations
 from archc.elaborate.resolve import check_names
 from archc.elaborate.unused import unused
@@ -48,6 +48,13 @@ class Request:
         return load_program(find_spec(self.spec))
 
 
+_FIXED = (
+    "the emitted file has no arguments `num_classes` and `in_chans`: to look whether it can have "
+    "them takes five times the steps of this net, or its bytes; `--limit steps=N --limit bytes=N` "
+    "admits that"
+)
+
+
 @dataclass(frozen=True)
 class Compilation:
     """A spec compiled up to the last pass; `source` goes on to the text.
@@ -64,7 +71,9 @@ class Compilation:
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Warnings and notes of the elaboration."""
-        return self.elaboration.warnings
+        if self.elaboration.affords_variations:
+            return self.elaboration.warnings
+        return (*self.elaboration.warnings, Diagnostic("", _FIXED, severity="note"))
 
     def source(self) -> str:
         """The text of `model.py`. Raises ArchError."""
@@ -145,7 +154,8 @@ def compile_spec(
     with phases.measure("parse"):
         program = request.load()
     with phases.measure("elaborate"):
-        elaboration = elaborate(program, request.net, request.arguments, request.limits)
+        budget = Budget(request.limits)
+        elaboration = elaborate(program, request.net, request.arguments, budget)
     graph = run_pipeline(elaboration.graph, request.passes, dump_after=dump_after, phases=phases)
     return Compilation(request, program, elaboration, graph, phases)
 
@@ -161,11 +171,16 @@ def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:
     except ArchError as problem:
         return problem.diagnostics
     found: list[Diagnostic] = [] if program.nets else [*unused(program)]
+    budget = Budget(limits)
     for net in program.nets:
         try:
-            elaboration = elaborate(program, net.name.name, limits=limits)
+            elaboration = elaborate(program, net.name.name, budget=budget)
             require_text(run_pipeline(elaboration.graph, DEFAULT))
             found += elaboration.warnings
+        except LimitError as problem:
+            found += problem.diagnostics
+            if not budget.affords(NET, 0):
+                break
         except ArchError as problem:
             found += problem.diagnostics
     return without_repeats(found)

@@ -73,7 +73,7 @@ def _evaluate(annotation: ast.Annotation, evaluator: "Evaluator", frame: Frame) 
     for parameter, item in bound.items():
         words = known[parameter]
         if not _admits(words, item.value):
-            near = nearest(str(item.value), words)
+            near = nearest(item.value, words) if isinstance(item.value, str) else None
             raise error(
                 "E0605",
                 f"`{parameter}` of `@{name}` is {' or '.join(words)}",

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Callable
 
-from archc.elaborate.limits import LARGEST_INTEGER, LONGEST_LIST, LONGEST_STRING
+from archc.elaborate.limits import LARGEST_INTEGER, Work
 from archc.elaborate.values import Tensor, Value, describe, is_number
 from archc.ops.size import Size, SizeError
 
@@ -34,19 +34,20 @@ class ArithmeticRefused(Exception):
         self.help = help
 
 
-def combine(op: str, left: Value, right: Value) -> Value:
+def combine(op: str, left: Value, right: Value, work: Work) -> Value:
     """`left op right` for numbers, sizes, strings and lists (tensors are not its business)."""
     if is_number(left) and is_number(right):
         return _numbers(op, left, right)
     if isinstance(left, Size) or isinstance(right, Size):
         return _sizes(op, left, right)
     if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):
-        return _bounded(left + right)
+        _make(left, len(left) + len(right), work)
+        return left + right
     if op == "*" and isinstance(left, list | str) and _is_int(right):
-        _check_length(len(left) * max(right, 0))
+        _make(left, len(left) * max(right, 0), work)
         return left * right
     if op == "*" and isinstance(right, list | str) and _is_int(left):
-        _check_length(len(right) * max(left, 0))
+        _make(right, len(right) * max(left, 0), work)
         return left * right
     raise ArithmeticRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
 
@@ -81,7 +82,8 @@ def checked(result: Value) -> Value:
 def _check_power(base: Value, exponent: Value) -> None:
     if base == 0 and exponent < 0:
         raise ArithmeticRefused("division by zero")
-    if abs(exponent) > 1024 and abs(base) > 1:
+    too_large = abs(base) > 1 and exponent * math.log2(abs(base)) > 1024
+    if too_large or (abs(base) > 1 and exponent < -1024):
         raise ArithmeticRefused("`**` gives a number that is too large")
 
 
@@ -103,16 +105,12 @@ def _sizes(op: str, left: Value, right: Value) -> Value:
     )
 
 
-def _check_length(length: int) -> None:
-    if length > LONGEST_LIST:
-        raise ArithmeticRefused(f"a list of {length:,} elements is too long")
-
-
-def _bounded(value: Value) -> Value:
-    _check_length(len(value))
-    if isinstance(value, str) and len(value) > LONGEST_STRING:
-        raise ArithmeticRefused(f"a string of {len(value):,} characters is too long")
-    return value
+def _make(like: Value, length: int, work: Work) -> None:
+    """Spend what a list or string costs, before there is one."""
+    if isinstance(like, str):
+        work.make_text(length)
+    else:
+        work.make(length)
 
 
 def negate(value: Value) -> Value:
@@ -121,10 +119,10 @@ def negate(value: Value) -> Value:
     return -value
 
 
-def compare(op: str, left: Value, right: Value) -> bool:
+def compare(op: str, left: Value, right: Value, work: Work) -> bool:
     """`left op right` as Python decides it; ordering is for numbers and strings only."""
     if op in ("in", "not in"):
-        return _contains(left, right) == (op == "in")
+        return _contains(left, right, work) == (op == "in")
     if isinstance(left, Size) != isinstance(right, Size) and (_is_int(left) or _is_int(right)):
         size = left if isinstance(left, Size) else right
         what = "is a given number" if op in ("==", "!=") else "is more or less than a number"
@@ -133,18 +131,36 @@ def compare(op: str, left: Value, right: Value) -> bool:
             help="declare the input's size as a number",
         )
     if op in ("==", "!="):
-        return bool(left == right) == (op == "==")
+        return _equal(left, right, work) == (op == "==")
     both_text = isinstance(left, str) and isinstance(right, str)
     if not both_text and not (is_number(left) and is_number(right)):
         if isinstance(left, Size) or isinstance(right, Size):
             raise ArithmeticRefused(f"`{op}` cannot order symbolic sizes")
         raise ArithmeticRefused(f"`{op}` does not order {describe(left)} and {describe(right)}")
+    if both_text:
+        work.read_text(min(len(left), len(right)))
     return _ORDER[op](left, right)
 
 
-def _contains(item: Value, container: Value) -> bool:
+def _equal(left: Value, right: Value, work: Work, depth: int = 1) -> bool:
+    """What Python's `==` says; every element that is compared is counted."""
+    if isinstance(left, str):
+        work.read_text(len(left))
+    elif isinstance(left, list | tuple) and type(left) is type(right):
+        if left is right or len(left) != len(right):
+            return left is right
+        work.descend(depth)
+        work.read(len(left))
+        pairs = zip(left, right, strict=True)
+        return all(one is other or _equal(one, other, work, depth + 1) for one, other in pairs)
+    return bool(left == right)
+
+
+def _contains(item: Value, container: Value, work: Work) -> bool:
     if isinstance(container, str) and isinstance(item, str):
+        work.read_text(len(item) + len(container))
         return item in container
     if not isinstance(container, list | tuple):
         raise ArithmeticRefused(f"`in` needs a list, not {describe(container)}")
-    return any(type(item) is not Tensor and item == other for other in container)
+    work.read(len(container))
+    return any(type(item) is not Tensor and _equal(item, other, work) for other in container)

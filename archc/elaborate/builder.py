@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
 from archc.elaborate.arguments import Given
 from archc.elaborate.frame import Frame
-from archc.elaborate.limits import Budget
+from archc.elaborate.limits import LAYER, REPORT, Budget
 from archc.elaborate.mends import mend_layer, mend_value
 from archc.elaborate.naming import Register
 from archc.elaborate.values import (
@@ -43,6 +43,7 @@ class Builder:
     order: int = 0
     layers: dict[Path, Layer] = field(default_factory=dict)
     modules: dict[Path, Region] = field(default_factory=dict)
+    said: set[tuple[str, int, int, int]] = field(default_factory=set)
 
     def next_order(self) -> int:
         self.order += 1
@@ -89,6 +90,7 @@ class Builder:
     def _make(
         self, maker: Op | BlockConstructor, hyper: dict[str, Value], frame: Frame, span: Span
     ) -> MadeLayer:
+        self.budget.spend(LAYER, span)
         made = MadeLayer(maker, hyper, frame.region, self.next_order(), span)
         self.made.append(made)
         return made
@@ -107,7 +109,7 @@ class Builder:
         op = made.maker
         assert isinstance(op, Op)
         types = tuple(operand.type for operand in operands)
-        self.budget.spend_node(span)
+        self.budget.spend_node(len(operands), span)
         type_ = self._infer(made, op, operands, frame, span)
         layer = self._layer(made, op, types, label, frame, span)
         node = Node(
@@ -232,10 +234,12 @@ class Builder:
 
     def report(self, problem: ArchError, note: str | None = None) -> None:
         """Keep the errors that are new: one place in a block used 48 times is reported once."""
-        known = {_identity(diagnostic) for diagnostic in self.diagnostics}
         for diagnostic in problem.diagnostics:
-            if _identity(diagnostic) not in known:
-                self.diagnostics.append(diagnostic.with_note(note) if note else diagnostic)
+            if self._is_said(diagnostic):
+                continue
+            self.diagnostics.append(diagnostic.with_note(note) if note else diagnostic)
+        for label in problem.diagnostics[0].labels[:1]:
+            self.budget.spend(REPORT, label.span)
 
     def warn(self, code: str, message: str, *labels: Label | Span, help: str | None = None) -> None:
         """Say something that does not stop the compile, once for a place."""
@@ -243,8 +247,15 @@ class Builder:
         warning = Diagnostic(
             code, message, diagnostic.labels, diagnostic.notes, help, severity="warning"
         )
-        if all(_identity(other) != _identity(warning) for other in self.warnings):
+        if not self._is_said(warning):
             self.warnings.append(warning)
+
+    def _is_said(self, diagnostic: Diagnostic) -> bool:
+        """Whether there was a diagnostic of this code at this place; from now on there was."""
+        identity = _identity(diagnostic)
+        known = identity in self.said
+        self.said.add(identity)
+        return known
 
 
 def check_relabel(made: MadeLayer, label: Tag | None) -> None:

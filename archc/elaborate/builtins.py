@@ -8,13 +8,12 @@ which evaluation adds the place.
 import math
 from collections.abc import Callable, Iterable
 
-from archc.elaborate.limits import LONGEST_LIST
 from archc.elaborate.values import Builtin, Value, describe, is_number
 from archc.ops.size import Size
 
 
 class BuiltinError(Exception):
-    """A function refuses its arguments; `length` tells that a list would be too long."""
+    """A function refuses its arguments."""
 
 
 def _number(name: str, value: Value) -> int | float:
@@ -36,22 +35,20 @@ def _items(name: str, value: Value) -> list[Value]:
     return list(value)
 
 
-def _range(*bounds: Value) -> list[Value]:
+def _range(*bounds: Value) -> range:
+    """Numbers that are counted before they are a list."""
     if not 1 <= len(bounds) <= 3:
         raise BuiltinError("`range` takes one to three whole numbers")
     whole = [_whole("range", bound) for bound in bounds]
     if len(whole) == 3 and whole[2] == 0:
         raise BuiltinError("the step of a `range` cannot be 0")
-    numbers = range(*whole)
-    if len(numbers) > LONGEST_LIST:
-        raise BuiltinError(f"a `range` of {len(numbers):,} numbers is too long")
-    return list(numbers)
+    return range(*whole)
 
 
 def _len(value: Value) -> int:
-    if isinstance(value, str):
-        return len(value)
-    return len(_items("len", value))
+    if not isinstance(value, list | tuple | str):
+        raise BuiltinError(f"`len` needs a list, not {describe(value)}")
+    return len(value)
 
 
 def _rounding(name: str, function: Callable[[float], int]) -> Callable[[Value], int]:

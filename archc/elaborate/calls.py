@@ -96,6 +96,10 @@ class Evaluator(Expressions):
         )
 
     def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
+        work = self.budget.at(span)
+        if builtin.name != "len":
+            lists = (a.value for a in given if isinstance(a.value, list | tuple))
+            work.read(sum(map(len, lists)))
         named = {argument.name: argument.value for argument in given if argument.name}
         try:
             result = checked(builtin.call(*(a.value for a in given if a.name is None), **named))
@@ -103,8 +107,10 @@ class Evaluator(Expressions):
             raise error("E0214", str(refusal), span) from None
         except TypeError:
             raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None
-        if isinstance(result, list):
-            self.builder.budget.spend_iterations(len(result), span)
+        if isinstance(result, list | range):
+            rows = len(given) + 1 if builtin.name in ("enumerate", "zip") else 1
+            work.make(rows * len(result))
+            return list(result)
         return result
 
     def _check_fold(self, name: str, given: Sequence[Given]) -> None:
@@ -254,6 +260,7 @@ class Evaluator(Expressions):
 
     def _operands(self, value: Value, span: Span) -> list[Tensor]:
         operands = list(value) if isinstance(value, list | tuple) else [value]
+        self.budget.spend(len(operands), span)
         for operand in operands:
             if not isinstance(operand, Tensor):
                 help = None

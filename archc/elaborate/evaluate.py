@@ -1,7 +1,7 @@
 """Expressions: from syntax to compile-time values, one method a kind of expression."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 
 from archc.diagnostics import Fix, Span, error, nearest
@@ -31,6 +31,7 @@ class Expressions:
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
+        self.budget = builder.budget
         self.names = Names()
         self._methods: dict[type, Callable[..., Value]] = {
             ast.Name: self._name,
@@ -53,6 +54,7 @@ class Expressions:
 
     def evaluate(self, expr: ast.Expr, frame: Frame) -> Value:
         """The value of an expression. Raises ArchError, or Poisoned if that was reported."""
+        self.budget.spend(1, expr.span)
         return self._methods[type(expr)](expr, frame)
 
     def condition(self, expr: ast.Expr, frame: Frame) -> bool:
@@ -75,7 +77,7 @@ class Expressions:
             )
         return value
 
-    def items(self, expr: ast.Expr, frame: Frame) -> list[Value]:
+    def items(self, expr: ast.Expr, frame: Frame) -> Sequence[Value]:
         """The elements to loop over."""
         value = self.evaluate(expr, frame)
         if not isinstance(value, list | tuple):
@@ -87,8 +89,8 @@ class Expressions:
             raise error(
                 "E0207", f"`in` needs a list, not {describe(value)}", expr.span, help=help, fix=fix
             )
-        self.builder.budget.spend_iterations(len(value), expr.span)
-        return list(value)
+        self.budget.spend(len(value), expr.span)
+        return value
 
     def text(self, label: ast.Name | ast.String, frame: Frame) -> str:
         """The text of a label."""
@@ -116,6 +118,7 @@ class Expressions:
 
     def _string(self, string: ast.String, frame: Frame) -> str:
         parts = [p if isinstance(p, str) else self._hole(p, frame) for p in string.parts]
+        self.budget.at(string.span).make_text(sum(map(len, parts)))
         return "".join(parts)
 
     def _hole(self, part: ast.Expr, frame: Frame) -> str:
@@ -127,17 +130,19 @@ class Expressions:
         raise error("E0209", f"{describe(value)} has no place in a string", part.span)
 
     def _list(self, node: ast.List, frame: Frame) -> list[Value]:
-        self.builder.budget.spend_iterations(len(node.items), node.span)
+        self.budget.at(node.span).make(len(node.items))
         named = _names_elements(node, frame)
         hints = _hints(frame, named=named)
         return [self._element(item, next(hints), frame, named=named) for item in node.items]
 
     def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Value]:
-        outer = dict(frame.names)
+        bound = [name.name for name in loop_names(node.names)]
+        outer = {name: frame.names[name] for name in bound if name in frame.names}
         named = _names_elements(node, frame)
         hints = _hints(frame, named=named)
         loop = Loop(node.names, self.items(node.items, frame))
         frame.loops.append(loop)
+        self.budget.at(node.span).make(len(loop.items))
         try:
             return [
                 self._element(node.value, next(hints), frame, named=named)
@@ -146,10 +151,9 @@ class Expressions:
             ]
         finally:
             frame.loops.pop()
-            for name in loop_names(node.names):
-                frame.names.pop(name.name, None)
-                if name.name in outer:
-                    frame.names[name.name] = outer[name.name]
+            for name in bound:
+                frame.names.pop(name, None)
+            frame.names.update(outer)
 
     def _element(
         self, item: ast.Expr, hint: tuple[str, ...], frame: Frame, *, named: bool
@@ -197,12 +201,9 @@ class Expressions:
         if isinstance(right, Tensor) and is_number(left):
             return self._affine(right, *_to_tensor(op, left, span), frame, span)
         try:
-            result = combine(op, left, right)
+            return combine(op, left, right, self.budget.at(span))
         except ArithmeticRefused as refusal:
             raise error("E0202", refusal.message, span, help=refusal.help) from None
-        if isinstance(result, list | str):
-            self.builder.budget.spend_iterations(len(result), span)
-        return result
 
     def _tensors(self, op: str, left: Tensor, right: Tensor, frame: Frame, span: Span) -> Tensor:
         names = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
@@ -222,7 +223,7 @@ class Expressions:
         for op, operand in node.rest:
             right = self.evaluate(operand, frame)
             try:
-                if not compare(op, left, right):
+                if not compare(op, left, right, self.budget.at(operand.span)):
                     return False
             except ArithmeticRefused as refusal:
                 span = node.first.span.to(operand.span)
@@ -270,7 +271,14 @@ class Expressions:
         if parts[2] == 0:
             assert node.step is not None
             raise error("E0210", "the step of a slice cannot be 0", node.step.span)
-        return value[slice(*parts)]
+        chosen = slice(*parts)
+        count = len(range(len(value))[chosen])
+        work = self.budget.at(node.span)
+        if isinstance(value, str):
+            work.make_text(count)
+        else:
+            work.make(count)
+        return value[chosen]
 
     def _sequence(self, expr: ast.Expr, frame: Frame) -> Value:
         value = self.evaluate(expr, frame)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from archc.diagnostics import ArchError, Label, Span, error
+from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.annotations import evaluate_annotations
 from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
+from archc.elaborate.exits import Exits
 from archc.elaborate.frame import Frame, trace
 from archc.elaborate.inputs import apart, bind_inputs
-from archc.elaborate.limits import LimitError, exceeded
+from archc.elaborate.limits import BLOCK, EXIT, LimitError, exceeded
 from archc.elaborate.loops import Loop
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import fit_inputs
@@ -28,8 +29,8 @@ from archc.elaborate.values import (
     hyper_of,
     show,
 )
-from archc.elaborate.walk import bound_names, names_in, walk_statements
-from archc.ir.graph import Hyper, Output, Path, Region
+from archc.elaborate.walk import Remembered, bound_names, names_in, walk_statements
+from archc.ir.graph import Hyper, Path, Region
 from archc.ir.names import element_name
 from archc.syntax import ast
 
@@ -51,8 +52,11 @@ class Executor:
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
+        self.budget = builder.budget
         self.evaluator = Evaluator(builder, self.apply_block)
-        self.outputs: list[Output] = []
+        self.exits = Exits()
+        self._mentioned = Remembered(names_in)
+        self._bound = Remembered(lambda statement: bound_names((statement,)))
         self._muted = 0
 
     def run(self, body: Sequence[ast.Statement], frame: Frame) -> Returned | None:
@@ -73,13 +77,14 @@ class Executor:
 
     def _poison(self, statement: ast.Statement, frame: Frame) -> Returned | None:
         """After an error: what the statement would have bound has no value to complain of."""
-        for name in bound_names((statement,)):
+        for name in self._bound.names(statement):
             frame.bind(name, POISON)
         if isinstance(statement, ast.Return):
             return Returned(POISON, statement.span)
         return None
 
     def _execute(self, statement: ast.Statement, frame: Frame) -> Returned | None:
+        self.budget.spend(1, statement.span)
         match statement:
             case ast.Assign():
                 self._assign(statement, frame)
@@ -111,14 +116,15 @@ class Executor:
 
     def _assign(self, statement: ast.Assign, frame: Frame) -> None:
         frame.hint = tuple(target.name for target in statement.targets)
-        frame.annotations = evaluate_annotations(statement.annotations, self.evaluator, frame)
+        if statement.annotations:
+            frame.annotations = evaluate_annotations(statement.annotations, self.evaluator, frame)
         try:
             value = self._evaluate_bound(statement.value, frame)
         finally:
             frame.annotations = ()
         values = unpack(statement.targets, value, statement.value.span)
         for target, item in zip(statement.targets, values, strict=True):
-            self._bind(target.name, item, frame)
+            self._bind(target.name, item, frame, statement.span)
 
     def _evaluate_bound(self, expr: ast.Expr, frame: Frame, first: int = 0) -> Value:
         """What a name is about to be bound to; `first` is the place of a list's first element."""
@@ -128,11 +134,12 @@ class Executor:
         finally:
             frame.assigned = None
 
-    def _bind(self, name: str, value: Value, frame: Frame) -> None:
+    def _bind(self, name: str, value: Value, frame: Frame, span: Span) -> None:
         """Bind a name; layers without a name yet are called after it."""
         if isinstance(value, MadeLayer) and value.variable is None:
             value.variable = (name,)
         if isinstance(value, list):
+            self.budget.at(span).read(len(value))
             for index, item in enumerate(value):
                 if isinstance(item, MadeLayer) and item.variable is None:
                     item.variable = (name, str(index))
@@ -146,7 +153,7 @@ class Executor:
         else:
             added = self.evaluator.evaluate(statement.value, frame)
         value = self.evaluator.combine("+", old, added, frame, statement.span)
-        self._bind(statement.target.name, value, frame)
+        self._bind(statement.target.name, value, frame, statement.span)
 
     def _assign_item(self, statement: ast.AssignItem, frame: Frame) -> None:
         old = self.evaluator.evaluate(statement.target, frame)
@@ -164,14 +171,16 @@ class Executor:
             raise error("E0210", message, statement.index.span)
         frame.hint = (element_name(statement.target.name, index % len(old)),)
         value = self.evaluator.evaluate(statement.value, frame)
-        self.builder.budget.spend_iterations(len(old), statement.span)
+        self.budget.at(statement.span).make(len(old))
         changed = list(old)
         changed[index] = value
-        self._bind(statement.target.name, changed, frame)
+        self._bind(statement.target.name, changed, frame, statement.span)
 
     def _hint(self, expr: ast.Expr, frame: Frame) -> None:
         """Name what a `return` or `exit` computes after the first tensor that it mentions."""
-        for name in names_in(expr):
+        names = self._mentioned.names(expr)
+        self.budget.spend(len(names) // 8, expr.span)
+        for name in names:
             if isinstance(frame.names.get(name), Tensor):
                 frame.hint = (name,)
                 return
@@ -210,22 +219,24 @@ class Executor:
     def _leave_unbound(
         self, body: Sequence[ast.Statement], frame: Frame, branch: Span, *, loop: bool = False
     ) -> None:
-        for name in bound_names(body):
-            frame.names.setdefault(name, Unbound(branch, loop))
+        for statement in body:
+            names = self._bound.names(statement)
+            self.budget.spend(len(names), branch)
+            for name in names:
+                frame.names.setdefault(name, Unbound(branch, loop))
 
     def _assert(self, statement: ast.Assert, frame: Frame) -> None:
         if self.evaluator.condition(statement.condition, frame):
             return
         message = self.evaluator.evaluate(statement.message, frame)
+        message = message if isinstance(message, str) else show(message)
         values = {
             name: show(frame.names[name])
             for name in names_in(statement.condition)
             if isinstance(frame.names.get(name), int | float | str | list)
         }
         notes = [", ".join(f"{name} is {value}" for name, value in values.items())]
-        problem = error(
-            "E0601", str(message), statement.condition.span, notes=notes if values else []
-        )
+        problem = error("E0601", message, statement.condition.span, notes=notes if values else [])
         raise AssertionFailed(problem.diagnostics)
 
     # -------------------------------------------------------------- regions
@@ -286,10 +297,11 @@ class Executor:
         assert isinstance(constructor, BlockConstructor)
         block = constructor.declaration
         inputs = bind_inputs(block, apart(self.builder, operands, frame, span), span)
-        if frame.depth >= self.builder.budget.limits.recursion:
+        if frame.depth >= self.budget.limits.recursion:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
         path = self._module_path(made, label, frame, span)
-        hyper = hyper_of(made.hyper)
+        self.budget.spend(BLOCK, span)
+        hyper = hyper_of(made.hyper, self.budget.at(span))
         region = self._open(path, frame, block, hyper, inputs.nodes, block.name.span, span)
         names = {**made.hyper, **inputs.values}
         inner = Frame(constructor.scope, region, names, depth=frame.depth + 1)
@@ -301,14 +313,13 @@ class Executor:
             returned = self.run(block.body, inner)
             value = self._result(block, returned)
         except ArchError as problem:
-            raise type(problem)(
-                tuple(d.with_note(trace(made, path, frame, span)) for d in problem.diagnostics)
-            ) from None
+            note = trace(made, path, frame, span)
+            raise type(problem)(tuple(d.with_note(note) for d in problem.diagnostics)) from None
         finally:
             self._muted -= block.is_net
-            fresh = self.builder.diagnostics[known:]
-            note = trace(made, path, frame, span)
-            self.builder.diagnostics[known:] = [d.with_note(note) for d in fresh]
+            if fresh := self.builder.diagnostics[known:]:
+                note = trace(made, path, frame, span)
+                self.builder.diagnostics[known:] = [d.with_note(note) for d in fresh]
         if isinstance(value, Poison):
             raise Poisoned
         parts = value if isinstance(value, tuple | list) else (value,)
@@ -357,6 +368,7 @@ class Executor:
         return value
 
     def _exit(self, statement: ast.Exit, frame: Frame) -> None:
+        self.budget.spend(EXIT, statement.span)
         self._hint(statement.value, frame)
         if statement.label is not None:
             frame.hint = (self.evaluator.text(statement.label, frame),)
@@ -373,22 +385,5 @@ class Executor:
             check_label(name, statement.label.span)
             name = ".".join((*frame.region.path, name))
         else:
-            name = self._exit_name(value, frame)
-        for other in self.outputs:
-            if other.name == name:
-                raise error(
-                    "E0408",
-                    f"two exits are called `{name}`",
-                    Label(statement.span, "again here"),
-                    Label(other.span, "first here"),
-                    help='label them apart, as in `exit "head{i}": ...`',
-                )
-        self.outputs.append(Output(value.node, name, statement.span))
-
-    def _exit_name(self, value: Tensor, frame: Frame) -> str:
-        """The path of the module that computed an exit, outermost below this region."""
-        graph = self.builder.graph
-        node = graph.node(value.node)
-        path = node.layer.path or graph.regions[node.region].path
-        below = path[: len(frame.region.path) + 1]
-        return ".".join(below) or f"exit{len(self.outputs) + 1}"
+            name = self.exits.name(value, self.builder.graph, frame.region)
+        self.exits.add(value, name, statement.span)

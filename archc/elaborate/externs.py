@@ -161,10 +161,13 @@ class _Reader:
             return tuple(self._argument(item) for item in expr.items)
         return self._computed(expr)
 
-    def plain(self, value: Value, span: Span) -> Plain:
+    def plain(self, value: Value, span: Span, depth: int = 1) -> Plain:
         """A value that can be written into the emitted file."""
         if isinstance(value, list | tuple):
-            return tuple(self.plain(item, span) for item in value)
+            work = self.evaluator.budget.at(span)
+            work.descend(depth)
+            work.make(len(value))
+            return tuple(self.plain(item, span, depth + 1) for item in value)
         if isinstance(value, float) and not math.isfinite(value):
             raise error("E0225", f"an extern layer cannot be given {value}", span)
         if isinstance(value, bool | int | float | str):

@@ -23,8 +23,10 @@ class Inputs:
 def apart(builder: Builder, operands: Sequence[Tensor], frame: Frame, span: Span) -> list[Tensor]:
     """The operands of a block; a tensor given twice, `(x, x) -> Block`, has a node for each."""
     found: list[Tensor] = []
+    nodes: set[int] = set()
     for operand in operands:
-        if all(operand.node != other.node for other in found):
+        if operand.node not in nodes:
+            nodes.add(operand.node)
             found.append(operand)
             continue
         copy = builder.make_op(OpConstructor(OPS["identity"]), {}, frame, span)

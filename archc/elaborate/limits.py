@@ -1,6 +1,8 @@
 """Limits on what a spec may ask for, so that a hostile one costs nothing (DESIGN: limits).
 
-Every limit counts steps, never time, so that a spec compiles on every machine or on none.
+Every limit counts, and never measures time, so that a spec compiles on every machine or on none.
+Work is counted before it is done: in steps, of which evaluating an expression is one, and in the
+bytes of the lists and strings that are made.
 """
 
 import sys
@@ -12,8 +14,26 @@ from archc.diagnostics import ArchError, Span, error
 
 LARGEST_INTEGER = 2**53
 LONGEST_STRING = 10_000
-LONGEST_LIST = 10_000_000
+DEEPEST_VALUE = 64
 """What no option raises: beyond it a number is no float, and a text or a list no network."""
+
+NET = 1_000
+REPORT = 200
+BLOCK = 45
+OPERATOR = 11
+LAYER = 10
+EXIT = 50
+OPERAND = 3
+"""What is more work than an expression, in steps: an elaboration with the passes behind it, an
+error, a block or an operator that is applied, a layer that is made, an exit, a tensor that an
+operator reads."""
+
+CHARACTERS = 64
+"""The characters of a string that are made or compared in a step."""
+
+HEADER = 64
+ITEM = 16
+"""The bytes of a list or string without its elements, and those of an element, about."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +41,8 @@ class Limits:
     """Defaults are far above any published network."""
 
     nodes: int = 30_000
-    iterations: int = 1_000_000
+    steps: int = 2_000_000
+    bytes: int = 64 * 2**20
     recursion: int = 64
     parameters: int = 10**10
     macs: int = 10**15
@@ -29,22 +50,75 @@ class Limits:
 
 @dataclass
 class Budget:
-    """What has been spent of the limits."""
+    """What has been spent of the limits: `nodes` by a net, the others by all nets of a command."""
 
     limits: Limits
     nodes: int = 0
-    iterations: int = 0
+    steps: int = 0
+    bytes: int = 0
 
-    def spend_node(self, span: Span) -> None:
+    def begin_net(self, span: Span) -> None:
+        self.nodes = 0
+        self.spend(NET, span)
+
+    def spend(self, steps: int, span: Span) -> None:
+        self.steps += steps
+        if self.steps > self.limits.steps:
+            raise exceeded("E0902", f"more than {self.limits.steps:,} steps", span, "steps")
+
+    def spend_node(self, operands: int, span: Span) -> None:
+        """An operator that is applied to so many tensors."""
         self.nodes += 1
         if self.nodes > self.limits.nodes:
             raise exceeded("E0901", f"more than {self.limits.nodes:,} operators", span, "nodes")
+        self.spend(OPERATOR + OPERAND * operands, span)
 
-    def spend_iterations(self, count: int, span: Span) -> None:
-        self.iterations += count
-        if self.iterations > self.limits.iterations:
-            what = f"more than {self.limits.iterations:,} loop iterations and list elements"
-            raise exceeded("E0902", what, span, "iterations")
+    def hold(self, count: int, span: Span) -> None:
+        """The bytes of a value that is made."""
+        self.bytes += count
+        if self.bytes > self.limits.bytes:
+            what = f"more than {self.limits.bytes:,} bytes of lists and strings"
+            raise exceeded("E0908", what, span, "bytes")
+
+    def affords(self, steps: int, bytes: int) -> bool:
+        """Whether so much is left."""
+        return self.steps + steps <= self.limits.steps and self.bytes + bytes <= self.limits.bytes
+
+    def at(self, span: Span) -> "Work":
+        return Work(self, span)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is spent at one place of the text, before it is done."""
+
+    budget: Budget
+    span: Span
+
+    def read(self, count: int) -> None:
+        """Elements of a list that are looked at."""
+        self.budget.spend(count, self.span)
+
+    def make(self, count: int) -> None:
+        """A list of so many elements."""
+        self.budget.spend(count, self.span)
+        self.budget.hold(HEADER + ITEM * count, self.span)
+
+    def read_text(self, length: int) -> None:
+        """Characters that are looked at."""
+        self.budget.spend(length // CHARACTERS, self.span)
+
+    def make_text(self, length: int) -> None:
+        """A string of so many characters."""
+        if length > LONGEST_STRING:
+            raise exceeded("E0908", f"a string of {length:,} characters", self.span)
+        self.read_text(length)
+        self.budget.hold(HEADER + length, self.span)
+
+    def descend(self, depth: int) -> None:
+        """The elements of a list that lies in so many others."""
+        if depth > DEEPEST_VALUE:
+            raise exceeded("E0904", f"lists nested more than {DEEPEST_VALUE} deep", self.span)
 
 
 class LimitError(ArchError):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from archc.elaborate.values import Value
 from archc.syntax import ast
@@ -18,7 +19,7 @@ class Loop:
     items: Sequence[Value]
     values: Mapping[str, Value] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def counter(self) -> str | None:
         """A name with another value in each turn, which can stand in a label."""
         width = len(self.targets)

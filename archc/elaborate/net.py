@@ -11,7 +11,7 @@ from archc.elaborate.execute import Executor, Returned
 from archc.elaborate.files import FileScope
 from archc.elaborate.finish import finish, warn_finished, warn_unused
 from archc.elaborate.frame import Frame, variant_constructor
-from archc.elaborate.limits import Budget, Limits, deep_recursion
+from archc.elaborate.limits import Budget, LimitError, Limits, deep_recursion
 from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
 from archc.elaborate.unused import combined, unused
@@ -37,7 +37,9 @@ class Elaboration:
 
     graph: Graph
     warnings: tuple[Diagnostic, ...]
-    limits: Limits
+    budget: Budget
+    affords_variations: bool
+    """Whether the budget admits four elaborations more: see `variations`."""
 
 
 def choose_net(program: FileScope, name: str | None) -> tuple[Net, tuple[Diagnostic, ...]]:
@@ -75,23 +77,29 @@ def elaborate(
     program: FileScope,
     net: str | None = None,
     arguments: Mapping[str, str] | None = None,
-    limits: Limits | None = None,
+    budget: Budget | None = None,
 ) -> Elaboration:
-    """The graph of a net, its parameters set by the texts in `arguments`. Raises ArchError."""
+    """The graph of a net, its parameters set by the texts in `arguments`. Raises ArchError.
+
+    `budget` is what this net shares with others, by default a new one.
+    """
     declaration, notes = choose_net(program, net)
     check_names(program)
-    limits = limits or Limits()
-    run = _Run(program, declaration, limits)
+    budget = budget or Budget(Limits())
+    before = budget.steps, budget.bytes
+    run = _Run(program, declaration, budget)
     graph = run.elaborate(arguments or {})
     warnings = combined(unused(program), run.builder.warnings)
-    return Elaboration(graph, (*notes, *warnings), limits)
+    steps, held = budget.steps - before[0], budget.bytes - before[1]
+    affords = budget.affords(4 * steps, 4 * held)
+    return Elaboration(graph, (*notes, *warnings), budget, affords)
 
 
 class _Run:
     """One elaboration of one net; a `quiet` one does not look for what to warn of."""
 
     def __init__(
-        self, program: FileScope, net: Net, limits: Limits, *, quiet: bool = False
+        self, program: FileScope, net: Net, budget: Budget, *, quiet: bool = False
     ) -> None:
         self.quiet = quiet
         self.program = program
@@ -100,14 +108,18 @@ class _Run:
         self.graph = Graph(NetInfo(net.name.name, (), (), net.name.span))
         assert self.graph.new_id() == root.id
         self.root = root
-        self.builder = Builder(self.graph, Budget(limits))
+        self.builder = Builder(self.graph, budget)
         self.executor = Executor(self.builder)
         self.evaluator = self.executor.evaluator
 
     def elaborate(self, overrides: Mapping[str, str | int], channels: int | None = None) -> Graph:
         """Run the net's body. `channels` replaces the channels of the first input."""
-        with deep_recursion(self.net.name.span):
-            return self._elaborate(overrides, channels)
+        try:
+            with deep_recursion(self.net.name.span):
+                self.builder.budget.begin_net(self.net.name.span)
+                return self._elaborate(overrides, channels)
+        except LimitError as limit:
+            raise LimitError((*self.builder.diagnostics, *limit.diagnostics)) from None
 
     def _elaborate(self, overrides: Mapping[str, str | int], channels: int | None) -> Graph:
         frame, block = self._open(overrides)
@@ -117,7 +129,7 @@ class _Run:
         for item, type_ in zip(block.inputs, types, strict=True):
             frame.bind(item.name.name, self._input(item, type_))
         returned = self.executor.run(block.body, frame)
-        outputs = [*self.executor.outputs, *self._return(block, returned)]
+        outputs = [*self.executor.exits.outputs, *self._return(block, returned)]
         self._fail()
         if not outputs:
             raise error(
@@ -148,10 +160,11 @@ class _Run:
         given = [self._override(name, v, block, outside) for name, v in overrides.items()]
         hyper = self.evaluator.bind_block(constructor, given, outside, block.span)
         frame = Frame(constructor.scope, self.root, hyper)
+        work = self.builder.budget.at(block.span)
         annotations = self._annotations(chain, block, frame)
         self.root = replace(
             self.root,
-            parameters=hyper_of(hyper),
+            parameters=hyper_of(hyper, work),
             definition=block.name.span,
         )
         frame.region = self.root
@@ -160,8 +173,8 @@ class _Run:
         set_names = {name: hyper[name] for name in overrides}
         self.graph.info = NetInfo(
             self.net.name.name,
-            hyper_of(hyper),
-            hyper_of(set_names),
+            hyper_of(hyper, work),
+            hyper_of(set_names, work),
             self.net.name.span,
             docs[0],
             annotations,
@@ -252,14 +265,17 @@ def variations(
 ) -> tuple[Variation, ...]:
     """The net with other numbers of classes and input channels, two of each where they elaborate.
 
-    A change that the spec refuses (an assertion, a shape) gives none: the number is fixed.
+    A change that the spec refuses (an assertion, a shape) gives none: the number is fixed. So are
+    both where five elaborations take more than the budget; `Elaboration.warnings` says that.
     """
+    if not elaboration.affords_variations:
+        return ()
     declaration, _ = choose_net(program, net)
     overrides: Mapping[str, str | int] = arguments or {}
     found: list[Variation] = []
 
     def run() -> _Run:
-        return _Run(program, declaration, elaboration.limits, quiet=True)
+        return _Run(program, declaration, elaboration.budget, quiet=True)
 
     classes = dict(elaboration.graph.info.parameters).get("classes")
     if isinstance(classes, int) and not isinstance(classes, bool):

@@ -1,6 +1,7 @@
 """A check of all names before anything runs: one report for every unknown name of a file."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from archc.diagnostics import ArchError, Diagnostic, Label, error
 from archc.elaborate.builtins import BUILTINS
@@ -12,6 +13,7 @@ from archc.ops.registry import OPS
 from archc.syntax import ast
 
 
+@lru_cache(maxsize=1)  # all nets of a file share it
 def check_names(program: FileScope) -> None:
     """Raise ArchError with each name that nothing in its block or file could ever bind."""
     known = {*program.names, *OPS, *BUILTINS}
@@ -58,7 +60,8 @@ def _bound(block: ast.Block) -> set[str]:
     names.update(item.name.name for item in block.inputs)
     names.update(name.name for item in block.inputs for name in used_names(item.shape))
     names.update(bound_names(block.body))
-    names.update(name for part in parts_of(block.body) for name in _comprehended(part))
+    written = (*(item.default for item in block.parameters), block.body)
+    names.update(name for part in parts_of(written) for name in _comprehended(part))
     return names
 
 

@@ -22,6 +22,10 @@ def unpack(names: Sequence[ast.Target], value: Value, span: Span) -> list[Value]
 
 def unpack_turns(loop: Loop, written: ast.Expr) -> Iterator[Mapping[str, Value]]:
     """The values of a loop's names, turn by turn. `written` is what it runs over."""
+    if len(loop.targets) == 1 and isinstance(loop.targets[0], ast.Name):
+        name = loop.targets[0].name
+        yield from ({name: item} for item in loop.items)
+        return
     rows = written.items if isinstance(written, ast.List) else ()
     told = len(rows) == len(loop.items)
     misfits = [_misfit(loop.targets, item) for item in loop.items]

@@ -6,6 +6,7 @@ are for the files that import it.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.elaborate.files import Declared, FileScope
@@ -14,6 +15,7 @@ from archc.syntax import ast
 from archc.syntax.edits import without_line
 
 
+@lru_cache(maxsize=1)  # all nets of a file share it
 def unused(program: FileScope) -> tuple[Diagnostic, ...]:
     """What is to be said of one file; of those that it imports, nothing."""
     found = [*_imports(program), *_declarations(program)]

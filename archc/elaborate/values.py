@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Span
+from archc.elaborate.limits import Work
 from archc.ir.graph import Hyper, Layer, Path, Reference, Region
 from archc.ops.op import Op, TensorType
 from archc.ops.size import Size
@@ -160,28 +161,35 @@ _NAMED: dict[type, str] = {
 
 
 def show(value: Value, limit: int = 60) -> str:
-    """A value as the language would write it, shortened."""
-    text = _show(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    """A value as the language would write it, shortened; no more of it is looked at than shown."""
+    text = ""
+    for part in _shown(value):
+        text += part
+        if len(text) > limit:
+            return text[: limit - 3] + "..."
+    return text
 
 
-def _show(value: Value) -> str:
+def _shown(value: Value) -> Iterator[str]:
     match value:
         case bool():
-            return "true" if value else "false"
+            yield "true" if value else "false"
         case str():
-            return f'"{value}"'
-        case list():
-            return f"[{', '.join(map(_show, value[:32]))}]"
-        case tuple():
-            return f"({', '.join(map(_show, value))})"
+            yield f'"{value}"'
+        case list() | tuple():
+            yield "[" if isinstance(value, list) else "("
+            for index, item in enumerate(value):
+                yield ", " if index else ""
+                yield from _shown(item)
+            yield "]" if isinstance(value, list) else ")"
         case Tensor():
-            return str(value.type)
+            yield str(value.type)
         case OpConstructor() | BlockConstructor() | ExternConstructor() | Builtin():
-            return value.name
+            yield value.name
         case MadeLayer():
-            return f"{value.name}(...)"
-    return str(value)
+            yield f"{value.name}(...)"
+        case _:
+            yield str(value)
 
 
 def layers_in(value: Value) -> Iterator[MadeLayer]:
@@ -194,19 +202,21 @@ def is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def hyper_of(values: dict[str, Value]) -> tuple[tuple[str, Hyper], ...]:
+def hyper_of(values: Mapping[str, Value], work: Work) -> tuple[tuple[str, Hyper], ...]:
     """The hyperparameters that are numbers, strings or lists of them, for records and messages."""
-    found = ((name, _hyper(value)) for name, value in values.items())
+    found = ((name, _hyper(value, work)) for name, value in values.items())
     return tuple((name, value) for name, value in found if value is not None)
 
 
-def _hyper(value: Value) -> Hyper | None:
+def _hyper(value: Value, work: Work, depth: int = 1) -> Hyper | None:
     if isinstance(value, Constructor):
         return Reference(value.name)
     if isinstance(value, int | float | str):
         return value
     if isinstance(value, list | tuple):
-        items = tuple(_hyper(item) for item in value)
+        work.descend(depth)
+        work.make(len(value))
+        items = tuple(_hyper(item, work, depth + 1) for item in value)
         if all(item is not None for item in items):
             return tuple(item for item in items if item is not None)
     return None

@@ -1,8 +1,22 @@
 """Walks over the syntax tree: what statements bind, and what expressions mention."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from archc.syntax import ast
+
+
+class Remembered:
+    """The names that a walk finds, each once; a loop or block does not walk its text again."""
+
+    def __init__(self, walk: Callable[[Any], Iterable[str]]) -> None:
+        self._walk = walk
+        self._found: dict[int, tuple[ast.Syntax, tuple[str, ...]]] = {}
+
+    def names(self, tree: ast.Syntax) -> tuple[str, ...]:
+        if id(tree) not in self._found:
+            self._found[id(tree)] = tree, tuple(dict.fromkeys(self._walk(tree)))
+        return self._found[id(tree)][1]
 
 
 def bound_names(body: Sequence[ast.Statement]) -> Iterator[str]:

@@ -4,7 +4,7 @@ An operator joins by standing in `_CLASSES`; a hyperparameter is a field of its 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import MISSING, dataclass, fields
 
 from archc import plugins
@@ -141,13 +141,17 @@ class Parameter:
         return self.default is REQUIRED
 
 
-_PARAMETERS: dict[type[Op], tuple[Parameter, ...]] = {}
+_PARAMETERS: dict[type[Op], dict[str, Parameter]] = {}
 
 
-def parameters(cls: type[Op]) -> tuple[Parameter, ...]:
+def parameters(cls: type[Op]) -> Collection[Parameter]:
     """The hyperparameters of an operator, in the order of positional arguments."""
+    return _by_name(cls).values()
+
+
+def _by_name(cls: type[Op]) -> dict[str, Parameter]:
     if cls not in _PARAMETERS:
-        _PARAMETERS[cls] = tuple(_fields(cls))
+        _PARAMETERS[cls] = {parameter.name: parameter for parameter in _fields(cls)}
     return _PARAMETERS[cls]
 
 
@@ -163,7 +167,7 @@ def _fields(cls: type[Op]) -> Iterator[Parameter]:
 def check(cls: type[Op], name: str, value: object) -> Value:
     """The value of the language as the operator's field holds it: lists become tuples, and whole
     numbers floats where a float is wanted. Raises OpError."""
-    known = {parameter.name: parameter for parameter in parameters(cls)}
+    known = _by_name(cls)
     if name not in known:
         raise OpError(
             f"`{cls.name}` has no parameter `{name}`",

@@ -11,6 +11,8 @@ from typing import overload
 LARGEST = 65_536
 """The largest size that a spec may declare."""
 
+_LARGEST_FACTOR = 2**53
+
 
 class SizeError(Exception):
     """A size that leaves the form; `help` says what to declare."""
@@ -28,6 +30,10 @@ class Size:
     a: int = 1
     b: int = 0
     c: int = 1
+
+    def __post_init__(self) -> None:
+        if max(self.a, abs(self.b), self.c) > _LARGEST_FACTOR:
+            raise SizeError(f"a multiple of `{self.symbol}` has grown beyond 2**53")
 
     def __add__(self, other: int) -> "Size":
         return Size(self.symbol, self.a, self.b + other * self.c, self.c)
