@@ -256,13 +256,21 @@ class Interpreter(Activations, Arithmetic, Rearrangements):
     def upsample(
         self, op: Upsample, operands: Sequence[Tensor], weights: Weights, _: bool
     ) -> Tensor:
-        (x,) = operands
+        x = operands[0]
         axes = x.dim() - 2
-        size = [n * f for n, f in zip(x.shape[2:], _numbers(op.scale, axes), strict=True)]
+        if op.like is not None:
+            size = list(operands[1].shape[2:])
+        elif op.size is not None:
+            size = _numbers(op.size, axes)
+        else:
+            assert op.scale is not None
+            size = [n * f for n, f in zip(x.shape[2:], _numbers(op.scale, axes), strict=True)]
         if op.mode == "nearest":
             return functional.interpolate(x, size=size, mode="nearest")
-        mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[axes]
-        return functional.interpolate(x, size=size, mode=mode, align_corners=False)
+        linear = {1: "linear", 2: "bilinear", 3: "trilinear"}[axes]
+        mode = linear if op.mode == "bilinear" else "bicubic"
+        corners = op.align_corners
+        return functional.interpolate(x, size=size, mode=mode, align_corners=corners)
 
     def dropout(
         self, op: Dropout, operands: Sequence[Tensor], weights: Weights, training: bool

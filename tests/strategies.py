@@ -286,8 +286,15 @@ def _crop(draw: Draw) -> Case:
 
 def _upsample(draw: Draw) -> Case:
     x = image(draw)
-    mode = draw(st.sampled_from(["nearest", "bilinear"]))
-    return Case(Upsample(scale=sizes(draw, [(1, 3)] * x.rank), mode=mode), (x,))
+    modes = ["nearest", "bilinear", *(["bicubic"] if x.rank == 2 else [])]
+    mode = draw(st.sampled_from(modes))
+    corners = mode != "nearest" and draw(st.booleans())
+    to = draw(st.sampled_from(["scale", "size", "like"]))
+    if to == "like":
+        y = TensorType((width(draw), *(number(draw, 1, 7) for _ in range(x.rank))))
+        return Case(Upsample(like=True, mode=mode, align_corners=corners), (x, y))
+    value = sizes(draw, [(1, 3 if to == "scale" else 7)] * x.rank)
+    return Case(Upsample(**{to: value}, mode=mode, align_corners=corners), (x,))  # type: ignore[arg-type]
 
 
 def _dropout(draw: Draw) -> Case:

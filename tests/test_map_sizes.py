@@ -27,7 +27,7 @@ def built(folder: Path, spec: str, passes: Sequence[Pass]) -> nn.Module:
 
 
 def assert_equal(ours: nn.Module, theirs: nn.Module, *images: Tensor) -> None:
-    """Equal outputs and gradients in training, and equal outputs in evaluation, on the same weights,
+    """Equal outputs and gradients in training, and outputs in evaluation, with the same weights
     in double precision."""
     theirs = theirs.double()
     theirs.load_state_dict(ours.state_dict())
@@ -165,12 +165,131 @@ def test_single_sides_are_padded(tmp_path: Path, passes: Sequence[Pass], sizes: 
     assert_equal(net, Same(), *images)
 
 
+# ------------------------------------------------------------------ DeepLabV3
+
+DEEPLAB = """
+block ConvNorm(out, kernel=1, dilation=1)(x) {
+    return x -> conv: conv(out, kernel, dilation=dilation) -> norm: bn -> relu
+}
+
+block ImagePooling(out)(x) {
+    y = x -> global_avg_pool(keep=true) -> project: ConvNorm(out)
+    return y -> upsample(like=x, mode="bilinear")
+}
+
+block ASPP(out, rates)(x) {
+    ys = [x -> "branch0": ConvNorm(out)]
+    for i, rate in enumerate(rates, start=1) {
+        ys += [x -> "branch{i}": ConvNorm(out, 3, dilation=rate)]
+    }
+    ys += [x -> pooling: ImagePooling(out)]
+    return concat(ys) -> project: ConvNorm(out)
+}
+
+net DeepLab(width=8, classes=3)(image: [8, SIZES]) {
+    low = image -> stem: ConvNorm(width, 3) -> down1: conv(width, 3, stride=2)
+    x = low -> relu -> down2: conv(2 * width, 3, stride=2) -> aspp: ASPP(width, [2, 3])
+    x = concat(x -> upsample(like=low, mode="bilinear", align_corners=true), low)
+    return x -> classifier: conv(classes, 1, bias=true) -> upsample(like=image, mode="bicubic")
+}
+"""
+
+
+def conv_norm(channels: int, out: int, kernel: int = 1, dilation: int = 1) -> nn.Module:
+    padding = dilation * (kernel // 2)
+    net = nn.Sequential()
+    net.add_module("conv", nn.Conv2d(channels, out, kernel, 1, padding, dilation, bias=False))
+    net.add_module("norm", nn.BatchNorm2d(out))
+    net.add_module("relu", nn.ReLU())
+    return net
+
+
+class ImagePooling(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.project = conv_norm(channels, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(F.adaptive_avg_pool2d(x, 1))
+        return F.interpolate(y, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class ASPP(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.branch0 = conv_norm(channels, out)
+        self.branch1 = conv_norm(channels, out, 3, 2)
+        self.branch2 = conv_norm(channels, out, 3, 3)
+        self.pooling = ImagePooling(channels, out)
+        self.project = conv_norm(4 * out, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        ys = [self.branch0(x), self.branch1(x), self.branch2(x), self.pooling(x)]
+        return self.project(torch.cat(ys, 1))  # type: ignore[no-any-return]
+
+
+class DeepLab(nn.Module):
+    """Chen et al., 2017, in small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv_norm(8, 8, 3)
+        self.down1 = nn.Conv2d(8, 8, 3, 2, 1, bias=False)
+        self.down2 = nn.Conv2d(8, 16, 3, 2, 1, bias=False)
+        self.aspp = ASPP(16, 8)
+        self.classifier = nn.Conv2d(16, 3, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        low = self.down1(self.stem(image))
+        x = self.aspp(self.down2(F.relu(low)))
+        x = F.interpolate(x, size=low.shape[-2:], mode="bilinear", align_corners=True)
+        x = self.classifier(torch.cat([x, low], 1))
+        return F.interpolate(x, size=image.shape[-2:], mode="bicubic", align_corners=False)
+
+
+@pytest.mark.parametrize("sizes", ["21, 30", "H, W"])
+@pytest.mark.parametrize("passes", PASSES)
+def test_pooled_images_take_the_size_of_the_map(
+    tmp_path: Path, passes: Sequence[Pass], sizes: str
+) -> None:
+    net = built(tmp_path, DEEPLAB.replace("SIZES", sizes), passes)
+    torch.manual_seed(0)
+    images = [torch.randn(2, 8, 21, 30, dtype=torch.float64)]
+    images += [torch.randn(3, 8, 17, 16, dtype=torch.float64)] if "H" in sizes else []
+    assert_equal(net, DeepLab(), *images)
+
+
+def test_the_size_of_a_tensor_may_come_from_outside_of_the_block(tmp_path: Path) -> None:
+    """The tensor is read where the layer is applied, in whatever block that is."""
+    spec = """
+block Apply(layer)(x) { return x -> conv: conv(8, 3) -> layer }
+
+net Outside()(image: [8, H, W], small: [8, 4, 4]) {
+    layer = upsample(like=image)
+    return concat(small -> first: Apply(layer), small -> second: Apply(layer)) -> mix: conv(8, 1)
+}
+"""
+    net = built(tmp_path, spec, DEFAULT)
+    image, small = torch.randn(2, 8, 9, 7).double(), torch.randn(2, 8, 4, 4).double()
+    weights = net.state_dict()
+    parts = [
+        F.conv2d(small, weights[f"{name}.conv.weight"], padding=1) for name in ("first", "second")
+    ]
+    wanted = F.conv2d(
+        torch.cat([F.interpolate(part, size=(9, 7)) for part in parts], 1), weights["mix.weight"]
+    )
+    torch.testing.assert_close(net(image, small), wanted)
+
+
 # ------------------------------------------------------------------ memory
 
 PIPES = {
     "crop": "image -> a: conv(8, 3) -> crop(top=1, left=2) -> b: conv(8, 3)",
     "crop of rows": "image -> a: conv(8, 3) -> crop(top=1) -> n: bn -> relu -> b: conv(8, 3)",
     "crop and join": "concat(image -> a: conv(8, 3) -> crop(spatial=1), image -> crop(spatial=1))",
+    "like": "image -> a: conv(8, 3, stride=2) -> upsample(like=image -> b: conv(3, 1))",
+    "like bilinear": 'image -> a: conv(8, 3, stride=2) -> upsample(like=image, mode="bilinear")',
+    "bicubic": 'image -> a: conv(8, 3) -> upsample(size=[20, 17], mode="bicubic") -> b: conv(8, 3)',
     "zeros": "image -> a: conv(8, 3) -> pad(bottom=1, right=1) -> b: conv(8, 3, padding=0)",
     "reflect": 'image -> a: conv(8, 3) -> relu -> pad(top=1, mode="reflect") -> b: conv(8, 1)',
     "replicate": 'image -> a: conv(8, 3) -> pad(spatial=2, mode="replicate") -> b: conv(8, 1)',

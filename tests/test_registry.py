@@ -4,6 +4,7 @@ import pytest
 
 from archc.ops.op import REQUIRED, Op, OpError, TensorType
 from archc.ops.registry import OPS, check, parameters
+from archc.ops.resize import Upsample
 from archc.ops.size import Size
 
 IMAGE = TensorType((16, 8, 8))
@@ -74,7 +75,13 @@ def test_a_value_of_the_language_becomes_a_field(
         ("dropout", "rate", float("nan"), "`rate` must be a number, not nan", None),
         ("dropout", "rate", False, "`rate` must be a number, not false", None),
         ("drop_path", "survival", 0, "`survival` must be greater than 0, not 0", None),
-        ("upsample", "mode", "biliner", 'must be "nearest" or "bilinear"', "did you mean"),
+        (
+            "upsample",
+            "mode",
+            "biliner",
+            'must be "nearest" or "bilinear" or "bicubic"',
+            "did you mean",
+        ),
         ("param", "shape", 16, "`shape` must be a list of whole numbers, not 16", None),
         ("param", "shape", [16, 0], "`shape` must be at least 1, not 0", None),
     ],
@@ -149,6 +156,10 @@ def test_a_wrong_value_is_refused(
             [TensorType((3, Size("H") // 2, 8))],
             "`upsample`: 2 times `H // 2` is not exact",
         ),
+        (make("upsample", size=[4]), [IMAGE], "`size` is [4], but the input has 2 spatial axes"),
+        (make("upsample", size=4, mode="bicubic"), [ROW], "`bicubic` is for 2 spatial axes"),
+        (Upsample(like=True), [IMAGE, ROW], "which has other spatial axes than the input"),
+        (Upsample(like=True), [IMAGE, KERNEL], "needs a tensor of the batch, but its 2nd operand"),
         (make("relu"), [IMAGE, IMAGE], "`relu` takes 1 tensor, not 2"),
         (make("param", shape=[4]), [IMAGE], "`param` takes no tensors, not 1"),
         (make("bn"), [LEARNED], "`bn` needs a tensor of the batch, but its input is the learned"),
@@ -241,6 +252,23 @@ def test_a_size_that_is_not_exact_is_refused_with_what_to_declare(op: Op, size: 
         op.infer(TensorType((16, size, size)))
     assert "is not exact" in refused.value.message
     assert "2*H" in (refused.value.help or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "`upsample` needs one of `scale`, `size` and `like`"),
+        (
+            {"scale": 2, "size": 8},
+            "needs one of `scale`, `size` and `like`, not `scale` and `size`",
+        ),
+        ({"scale": 2, "align_corners": True}, "`align_corners` is for `bilinear` and `bicubic`"),
+    ],
+)
+def test_upsample_refuses_what_contradicts_itself(given: dict[str, object], message: str) -> None:
+    with pytest.raises(OpError) as refused:
+        make("upsample", **given)
+    assert message in refused.value.message
 
 
 @pytest.mark.parametrize("name", ["left", "spatial"])

@@ -22,7 +22,8 @@ from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.examine import problem_of
 from archc.ops.extern import Extern
 from archc.ops.op import Op, OpError, TensorType, TorchModule
-from archc.ops.registry import Unfit, check
+from archc.ops.op import Value as Hyperparameter
+from archc.ops.registry import Unfit, check, parameters
 from archc.ops.size import Size
 from archc.plugins import blamed, is_loaded, require
 from archc.syntax.edits import without_label
@@ -55,8 +56,17 @@ class Builder:
         self, constructor: OpConstructor, given: Mapping[str, Given], frame: Frame, span: Span
     ) -> MadeLayer:
         """A layer of an operator; its hyperparameters are checked and converted."""
-        values = {}
+        values: dict[str, Hyperparameter] = {}
+        kinds = {hyper.name: hyper.kind for hyper in parameters(constructor.cls)}
+        beside = {
+            name: argument.value
+            for name, argument in given.items()
+            if kinds[name] == "tensor" and isinstance(argument.value, Tensor)
+        }
         for name, argument in given.items():
+            if name in beside:
+                values[name] = True
+                continue
             try:
                 value = argument.value
                 fit = isinstance(value, int | float | str | list | tuple | Size)
@@ -73,6 +83,7 @@ class Builder:
             raise error("E0211", refusal.message, span, help=refusal.help) from None
         made = self._make(op, {}, frame, span)
         made.given = given
+        made.beside = tuple(beside.values())
         return made
 
     def make_block(
@@ -108,6 +119,7 @@ class Builder:
         """A new node; the layer gets its path if it needs one and has none."""
         op = made.maker
         assert isinstance(op, Op)
+        operands = (*operands, *made.beside)
         types = tuple(operand.type for operand in operands)
         self.budget.spend_node(len(operands), span)
         type_ = self._infer(made, op, operands, frame, span)
@@ -127,15 +139,15 @@ class Builder:
     def _infer(
         self, made: MadeLayer, op: Op, operands: Sequence[Tensor], frame: Frame, span: Span
     ) -> TensorType:
-        if (op.arity is not None and len(operands) != op.arity) or (
-            not operands and op.arity is None
-        ):
-            needs = "at least one tensor" if op.arity is None else _count(op.arity)
-            several = op.arity == 1 and len(operands) > 1
+        given = len(operands) - len(made.beside)
+        arity = None if op.arity is None else op.arity - len(made.beside)
+        if (arity is not None and given != arity) or (not given and arity is None):
+            needs = "at least one tensor" if arity is None else _count(arity)
+            several = arity == 1 and given > 1
             one = "give it one of them, as `x[0]`, or join them before: `x -> concat`"
             raise error(
                 "E0201",
-                f"`{op.name}` needs {needs}, not {len(operands)}",
+                f"`{op.name}` needs {needs}, not {given}",
                 span,
                 help=one if several else None,
             )
@@ -186,7 +198,8 @@ class Builder:
         if op.module(*types) is None:
             raise error(
                 "E0407",
-                f"`{op.name}` has no module form in torch, so it cannot be labelled",
+                f"`{op if made.beside else op.name}` has no module form in torch, so it cannot be "
+                "labelled",
                 label.span if label else span,
                 help="leave the label out",
                 fix=without_label(label.span) if label else (),

@@ -59,13 +59,12 @@ PARAMETERS: Mapping[str, str | None] = {
     "units": "out", "num_filters": "out", "pool_size": "kernel", "dilation_rate": "dilation",
     "use_bias": "bias", "epsilon": "eps", "alpha": "slope", "drop_rate": "rate", "axis": None,
     "data_format": None, "in_chans": None, "padding_mode": None, "track_running_stats": None,
-    "training": None, "device": None, "dtype": None, "start_dim": None, "align_corners": None,
+    "training": None, "device": None, "dtype": None, "start_dim": None,
 }  # fmt: skip
 """Their parameters -> the parameter here, or None for what archc infers or does not need."""
 
 _MEANT: Mapping[str, tuple[tuple[str, ...], str]] = {
     "padding_mode": (('"zeros"',), "pads with zeros"),
-    "align_corners": (("false", "False"), "does not align corners"),
     "track_running_stats": (("true", "True"), "keeps running statistics"),
     "start_dim": (("1",), "flattens all axes but the batch's"),
 }

@@ -90,6 +90,8 @@ class MadeLayer:
     layer: Layer | None = None
     given: "Mapping[str, Given]" = field(default_factory=dict)
     """The arguments of an operator, where they stand."""
+    beside: tuple[Tensor, ...] = ()
+    """The tensors among them, which are operands behind those that it is applied to."""
 
     @property
     def name(self) -> str:

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Literal
 from archc.ops.autograd import Gradient, Record, Saved
 from archc.ops.size import Dim, Size, SizeError, product
 
-Kind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape"]
+Kind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape", "tensor"]
 """What a hyperparameter may be. `sizes` is an int, or one int for each spatial axis; `padding` is
-sizes or the word "same"; `shape` is a list of ints."""
+sizes or the word "same"; `shape` is a list of ints. A `tensor` is one more operand, behind those
+that the operator is applied to; the field is then True, and None where it is left out."""
 
 Value = int | float | bool | str | tuple["Value", ...] | None
 """What an argument of emitted torch code may be."""
@@ -112,8 +113,8 @@ mix: each output channel on all input channels, through its own weights (convolu
 same: channel c on channel c of every operand, an operand with one channel being read by all.
 concat: operands' channels one after the other. grouped: on the channels of its group, which none
 may leave (grouped convolution, group normalisation; one group: softmax); `Op.channel_groups` equal
-groups. select: a fixed choice of input channels, `Op.selection`. reshape: channels and positions
-are rearranged (flatten). source: no input."""
+groups. select: a fixed choice of the first operand's channels, `Op.selection`. reshape: channels
+and positions are rearranged (flatten). source: no input."""
 
 
 class _Required:
@@ -324,7 +325,7 @@ class Op:
             value = getattr(self, hyper.name)
             if hyper.default is not MISSING and value == hyper.default:
                 continue
-            text = word(value)
+            text = "..." if hyper.metadata["kind"] == "tensor" else word(value)
             words.append(text if i == len(words) else f"{hyper.name}={text}")
         return f"{self.name}({', '.join(words)})" if words else self.name
 

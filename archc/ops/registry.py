@@ -174,7 +174,20 @@ def check(cls: type[Op], name: str, value: object) -> Value:
             parameter=name,
             help=did_you_mean(name, known) or _list_of(known),
         )
-    return _CHECKS[known[name].kind](known[name], value)
+    try:
+        return _CHECKS[known[name].kind](known[name], value)
+    except OpError as refusal:
+        if refusal.help is None and _is_symbolic(value):
+            takes = (
+                f"`{p.name}=` takes those of a tensor" for p in known.values() if p.kind == "tensor"
+            )
+            refusal.help = next(takes, None)
+        raise
+
+
+def _is_symbolic(value: object) -> bool:
+    items = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(item, Size) for item in items)
 
 
 def _list_of(known: dict[str, Parameter]) -> str:
@@ -257,6 +270,11 @@ def _string(parameter: Parameter, value: object) -> str:
     raise _refuse(parameter, wanted, value)
 
 
+def _tensor(parameter: Parameter, value: object) -> bool:
+    """Tensors are no values of this kind: they become operands, and never come here."""
+    raise _refuse(parameter, "a tensor", value)
+
+
 def _shape(parameter: Parameter, value: object) -> tuple[int, ...]:
     if isinstance(value, list | tuple) and value:
         return tuple(_int(parameter, item, "a list of whole numbers") for item in value)
@@ -291,4 +309,5 @@ _CHECKS: dict[Kind, Callable[[Parameter, object], Value]] = {
     "shape": _shape,
     "sizes": _sizes,
     "padding": _padding,
+    "tensor": _tensor,
 }

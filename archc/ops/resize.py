@@ -1,11 +1,16 @@
-"""Enlarging an image."""
+"""Images of another size by interpolation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from archc.ops.autograd import Gradient, Record
 from archc.ops.op import (
+    CALL,
     ChannelRule,
+    Dim,
     Op,
+    OpError,
     TensorType,
     TorchArg,
     TorchFunction,
@@ -16,39 +21,104 @@ from archc.ops.op import (
     squeeze,
 )
 
+_ALIGNED = ("bilinear", "bicubic")
+
 
 @dataclass(frozen=True)
 class Upsample(Op):
-    """Enlarges an image by whole factors; `bilinear` leaves the corners unaligned, as in torch.
+    """An image enlarged by whole factors (`scale`), or brought to a `size`, or to that of another
+    tensor, `like=y`.
 
-    With one or three spatial axes, `bilinear` is linear or trilinear interpolation.
+    `bilinear` and `bicubic` leave the corners unaligned unless `align_corners` is set, as in torch.
+    With one or three spatial axes, `bilinear` is linear or trilinear interpolation; `bicubic` is
+    for two.
     """
 
     name: ClassVar[str] = "upsample"
 
-    scale: int | tuple[int, ...] = parameter("sizes", low=1, high=1023)
-    mode: str = parameter("string", "nearest", choices=("nearest", "bilinear"))
+    scale: int | tuple[int, ...] | None = parameter("sizes", low=1, high=1023, optional=True)
+    mode: str = parameter("string", "nearest", choices=("nearest", *_ALIGNED))
+    size: int | tuple[int, ...] | None = parameter("sizes", low=1, high=65536, optional=True)
+    like: bool | None = parameter("tensor", optional=True)
+    align_corners: bool = parameter("bool", False)
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("scale", "size", "like") if getattr(self, name) is not None]
+        if not given:
+            raise OpError(
+                "`upsample` needs one of `scale`, `size` and `like`",
+                help="`upsample(2)` doubles an image, `upsample(size=[64, 64])` gives it a size, "
+                "and `upsample(like=y)` the size of a tensor",
+            )
+        if len(given) > 1:
+            words = ", ".join(f"`{name}`" for name in given[:-1])
+            raise OpError(
+                f"`upsample` needs one of `scale`, `size` and `like`, not {words} and "
+                f"`{given[-1]}`",
+                help="give one of them",
+            )
+        if self.align_corners and self.mode not in _ALIGNED:
+            raise OpError(
+                f'`align_corners` is for `bilinear` and `bicubic`, and the mode is "{self.mode}"',
+                help='give the mode, too: `mode="bilinear"`',
+            )
+
+    @property
+    def arity(self) -> int:  # type: ignore[override]  # the other operators have one arity a class
+        """The tensor that is `like`d is an operand, of which the shape is read."""
+        return 2 if self.like else 1
 
     def rule(self, *types: TensorType) -> TensorType:
-        (x,) = types
+        x = types[0]
         require_spatial(self.name, x)
-        scale = per_axis(self.scale, x.rank, "scale")
-        return TensorType((x.channels, *(n * f for n, f in zip(x.spatial, scale, strict=True))))
+        if self.mode == "bicubic" and x.rank != 2:
+            raise OpError(
+                f"`bicubic` is for 2 spatial axes, and the input is {x}", parameter="mode"
+            )
+        return TensorType((x.channels, *self._spatial(*types)))
+
+    def _spatial(self, x: TensorType, y: TensorType | None = None) -> Sequence[Dim]:
+        if self.size is not None:
+            return per_axis(self.size, x.rank, "size")
+        if self.scale is not None:
+            scale = per_axis(self.scale, x.rank, "scale")
+            return [n * f for n, f in zip(x.spatial, scale, strict=True)]
+        assert y is not None
+        if y.rank != x.rank:
+            raise OpError(
+                f"`like` is {y}, which has other spatial axes than the input {x}",
+                operand=1,
+                parameter="like",
+            )
+        return y.spatial
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        """Of the tensor that is `like`d only the shape is read, before the interpolation."""
+        return (Record((0,), out, gradients=(Gradient(),)),)
 
     @property
     def channel_rule(self) -> ChannelRule:
-        return "same"
+        return "select" if self.like else "same"
+
+    def selection(self, *types: TensorType) -> tuple[int | None, ...]:
+        return tuple(range(types[0].channels))
 
     def _args(self, rank: int) -> tuple[TorchArg, ...]:
         linear = ("linear", "bilinear", "trilinear")[rank - 1]
         mode = linear if self.mode == "bilinear" else self.mode
-        return (
-            TorchArg("scale_factor", squeeze(self.scale)),
-            TorchArg("mode", mode, "nearest"),
-        )
+        sizes: tuple[TorchArg, ...] = ()
+        if self.scale is not None:
+            sizes = (TorchArg("scale_factor", squeeze(self.scale)),)
+        if self.size is not None:
+            sizes = (TorchArg("size", squeeze(self.size)),)
+        corners = TorchArg("align_corners", self.align_corners, False)
+        return (*sizes, TorchArg("mode", mode, "nearest"), corners)
 
-    def module(self, *types: TensorType) -> TorchModule:
-        return TorchModule("nn.Upsample", self._args(types[0].rank))
+    def module(self, *types: TensorType) -> TorchModule | None:
+        return None if self.like else TorchModule("nn.Upsample", self._args(types[0].rank))
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("F.interpolate({0}, {args})", self._args(types[0].rank))
+        args = self._args(types[0].rank)
+        if self.like:
+            return TorchFunction("F.interpolate({0}, {1}.shape[2:], {args})", args, needs=(0, CALL))
+        return TorchFunction("F.interpolate({0}, {args})", args)

@@ -94,7 +94,7 @@ _ALWAYS: dict[type[Op], _Rule] = {
     MaxPool: _pools_nothing,
     Pad: lambda op, types: op.does_nothing,
     Crop: lambda op, types: op.does_nothing,
-    Upsample: lambda op, types: set(_sizes(op.scale)) == {1},
+    Upsample: lambda op, types: op.scale is not None and set(_sizes(op.scale)) == {1},
 }
 """Decided by hyperparameters, so alike in all applications of a module."""
 

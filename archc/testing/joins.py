@@ -3,6 +3,7 @@
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
+from archc.ops.resize import Upsample
 from archc.testing.body import Body
 from archc.testing.operators import STAGES, Situation
 from archc.testing.stages import Env, Num, OpStage, Unfit, Val, const, infer
@@ -94,6 +95,26 @@ class Joins(Body):
         situation = Situation(self.writer.draw, x, self.keep, lambda: self.number(source))
         stages.append(STAGES[name](situation))
         self.pipe([self.target(source)], [source], stages)
+
+    def fitted(self) -> None:
+        """An image brought to the size of another one."""
+        base = self.tensor(lambda value: 1 <= value.rank <= 3)
+        x = self.env[base]
+        fits = self.tensors(
+            lambda value: value.rank == x.rank and (not self.keep or value.type == x.type)
+        )
+        other = self.one_of(*fits)
+        mode = self.one_of("nearest", "bilinear", *(["bicubic"] if x.rank == 2 else []))
+        aligned = mode != "nearest" and self.chance(40)
+        words = f'like={other}, mode="{mode}"' if mode != "nearest" else f"like={other}"
+        words += ", align_corners=true" if aligned else ""
+        op = Upsample(like=True, mode=mode, align_corners=aligned)
+        target = self.target(base)
+        text = self.one_of(f"{base} -> upsample({words})", f"upsample({base}, {words})")
+        self.say(f"{target} = {text}")
+        self.read(base, other)
+        self.do(lambda env: env.__setitem__(target, infer(op, [env[base], env[other]])))
+        self.bind(target)
 
     def numbers(self) -> None:
         """A tensor and numbers: `2 * x`, `1 - x`, `x / 3`."""

@@ -212,9 +212,16 @@ def _reduction(name: str) -> Callable[[Situation], OpStage]:
 
 
 def _upsample(s: Situation) -> OpStage:
-    _need(1 <= s.x.rank <= 3)
-    s.give("scale", 1 if s.keep else s.one_of(1, 2, 2, (1, 2, 1)[: s.x.rank]))
-    s.give("mode", s.one_of("nearest", "bilinear"), "nearest")
+    rank = s.x.rank
+    _need(1 <= rank <= 3)
+    scaled = s.keep or s.one_of(True, True, False)
+    if scaled:
+        s.give("scale", 1 if s.keep else s.one_of(1, 2, 2, (1, 2, 1)[:rank]))
+    mode = s.one_of("nearest", "bilinear", *(["bicubic"] if rank == 2 else []))
+    s.give("mode", mode, "nearest")
+    if not scaled:
+        s.give("size", s.one_of(1, 5, (7, 4, 3)[:rank]))
+    s.give("align_corners", mode != "nearest" and s.one_of(True, False), False)
     return s.stage("upsample")
 
 
