@@ -7,6 +7,7 @@ from command_line import run
 
 from archc.compiler import Request, compile_spec
 from archc.ir.dump import dump
+from archc.ir.regions import natural
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -108,3 +109,13 @@ def test_a_path_that_is_no_region_is_refused(path: str, help: str) -> None:
 
 def test_a_negative_depth_is_wrong_usage() -> None:
     assert run("expand", "tiny.arch", "--depth", "-1").exit_code == 2
+
+
+def test_regions_are_named_in_the_order_in_which_people_count() -> None:
+    scopes = "".join(f'    scope "two{i}" {{ x = x -> c: conv(4) }}\n' for i in range(12))
+    Path("scopes.arch").write_text(f"net N()(x: [3, 8, 8]) {{\n{scopes}    return x\n}}\n")
+    said = run("expand", "scopes.arch", "--path", "elsewhere").stderr
+    assert "its regions are `two0`, `two1`, `two2`, `two3`, `two4`, and those in them" in said
+    paths = [f"two.{i}.{word}" for i in (2, 10, 33) for word in ("a", "b1", "b02", "b10")]
+    backwards = paths[::-1]
+    assert sorted(backwards, key=natural) == paths

@@ -1,11 +1,12 @@
 """The commands that look at specs: `archc check`, `summary`, `viz`, `list`."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import BROKEN, run
+from command_line import BROKEN, TINY, run, run_process
 
 import archc
 
@@ -101,6 +102,50 @@ def test_sizes_that_are_no_numbers_are_refused(size: str) -> None:
     refused = run("summary", "unet", "--size", size)
     assert refused.exit_code == 2
     assert "--size takes NAME=N" in refused.stderr
+
+
+def in_a_terminal(columns: int, *arguments: str) -> str:
+    """What a command writes to a terminal of so many columns."""
+    import termios  # not everywhere
+
+    leader, follower = os.openpty()
+    with os.fdopen(leader, "rb", buffering=0) as screen:
+        with os.fdopen(follower, "wb") as terminal:
+            termios.tcsetwinsize(terminal, (50, columns))
+            run_process(*arguments, stdout=terminal, COLUMNS="")
+        written = b""
+        while True:
+            try:
+                part = screen.read(65536)
+            except OSError:  # nobody writes any more
+                break
+            if not part:
+                break
+            written += part
+    return written.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no terminals")
+@pytest.mark.parametrize("command", [("summary",), ("diff", "--set-b", "width=4")])
+def test_tables_fit_the_terminal_and_are_whole_when_piped(command: tuple[str, ...]) -> None:
+    label = "a_label_that_is_far_too_long_for_the_columns_of_most_terminals"
+    Path("long.arch").write_text(TINY.replace("conv1", label).replace("classifier", f"{label}2"))
+    name, *options = command
+    narrow, wide = (in_a_terminal(width, name, "long.arch", *options) for width in (70, 140))
+    piped = run_process(name, "long.arch", *options).stdout
+    table = [line for line in narrow.splitlines() if "a_label" in line]
+    assert len(table) == 2
+    assert all(len(line) <= 70 and "..." in line for line in table)
+    assert wide == piped
+    assert piped.count(label) == 2
+
+
+def test_a_summary_has_so_many_levels_as_are_asked_for() -> None:
+    shallow, deep = (run("summary", "densenet", "--depth", str(n)).stdout for n in (1, 9))
+    assert "denseblock1" not in shallow
+    assert deep.count("norm1") == 58
+    assert run("summary", "densenet", "--depth", "0").exit_code == 2
+    assert run("summary", "densenet", "--depth", "2", "--json").exit_code == 2
 
 
 def test_a_summary_for_people_and_one_for_programs() -> None:

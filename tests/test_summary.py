@@ -1,12 +1,16 @@
 """The figures of `archc summary`: what counts where, by module and exit, as JSON and as text."""
 
 import json
+import re
 import time
+from collections import Counter
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from archc.analysis.cost import ExitCost
+from archc.analysis.html import MAX_ROWS
 from archc.analysis.summary import LayerSummary, RegionSummary, Summary, summarize
 from archc.analysis.table import range_label, to_text
 from archc.elaborate.files import find_spec, load_program
@@ -192,7 +196,7 @@ def test_json_has_the_promised_keys_and_raw_numbers() -> None:
     "name", ["densenet", "densenet_cifar", "msdnet", "msdnet_cifar", "resnet", "resnet_cifar"]
 )
 def test_the_text_fits_a_terminal_and_folds_repeats(name: str) -> None:
-    lines = to_text(shipped(name)).splitlines()
+    lines = to_text(shipped(name), width=100).splitlines()
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 60
     assert any(" x " in line for line in lines)
@@ -227,3 +231,124 @@ def test_a_large_net_is_summarised_in_a_moment() -> None:
     start = time.perf_counter()
     summarize(graph)
     assert time.perf_counter() - start < 2  # 0.1 s; the bound is for busy machines
+
+
+# ------------------------------------------------------------- depth and width
+
+LONG = """
+block Block()(x) { return x -> a_label_that_is_rather_long_for_a_convolution: conv(8, 3) }
+
+net Long()(image: [8, 8, 8]) {
+    x = image
+    scope a_scope_whose_name_is_long {
+        for i in range(12) { x = x -> "and_one_of_its_blocks_{i}": Block }
+    }
+    exit an_exit_whose_name_nobody_would_like_to_read: x -> global_avg_pool
+    return x -> relu
+}
+"""
+
+
+def rows_of(text: str) -> list[str]:
+    """The first words of the rows of the tree."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("---")) + 1
+    return [line.split()[0] for line in lines[start : lines.index("", start)]]
+
+
+def test_a_depth_shows_so_many_levels_and_folds_only_the_last() -> None:
+    summary = shipped("resnet_cifar", depth="8")
+    modules = {len(layer.path) for layer in summary.root.layers()}
+    counts = [len(rows_of(to_text(summary, depth))) for depth in range(1, max(modules) + 2)]
+    assert counts == sorted(counts)
+    assert counts[-1] == counts[-2]
+    named = [layer.path[-1] for layer in summary.root.layers() if ":" not in layer.path[-1]]
+    deepest = rows_of(to_text(summary, 9))
+    assert [name for name in deepest if name in named] == named
+    first = rows_of(to_text(summary, 1))
+    assert first == [child.path[-1] for child in summary.root.children]
+
+
+def test_repeats_are_folded_where_nobody_asks_for_what_is_in_them() -> None:
+    summary = shipped("densenet")
+    assert "denselayer1..6" in rows_of(to_text(summary, 3))
+    assert "denselayer1..6" not in rows_of(to_text(summary, 4))
+    assert rows_of(to_text(summary, 4)).count("denselayer6") == 4
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 117])
+def test_names_are_cut_to_a_width_and_numbers_are_not(tmp_path: Path, width: int) -> None:
+    summary = summarize(graph_of(tmp_path, LONG))
+    whole, cut = to_text(summary, 3), to_text(summary, 3, width)
+    tree = cut.splitlines()[2 : len(rows_of(cut)) + 4]
+    assert max(map(len, tree)) <= width
+    assert ("..." in cut) == (max(map(len, whole.splitlines())) > width)
+    figures = r"[0-9][0-9,]*$"
+    ends = [[re.findall(figures, line) for line in text.splitlines()] for text in (whole, cut)]
+    assert ends[0] == ends[1]
+
+
+def test_without_a_terminal_nothing_is_cut(tmp_path: Path) -> None:
+    text = to_text(summarize(graph_of(tmp_path, LONG)), 3)
+    assert "..." not in text
+    assert "an_exit_whose_name_nobody_would_like_to_read" in text
+    assert text.count("a_label_that_is_rather_long_for_a_convolution") == 12
+
+
+# ----------------------------------------------------------------- in a notebook
+
+
+class Page(HTMLParser):
+    """What a browser makes of the text: rows of cells, and in how many opened modules each is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.rows: list[tuple[int, list[str]]] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in ("br", "col"):
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append((self.open.count("details"), []))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "td":
+            self.rows[-1][1].append(data)
+
+
+@pytest.mark.parametrize("name", ["densenet", "resnet", "unet", "msdnet_cifar"])
+def test_a_notebook_shows_every_layer_in_rows_that_open(name: str) -> None:
+    summary = shipped(name)
+    page = Page(summary._repr_html_())
+    names = Counter(cells[0] for _, cells in page.rows if cells)
+    layers = Counter(layer.path[-1] for layer in summary.root.layers())
+    assert names >= layers
+    outer = [cells[0] for depth, cells in page.rows if cells and depth <= 1]
+    assert [item.path[-1] for item in summary.root.children if item.path[-1] in outer]
+    assert max(depth for depth, _ in page.rows) > 1
+    assert f"{summary.params:,}" in {cell for _, cells in page.rows for cell in cells}
+
+
+def test_the_table_of_a_notebook_has_no_markup_of_the_spec(tmp_path: Path) -> None:
+    text = EXITS.replace("net Early", "## <script>alert(1)</script> & <b>bold</b>\nnet Early")
+    html = summarize(graph_of(tmp_path, text))._repr_html_()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;" in html
+    assert Page(html).tags == {
+        *("div", "style", "p", "b", "br", "table", "colgroup", "col", "thead", "tbody"),
+        *("tr", "th", "td", "details", "summary"),
+    }
+    assert "early" in html
+
+
+def test_the_table_of_a_large_net_has_an_end() -> None:
+    graph = elaborate(load_program(find_spec("resnet_cifar")), None, {"depth": "1202"}).graph
+    page = Page(summarize(graph)._repr_html_())
+    assert 600 < len(page.rows) < 2.5 * MAX_ROWS

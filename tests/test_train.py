@@ -12,12 +12,16 @@ import torch
 from torch import nn
 
 import archc.train
+from archc.analysis.summary import summarize
 from archc.cache import import_source
+from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError
 from archc.train.data import Dataset, load_data, shifted
 from archc.train.digits import Result, train
+from archc.train.fit import fit
 from archc.train.progress import Progress
 from archc.train.recipe import Recipe
+from archc.viz.collapse import picture_of
 
 TINY = """
 net Tiny(width=8, size=32, classes=100)(image: [3, size, size]) {
@@ -60,6 +64,30 @@ def rows(path: str = "run/metrics.csv") -> list[dict[str, str]]:
 def weights(path: str = "run/weights.pt") -> dict[str, torch.Tensor]:
     loaded: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
     return loaded
+
+
+@pytest.mark.parametrize(
+    ("ends", "names"),
+    [
+        ("return y", ("return",)),
+        ("exit x -> early: linear(10)\n    return y", ("early", "return")),
+        ("exit first: x -> early: linear(10)\n    exit y", ("first", "fc")),
+        ("return x -> early: linear(10), y", ("return[0]", "return[1]")),
+        (
+            "exit x -> early: linear(10)\n    return x -> other: linear(10), y",
+            ("early", "return[0]", "return[1]"),
+        ),
+    ],
+)
+def test_outputs_have_the_same_names_everywhere(ends: str, names: tuple[str, ...]) -> None:
+    text = EXITS.partition("    exit")[0] + "    x = x -> global_avg_pool\n"
+    text += "    y = x -> fc: linear(classes)\n" + f"    {ends}\n}}\n"
+    Path("ends.arch").write_text(text)
+    graph = compile_spec(Request("ends.arch")).graph
+    pills = [box.lines[0] for box in picture_of(graph).boxes if box.kind in ("output", "exit")]
+    assert tuple(pill.removeprefix("exit ") for pill in pills) == names
+    assert tuple(item.name for item in summarize(graph).exits) == names
+    assert fit(Request("ends.arch"), load_data("digits")).exits == names
 
 
 def refusal(spec: str, **changes: Any) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archc.analysis.connections import Names, Reading, by_path
-from archc.analysis.cost import output_names
 from archc.ir.graph import Graph, Node, Path, Region
 
 Sides = tuple[Names, Names]
@@ -77,7 +76,7 @@ class Alignment:
         """What a net gives, by the names of the outputs."""
         graph = side.graph
         (root,) = (region for region in graph.regions.values() if region.parent is None)
-        outputs = zip(output_names(graph.outputs), graph.outputs, strict=True)
+        outputs = zip(graph.output_names(), graph.outputs, strict=True)
         return {name: side.name(output.node, root) for name, output in outputs}
 
     def _pairs(self) -> Iterator[tuple[Region, Region]]:

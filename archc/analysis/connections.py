@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from archc.analysis.cost import output_names
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ir.regions import boundaries, chains
 from archc.ops.arithmetic import Add, Sum
@@ -117,7 +116,7 @@ class Names:
                     value = self.name(operand, region)
                     found[f"{module}.{i}"] = Reading("module", inner.path, (value,), module)
         if region.parent is None:
-            outputs = zip(output_names(self.graph.outputs), self.graph.outputs, strict=True)
+            outputs = zip(self.graph.output_names(), self.graph.outputs, strict=True)
             for name, out in outputs:
                 value = self.name(out.node, region)
                 found[f"output {name}"] = Reading("output", (name,), (value,))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from archc.ir.graph import Graph, Output, Path
+from archc.ir.graph import Graph, Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,6 @@ def macs_text(cost: Cost) -> str:
     if cost.macs is not None:
         return f"{cost.macs:,}"
     return "?" if cost.opaque else "symbolic"
-
-
-def output_names(outputs: tuple[Output, ...]) -> tuple[str, ...]:
-    """The exits' own names; what the net returns is `return`, several values `return[0]`, ..."""
-    returned = [output for output in outputs if output.name is None]
-    if len(returned) == 1:
-        return tuple(output.name or "return" for output in outputs)
-    numbers = iter(range(len(returned)))
-    return tuple(output.name or f"return[{next(numbers)}]" for output in outputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from archc.analysis.columns import fitted
 from archc.analysis.cost import macs_text, params_text
 from archc.analysis.difference import Change, Child, Difference, Key, Setting
 from archc.analysis.summary import LayerSummary
@@ -15,9 +16,6 @@ from archc.analysis.table import MAX_ROWS, range_label
 from archc.diagnostics import printable
 
 _SIGNS = {"only_a": "-", "only_b": "+", "reshaped": "~"}
-
-_WIDEST = 32
-"""The width at which the first columns, module and operator, are cut; numbers never are."""
 
 _READERS = 4
 """Those that read other values are named, but no more of them than these."""
@@ -28,14 +26,18 @@ Row = tuple[str, str, str, str, str]
 Changes = tuple[Change, ...]
 
 
-def to_text(difference: Difference, titles: tuple[str, str]) -> str:
-    """The difference as lines of text, under the titles of A and B."""
+def to_text(difference: Difference, titles: tuple[str, str], width: int | None = None) -> str:
+    """The difference as lines of text, under the titles of A and B.
+
+    `width` are the characters of a line in which the table is to fit, None for any.
+    """
     lines = [f"{side}  {printable(title)}" for side, title in zip("AB", titles, strict=True)]
     settings = [*difference.parameters, *difference.interface]
     if settings:
         lines += ["", *map(_setting_line, settings)]
     if difference.root is not None:
-        lines += ["", *_table(_HEADINGS, _tree(difference.root), left=3)]
+        rows = fitted([_HEADINGS, *_tree(difference.root)], (0, 1), width)
+        lines += ["", *_table(rows, left=3)]
     lines += ["", *_totals(difference), "", *_verdict(difference)]
     return "\n".join(lines) + "\n"
 
@@ -182,7 +184,7 @@ def _totals(difference: Difference) -> list[str]:
         ("buffers", f"{a.buffers:,}", f"{b.buffers:,}", *_change(a.buffers, b.buffers)),
         ("MACs", macs_text(a.cost), macs_text(b.cost), *_change(a.macs, b.macs)),
     ]
-    return _table(("", "A", "B", "difference", "ratio"), rows, left=1)
+    return _table([("", "A", "B", "difference", "ratio"), *rows], left=1)
 
 
 def _change(a: int | None, b: int | None) -> tuple[str, str]:
@@ -215,13 +217,12 @@ _LOADS = {
 }
 
 
-def _table(headings: Row, rows: Sequence[Row], *, left: int) -> list[str]:
-    """The rows under their headings: the first columns to the left, the others to the right.
+def _table(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """The rows, of which the first are headings: `left` columns to the left, others to the right.
 
     A column without an entry is left out.
     """
-    cut = [(_cut(row[0]), _cut(row[1]), *row[2:]) for row in rows]
-    columns = [column for column in zip(headings, *cut, strict=True) if any(column[1:])]
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     first, *lines = (_line(row, widths, left) for row in zip(*columns, strict=True))
     return [first, "-" * len(first), *lines]
@@ -233,7 +234,3 @@ def _line(row: Sequence[str], widths: Sequence[int], left: int) -> str:
         for i, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
     return "  ".join(cells).rstrip()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."

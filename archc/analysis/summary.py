@@ -7,7 +7,7 @@ of a region are those of the module that it becomes.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from archc.analysis.cost import Cost, ExitCost, costs_of, exit_costs, output_names, total
+from archc.analysis.cost import Cost, ExitCost, costs_of, exit_costs, total
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ir.initialisation import Reach, reach_of
@@ -126,6 +126,12 @@ class Summary:
 
         return to_text(self)
 
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows."""
+        from archc.analysis.html import to_html
+
+        return to_html(self)
+
 
 def _shape(type_: TensorType) -> list[int | str]:
     return [_dim(size) for size in type_.shape]
@@ -179,7 +185,7 @@ def summarize(graph: Graph) -> Summary:
     for region in graph.regions.values():
         types = tuple(graph.node(id).type for id in given[region.id].gives)
         tree.child(region.path).describe(region, types)
-    exits = zip(output_names(graph.outputs), graph.outputs, exit_costs(graph, costs), strict=True)
+    exits = zip(graph.output_names(), graph.outputs, exit_costs(graph, costs), strict=True)
     return Summary(
         graph.name,
         graph.info.doc,

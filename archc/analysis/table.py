@@ -1,6 +1,7 @@
-"""A summary as text for people: the tree of modules, repeats folded, for 100 columns.
+"""A summary as text for people: the tree of modules, repeats folded.
 
-The tree is cut at the depth at which it still fits on a screen; the JSON form has every layer.
+Unless a depth is asked for, the tree goes as deep as fits on a screen; JSON has every layer. Names
+are cut only where a terminal is too narrow for them, numbers never are.
 """
 
 import re
@@ -8,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from archc.analysis.cost import macs_text, params_text, total
+from archc.analysis.columns import fitted
+from archc.analysis.cost import Cost, macs_text, params_text, total
 from archc.analysis.summary import LayerSummary, RegionSummary, Summary
 from archc.diagnostics import printable
 from archc.ir.initialisation import Reach
@@ -20,28 +22,27 @@ MAX_ROWS = 48
 _LINES = 60
 """Nor is the tree deeper than these lines in all have room for."""
 
-_WIDEST = (30, 24)
-"""The widths at which the first columns, module and operator, are cut; numbers never are."""
-
 _OUTPUTS = 4
 """Outputs whose shapes stand in the first line; more of them are counted."""
 
-_HEADINGS = ("module", "block or operator", "output", "parameters", "MACs")
+HEADINGS = ("module", "block or operator", "output", "parameters", "MACs")
+
+_BETWEEN = " | "
 
 Child = RegionSummary | LayerSummary
 Row = tuple[str, str, str, str, str]
 
 
-def to_text(summary: Summary) -> str:
-    """The summary as lines of text: the tree, what each exit costs, the totals."""
-    inputs = ", ".join(f"{name}: {type_}" for name, type_ in summary.inputs)
-    outputs = ", ".join(str(item.type) for item in summary.exits)
-    if len(summary.exits) > _OUTPUTS:
-        outputs = f"{len(summary.exits)} outputs"
-    lines = [printable(f"{summary.name}({inputs}) -> {outputs}")]
+def to_text(summary: Summary, depth: int | None = None, width: int | None = None) -> str:
+    """The summary as lines of text: the tree, what each exit costs, the totals.
+
+    `depth` is how many levels of modules the tree has; `width` the characters of a line in which
+    the tables are to fit, None for any.
+    """
+    lines = [signature(summary)]
     lines += [printable(line) for line in summary.doc.splitlines()[:1]]
     lines += _parameter_lines(summary)
-    below = ["", *_exit_lines(summary)] if len(summary.exits) > 1 else []
+    below = ["", *_exit_lines(summary, width)] if len(summary.exits) > 1 else []
     below += ["", f"parameters {params_text(summary.cost):>20}"]
     below.append(f"buffers    {summary.buffers:>20,}{' + ?' if summary.externs else ''}")
     below.append(f"MACs       {macs_text(summary.cost):>20}")
@@ -50,8 +51,20 @@ def to_text(summary: Summary) -> str:
     if summary.externs:
         names = ", ".join(summary.externs)
         below += ["", printable(f"?: the extern layers ({names}), of which archc knows no weights")]
-    rows = _rows(summary, _LINES - len(lines) - len(below) - 3)
-    return "\n".join([*lines, "", *_aligned(_HEADINGS, rows), *below])
+    if depth is None:
+        rows = _rows(summary, _LINES - len(lines) - len(below) - 3)
+    else:
+        rows = list(_tree(summary.root.children, depth, unfold=True))
+    return "\n".join([*lines, "", *_aligned(rows, width), *below])
+
+
+def signature(summary: Summary) -> str:
+    """The net's name, what it takes and what it gives."""
+    inputs = ", ".join(f"{name}: {type_}" for name, type_ in summary.inputs)
+    outputs = ", ".join(str(item.type) for item in summary.exits)
+    if len(summary.exits) > _OUTPUTS:
+        outputs = f"{len(summary.exits)} outputs"
+    return printable(f"{summary.name}({inputs}) -> {outputs}")
 
 
 def _parameter_lines(summary: Summary) -> list[str]:
@@ -73,21 +86,28 @@ def _init_lines(reach: Reach) -> list[str]:
     return [*lines, f"PyTorch's initial values stay in {default}"] if default else lines
 
 
-def _exit_lines(summary: Summary) -> list[str]:
+def _exit_lines(summary: Summary, width: int | None) -> list[str]:
     """Each exit with its costs, three ways: see `archc.analysis.cost.ExitCost`."""
-    names = ["exit", "", *(_cut(printable(item.name), _WIDEST[0]) for item in summary.exits)]
-    ways = {
+    columns = []
+    for heading, costs in exit_ways(summary).items():
+        pairs = (["parameters", *map(params_text, costs)], ["MACs", *map(macs_text, costs)])
+        figures = zip(*map(_right, pairs), strict=True)
+        columns.append(_left([heading, *("  ".join(pair) for pair in figures)]))
+    figures_width = sum(len(column[0]) + len(_BETWEEN) for column in columns)
+    names = [(printable(item.name),) for item in summary.exits]
+    shown = fitted(names, [0], None if width is None else width - figures_width)
+    columns.insert(0, _left(["exit", "", *(name for (name,) in shown)]))
+    rows = [_BETWEEN.join(row).rstrip() for row in zip(*columns, strict=True)]
+    return [*rows[:2], "-" * max(map(len, rows)), *rows[2:]]
+
+
+def exit_ways(summary: Summary) -> dict[str, list[Cost]]:
+    """The costs of all exits, by the way of counting."""
+    return {
         "cumulative": [item.cost.cumulative for item in summary.exits],
         "own classifier": [item.cost.own for item in summary.exits],
         "lazy": [item.cost.lazy for item in summary.exits],
     }
-    columns = [_left(names)]
-    for heading, costs in ways.items():
-        pairs = (["parameters", *map(params_text, costs)], ["MACs", *map(macs_text, costs)])
-        figures = zip(*map(_right, pairs), strict=True)
-        columns.append(_left([heading, *("  ".join(pair) for pair in figures)]))
-    rows = [" | ".join(row).rstrip() for row in zip(*columns, strict=True)]
-    return [*rows[:2], "-" * max(map(len, rows)), *rows[2:]]
 
 
 def _left(cells: Sequence[str]) -> list[str]:
@@ -112,12 +132,19 @@ def _rows(summary: Summary, room: int) -> list[Row]:
     return rows
 
 
-def _tree(children: Sequence[Child], depth: int, indent: int = 0) -> Iterator[Row]:
-    for run in runs(children):
-        yield _row(run, indent)
+def _tree(
+    children: Sequence[Child], depth: int, indent: int = 0, *, unfold: bool = False
+) -> Iterator[Row]:
+    """The rows of so many levels. `unfold`: runs are folded at the last level only, where nobody
+    asks for what is in them."""
+    found = runs(children)
+    if unfold and depth > 1:
+        found = (Run((child,)) for child in children)
+    for run in found:
+        yield row(run, indent)
         (*_, last) = run.members
         if len(run.members) == 1 and isinstance(last, RegionSummary) and depth > 1:
-            yield from _tree(last.children, depth - 1, indent + 1)
+            yield from _tree(last.children, depth - 1, indent + 1, unfold=unfold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +180,8 @@ def range_label(first: str, last: str) -> str:
     return f"{first}..{number if shared else last}"
 
 
-def _row(run: Run, indent: int) -> Row:
+def row(run: Run, indent: int = 0) -> Row:
+    """What is to be said of a run: its columns, as texts."""
     last = run.members[-1]
     types: tuple[TensorType, ...]
     if isinstance(last, LayerSummary):
@@ -178,17 +206,12 @@ def _types(types: tuple[TensorType, ...]) -> str:
     return str(types[-1]) + (f" +{len(types) - 1}" if len(types) > 1 else "")
 
 
-def _aligned(headings: Row, rows: Sequence[Row]) -> list[str]:
+def _aligned(rows: Sequence[Row], width: int | None) -> list[str]:
     """The rows under their headings: text to the left, numbers to the right."""
-    cut = [(*map(_cut, row[:2], _WIDEST), *row[2:]) for row in rows]
-    widths = [max(map(len, column)) for column in zip(headings, *cut, strict=True)]
-    lines = [_line(headings, widths)]
-    lines.append("-" * len(lines[0]))
-    return lines + [_line(row, widths) for row in cut]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
+    found = fitted([HEADINGS, *rows], (0, 1), width)
+    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
+    heading, *lines = (_line(row, widths) for row in found)
+    return [heading, "-" * len(heading), *lines]
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,6 +51,11 @@ def _stdout() -> TextIO:
     if sys.stdout is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
     return sys.stdout
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal that reads standard output; None if none does."""
+    return shutil.get_terminal_size().columns if _stdout().isatty() else None
 
 
 def write_json(value: object) -> None:

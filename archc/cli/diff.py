@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import show, write_data, write_json
+from archc.cli.console import show, terminal_width, write_data, write_json
 from archc.cli.options import Limit, Passes, Plain, make_request, pairs
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def diff_command(
     elif keys:
         write_data(key_lines(difference))
     else:
-        write_data(to_text(difference, (_title(one), _title(other))))
+        write_data(to_text(difference, (_title(one), _title(other)), terminal_width()))
     if check and not difference.equal:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, write_data, write_json
+from archc.cli.console import say, show, terminal_width, write_data, write_json
 from archc.cli.options import (
     Limit,
     Net,
@@ -71,6 +71,12 @@ def check_command(
 
 def summary_command(
     spec: Spec,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Show N levels of modules; as many as a screen has by default."
+        ),
+    ] = None,
     as_json: Json = False,
     size: Sizes = None,
     net: Net = None,
@@ -79,11 +85,17 @@ def summary_command(
     plain: Plain = False,
     limit: Limit = None,
 ) -> None:
-    """Print a net's layers, shapes, parameters and multiply-accumulates."""
+    """Print a net's layers, shapes, parameters and multiply-accumulates.
+
+    For example: [cyan]archc summary densenet --depth 3[/cyan]
+    """
     from archc.analysis.sizes import at_sizes
     from archc.analysis.summary import summarize
+    from archc.analysis.table import to_text
     from archc.compiler import compile_spec
 
+    if as_json and depth is not None:
+        raise typer.BadParameter("--json has every layer, so it cannot be given with --depth")
     compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
     show(compilation.warnings)
     graph = compilation.graph
@@ -91,7 +103,7 @@ def summary_command(
     if as_json:
         write_json(summary.to_json())
     else:
-        write_data(f"{summary}\n")
+        write_data(f"{to_text(summary, depth, terminal_width())}\n")
 
 
 def expand_command(

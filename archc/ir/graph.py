@@ -235,6 +235,14 @@ class Graph:
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes() if isinstance(node.op, Input))
 
+    def output_names(self) -> tuple[str, ...]:
+        """The exits' own names; what is returned is `return`, several values `return[0]`, ..."""
+        returned = [output for output in self.outputs if output.name is None]
+        if len(returned) == 1:
+            return tuple(output.name or "return" for output in self.outputs)
+        numbers = iter(range(len(returned)))
+        return tuple(output.name or f"return[{next(numbers)}]" for output in self.outputs)
+
     def weights(self) -> Iterator[tuple[Node, tuple[Weight, ...]]]:
         """The first application of each layer that owns weights, with them, in order of making."""
         seen: set[Path] = set()

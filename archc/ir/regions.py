@@ -1,5 +1,6 @@
 """The tree of regions: what is around a region, what it reads and gives, and where a path leads."""
 
+import re
 from dataclasses import dataclass, field
 
 from archc.diagnostics import did_you_mean, error
@@ -60,10 +61,16 @@ def find_region(graph: Graph, name: str) -> list[int]:
     )
 
 
+def natural(path: str) -> list[tuple[int, str]]:
+    """A key that sorts paths as people do: `two.2` stands before `two.10`."""
+    parts = re.split(r"([0-9]+)", path)
+    return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
+
+
 def _examples(paths: set[str]) -> str:
     if not paths:
         return "it has no blocks and no scopes: every operator is shown"
-    first = sorted(paths, key=lambda path: (path.count("."), path))[:5]
+    first = sorted(paths, key=lambda path: (path.count("."), natural(path)))[:5]
     return f"its regions are {', '.join(f'`{path}`' for path in first)}" + (
         ", and those in them" if len(paths) > len(first) else ""
     )

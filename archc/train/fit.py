@@ -62,14 +62,8 @@ def fit(request: Request, data: Dataset) -> Fitted:
     channels = image.type.channels if in_chans is None else in_chans
     if data.channels not in (1, channels):
         raise _refusal(model, data, f"takes {image.type}", image.span)
-    return Fitted(model, in_chans, channels, _size(model, data), _exits(model))
-
-
-def _exits(model: Model) -> tuple[str, ...]:
-    """A name for each result; what the net returns, after its exits, is called `return`."""
-    *early, last = model.graph.outputs
-    names = [output.name or f"output{i}" for i, output in enumerate(early, start=1)]
-    return (*names, last.name or "return")
+    names = model.graph.output_names()
+    return Fitted(model, in_chans, channels, _size(model, data), names)
 
 
 def _compile(request: Request, data: Dataset) -> Model:

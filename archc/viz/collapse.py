@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from archc.analysis.cost import Costs, costs_of, exit_costs, output_names
+from archc.analysis.cost import Costs, costs_of, exit_costs
 from archc.diagnostics import ArchError, error
 from archc.ir.graph import Graph, Input, Node
 from archc.viz import captions, text
@@ -169,7 +169,7 @@ def _kind(graph: Graph, group: Group) -> Kind:
 
 def _output_boxes(graph: Graph, costs: Costs) -> list[Box]:
     """What the net gives; of several outputs, each with what it costs alone."""
-    names = output_names(graph.outputs)
+    names = graph.output_names()
     figures = exit_costs(graph, costs)
     return [
         Box(

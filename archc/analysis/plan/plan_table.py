@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from archc.analysis.plan.plan import MemoryPlan, Timeline
 from archc.analysis.plan.schedule import Tensor
 from archc.diagnostics import did_you_mean, error, printable
+from archc.ir.regions import natural
 
 _DEPTH = 2
 """Regions deeper than this are counted with the one around them."""
@@ -49,10 +50,10 @@ def _regions(plan: MemoryPlan) -> Iterator[str]:
         tensor = timeline.schedule.tensors[id]
         path = ".".join(tensor.region.split(".")[:_DEPTH]) or plan.name
         groups.setdefault(path, []).append(tensor)
-    ordered = sorted(groups.items(), key=lambda group: (-_bytes(group[1]), group[0]))
+    ordered = sorted(groups.items(), key=lambda group: (-_bytes(group[1]), natural(group[0])))
     for path, tensors in ordered[:_ROWS]:
         yield printable(f"{_tail(path, 36):<38}{_count(tensors):>16}{mib(_bytes(tensors)):>11}")
-        for tensor in sorted(tensors, key=lambda t: (-t.bytes, t.id))[:_EACH]:
+        for tensor in sorted(tensors, key=lambda t: (-t.bytes, natural(t.id)))[:_EACH]:
             yield _row(tensor)
     rest = [tensor for _, tensors in ordered[_ROWS:] for tensor in tensors]
     if rest:
