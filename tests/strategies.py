@@ -112,7 +112,8 @@ def _apply_conv_transpose(draw: Draw) -> Case:
     own = case.op
     assert isinstance(own, ConvTranspose)
     (weight, *_) = own.weights(*case.types)
-    op = ApplyConvTranspose(own.stride, own.padding, own.output_padding, own.groups, own.dilation)
+    names = ("stride", "padding", "output_padding", "groups", "dilation")
+    op = ApplyConvTranspose(**{name: getattr(own, name) for name in names})
     return Case(op, (*case.types, TensorType(weight.shape, batched=False)))
 
 

@@ -21,7 +21,7 @@ import "blocks/residual"
 
 block Branch(planes, survival)(x) {
     y = x -> conv1: conv(planes, 3) -> bn1: bn -> relu
-          -> conv2: conv(planes, 3) -> drop_path(survival)
+          -> conv2: conv(planes, 3) -> drop_path(survival=survival)
     return x + y
 }
 

@@ -39,7 +39,8 @@ def test_the_operator_table_is_the_registry() -> None:
             derived = "the kernel" if item.name == "stride" else "left out"
             default = derived if item.default is None else language_word(item.default)
             default = "required" if item.required else default
-            expected.append([f"`{name}`", f"`{item.name}`", item.kind, default])
+            written = f"`{item.name}=`" if item.keyword else f"`{item.name}`"
+            expected.append([f"`{name}`", written, item.kind, default])
         if not known:
             expected.append([f"`{name}`", "", "", ""])
     assert [row[:4] for row in parameter_rows()] == expected

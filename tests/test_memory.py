@@ -16,7 +16,7 @@ block Gate(hidden)(x) {
 net Mixed()(image: [3, 16, 16]) {
     x = image -> conv1: conv(8, 3) -> norm1: bn -> relu
     y = x -> gate: Gate(4)
-    z = concat(y, x -> take(4), max_pool(x, 3, 1, 1)) -> avg_pool(2) -> gelu
+    z = concat(y, x -> take(4), max_pool(x, 3, 1, padding=1)) -> avg_pool(2) -> gelu
     exit z -> flatten -> early: linear(5)
     return z -> up: conv_transpose(8, 2, 2) -> softmax -> global_avg_pool -> late: linear(5)
 }

@@ -299,7 +299,7 @@ def test_padding_makes_the_shortcut_of_a_residual_network() -> None:
         (make("conv", out=64, kernel=3, stride=2), "conv(64, 3, 2)"),
         (make("conv", out=64, kernel=[3, 1], bias=True), "conv(64, [3, 1], bias=true)"),
         (make("max_pool", kernel=3, padding=1), "max_pool(3, padding=1)"),
-        (make("upsample", scale=2, mode="bilinear"), 'upsample(2, "bilinear")'),
+        (make("upsample", scale=2, mode="bilinear"), 'upsample(scale=2, mode="bilinear")'),
     ],
 )
 def test_an_operator_reads_as_the_language_writes_it(op: Op, text: str) -> None:

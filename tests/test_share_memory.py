@@ -29,7 +29,7 @@ def joined(body: str) -> str:
     ("body", "count"),
     [
         ("return concat(x, a) -> b: conv(2)", 1),
-        ("return concat(x, a) -> upsample(2) -> b: conv(2)", 0),
+        ("return concat(x, a) -> upsample(scale=2) -> b: conv(2)", 0),
         ("return concat(x, a) -> max_pool(2)", 1),
         ("return concat(x, a) -> avg_pool(2)", 1),
         ("return concat(x, a)", 0),

@@ -41,7 +41,7 @@ HOSTILE = (
 UNET = """
 block Double(out)(x) { return x -> conv1: conv(out, 3) -> norm1: bn -> relu }
 block Up(out)(x, skip) {
-    x = x -> upsample(2) -> reduce: conv(out)
+    x = x -> upsample(scale=2) -> reduce: conv(out)
     return concat(skip, x) -> conv: Double(out)
 }
 net UNet()(image: [3, 32, 32]) {
@@ -216,7 +216,7 @@ def test_a_picture_that_nobody_could_read_is_refused_with_advice(tmp_path: Path)
         return image
     }
     """
-    text = text.replace("max_pool(1)", "avg_pool(3, 1, 1) -> pad(channels=1) -> take(3)")
+    text = text.replace("max_pool(1)", "avg_pool(3, 1, padding=1) -> pad(channels=1) -> take(3)")
     with pytest.raises(ArchError, match="more than 2,000"):
         picture_of(graph_of(tmp_path, text))
 

@@ -60,8 +60,8 @@ net Pyramid()(image: [3, 64, 64]) {
     b = a -> c2: conv(16, 3, 2) -> relu
     c = b -> c3: conv(32, 3, 2) -> relu
     z = c -> l3: conv(8)
-    y = (b -> l2: conv(8)) + (z -> upsample(2))
-    x = (a -> l1: conv(8)) + (y -> upsample(2))
+    y = (b -> l2: conv(8)) + (z -> upsample(scale=2))
+    x = (a -> l1: conv(8)) + (y -> upsample(scale=2))
     return x, y, z
 }
 """

@@ -12,6 +12,7 @@ from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
 from archc.elaborate.foreign import method
 from archc.elaborate.frame import Frame
+from archc.elaborate.positions import require_names
 from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
@@ -50,6 +51,8 @@ class Evaluator(Expressions):
         self._apply_block = apply_block
         self._methods[ast.Call] = self._call
         self._methods[ast.Pipe] = self._pipe
+        self._stage: tuple[ast.Expr | None, Value] = (None, None)
+        """The layer of the stage that is being evaluated, and what it will be applied to."""
 
     def given(self, arguments: Sequence[ast.Argument], frame: Frame) -> list[Given]:
         """Evaluated arguments."""
@@ -142,7 +145,8 @@ class Evaluator(Expressions):
         if constructor.cls.arity is None and given and given[0].value in ([], ()):
             message = f"`{constructor.name}` needs at least one tensor; this list is empty"
             raise error("E0201", message, given[0].span)
-        made = self._make_op(constructor, given[len(operands) :], frame, node.span)
+        applied = operands[0] if operands else self._applied_to(node)
+        made = self._make_op(constructor, given[len(operands) :], frame, node.span, applied)
         if constructor.cls.arity == 0:
             made.variable = frame.hint[:1] if node is frame.assigned else None
             return self.builder.apply_op(made, (), None, frame, node.span)
@@ -151,9 +155,21 @@ class Evaluator(Expressions):
         value = operands[0] if len(operands) == 1 else tuple(operands)
         return self.apply(made, value, None, frame, node.span)
 
+    def _applied_to(self, node: ast.Call) -> Value:
+        """What a pipe is about to apply the layer of a call to; None outside of pipes."""
+        call, value = self._stage
+        return value if call is node else None
+
     def _make_op(
-        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, span: Span
+        self,
+        constructor: OpConstructor,
+        given: Sequence[Given],
+        frame: Frame,
+        span: Span,
+        applied: Value = None,
     ) -> MadeLayer:
+        operand = applied.type if isinstance(applied, Tensor) else None
+        require_names(constructor.cls, given, operand)
         slots = [Slot(hyper.name, hyper.required) for hyper in parameters(constructor.cls)]
         bound = bind(constructor.name, slots, given, span)
         return self.builder.make_op(constructor, bound, frame, span)
@@ -237,6 +253,7 @@ class Evaluator(Expressions):
         value = self.evaluate(node.head, frame)
         for stage in node.stages:
             label = self._tag(stage, frame)
+            self._stage = (stage.layer, value)
             layer = self.evaluate(stage.layer, frame)
             if isinstance(layer, list | tuple):
                 raise _list_applied(stage.layer)

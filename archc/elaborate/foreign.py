@@ -10,40 +10,31 @@ from archc import plugins
 from archc.diagnostics import Fix, Span, nearest
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.library import importable
+from archc.elaborate.torch_arguments import UnsaidError
+from archc.elaborate.torch_calls import module_call
+from archc.elaborate.torch_table import SIGNATURES, Signature
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
 from archc.syntax.edits import importing, is_stage, replaced
 
 OPERATORS: Mapping[str, str] = {
-    "Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "conv2d": "conv", "Linear": "linear",
-    "dense": "linear", "fc": "linear", "BatchNorm2d": "bn", "BatchNorm1d": "bn",
-    "batch_norm": "bn", "batchnorm": "bn", "ReLU": "relu", "MaxPool2d": "max_pool",
-    "maxpool": "max_pool", "AvgPool2d": "avg_pool", "avgpool": "avg_pool", "Dropout": "dropout",
-    "AdaptiveAvgPool2d": "adaptive_avg_pool", "gap": "global_avg_pool", "cat": "concat",
-    "AdaptiveMaxPool2d": "global_max_pool",
-    "Flatten": "flatten", "Identity": "identity", "Sigmoid": "sigmoid", "Upsample": "upsample",
+    "conv2d": "conv", "dense": "linear", "fc": "linear", "batch_norm": "bn", "batchnorm": "bn",
+    "maxpool": "max_pool", "avgpool": "avg_pool", "gap": "global_avg_pool", "cat": "concat",
     "interpolate": "upsample", "Parameter": "param", "detach": "stop_gradient",
-    "ConvTranspose1d": "conv_transpose", "ConvTranspose2d": "conv_transpose",
-    "ConvTranspose3d": "conv_transpose", "deconv": "conv_transpose", "conv1d": "conv",
-    "conv3d": "conv", "LayerNorm": "layer_norm", "LayerNorm2d": "layer_norm",
-    "GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm", "ReLU6": "relu6",
-    "LeakyReLU": "leaky_relu", "GELU": "gelu", "SiLU": "silu", "swish": "silu", "Swish": "silu",
-    "Hardsigmoid": "hard_sigmoid", "hardsigmoid": "hard_sigmoid", "Hardswish": "hard_swish",
-    "hardswish": "hard_swish", "Tanh": "tanh", "Softmax": "softmax",
-    "PixelShuffle": "pixel_shuffle", "PixelUnshuffle": "space_to_depth",
-    "pixel_unshuffle": "space_to_depth", "ChannelShuffle": "channel_shuffle", "view": "reshape",
+    "deconv": "conv_transpose", "conv1d": "conv", "conv3d": "conv", "LayerNorm": "layer_norm",
+    "LayerNorm2d": "layer_norm", "swish": "silu", "Swish": "silu", "hardsigmoid": "hard_sigmoid",
+    "hardswish": "hard_swish", "pixel_unshuffle": "space_to_depth", "view": "reshape",
     "Unflatten": "reshape", "unflatten": "reshape", "LayerScale": "scale", "sign": "sign_ste",
     "minimum": "min", "maximum": "max", "amax": "global_max_pool", "mean": "global_avg_pool",
     "Dense": "linear", "Conv2D": "conv", "Conv1D": "conv", "Conv3D": "conv",
-    "Conv2DTranspose": "conv_transpose", "BatchNormalization": "bn", "BatchNorm3d": "bn",
-    "LayerNormalization": "layer_norm", "MaxPooling2D": "max_pool", "AveragePooling2D": "avg_pool",
-    "GlobalAveragePooling2D": "global_avg_pool", "GlobalMaxPooling2D": "global_max_pool",
-    "MaxPool1d": "max_pool", "MaxPool3d": "max_pool", "AvgPool1d": "avg_pool",
-    "AvgPool3d": "avg_pool", "Dropout2d": "dropout", "DropPath": "drop_path",
+    "Conv2DTranspose": "conv_transpose", "BatchNormalization": "bn",
+    "LayerNormalization": "layer_norm", "MaxPooling2D": "max_pool",
+    "AveragePooling2D": "avg_pool", "GlobalAveragePooling2D": "global_avg_pool",
+    "GlobalMaxPooling2D": "global_max_pool", "DropPath": "drop_path",
     "StochasticDepth": "drop_path", "Concatenate": "concat", "concatenate": "concat",
-    "UpSampling2D": "upsample", "ZeroPad2d": "pad", "linear_layer": "linear",
-    "max_pool2d": "max_pool", "avg_pool2d": "avg_pool", "adaptive_avg_pool2d": "adaptive_avg_pool",
-    "batch_norm2d": "bn", "norm": "bn", "BatchNorm": "bn",
+    "UpSampling2D": "upsample", "linear_layer": "linear", "max_pool2d": "max_pool",
+    "avg_pool2d": "avg_pool", "adaptive_avg_pool2d": "adaptive_avg_pool", "batch_norm2d": "bn",
+    "norm": "bn", "BatchNorm": "bn",
 }  # fmt: skip
 """Their modules, layers and functions -> the operator here."""
 
@@ -117,6 +108,8 @@ def translation(use: Use, known: set[str]) -> Mend:
     if use.name.name == "self" and use.prefixed:
         help = f"there is no `self`: write `{word}`"
         return help, replaced(use.whole.span, word) if word in known else ()
+    if word in SIGNATURES:
+        return _module(use, SIGNATURES[word])
     if word in OPERATORS:
         lost = _lost(use)
         help = f"archc calls it `{OPERATORS[word]}`" + (f", which {lost}" if lost else "")
@@ -132,6 +125,19 @@ def translation(use: Use, known: set[str]) -> Mend:
     if near is None:
         return "names are bound by `=`, parameters, `for` and `import`", ()
     return f"did you mean `{near}`?", replaced(use.name.span, near)
+
+
+def _module(use: Use, signature: Signature) -> Mend:
+    """A class of torch.nn, called or applied as it is: `x -> nn.ReLU`."""
+    known = f"archc calls it `{signature.operator}`"
+    arguments = use.call.arguments if use.call else ()
+    try:
+        ours = module_call(signature, arguments, complete=use.call is not None)
+    except UnsaidError as reason:
+        return f"{known}; {reason}", ()
+    if use.call is None:
+        return known, replaced(use.whole.span, ours.removesuffix("()"))
+    return known, replaced(use.call.span, ours)
 
 
 def _sequence(call: ast.Call) -> Mend:

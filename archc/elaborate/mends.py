@@ -23,11 +23,6 @@ _INFERRED = "leave out the channels of the input: archc infers them"
 def mend_value(given: Mapping[str, Given], name: str, refusal: OpError) -> Help:
     """For a value that its parameter does not take."""
     argument = given[name]
-    by_position = argument.name is None and isinstance(argument.value, int)
-    if by_position and name == "eps":  # bn(64)
-        return _INFERRED, without_arguments(argument.span)
-    if by_position and name == "bias" and "out" in given and given["out"].name is None:
-        return _INFERRED, without_arguments(given["out"].span)  # linear(512, 10)
     if name in refusal.arguments:
         written = value_of(argument.span)
         return refusal.help, replaced(written, _instead(argument, refusal.arguments[name]))

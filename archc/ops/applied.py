@@ -74,10 +74,12 @@ class ApplyConv(Applied):
 
     name: ClassVar[str] = "apply_conv"
 
-    stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    groups: int = parameter("int", 1, low=1)
-    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    padding: int | tuple[int, ...] | str = parameter("padding", "same", low=0, high=1023)
+    stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023, keyword=True)
+    groups: int = parameter("int", 1, low=1, keyword=True)
+    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023, keyword=True)
+    padding: int | tuple[int, ...] | str = parameter(
+        "padding", "same", low=0, high=1023, keyword=True
+    )
 
     def channel_groups(self, *types: TensorType) -> int:
         return self.groups
@@ -136,11 +138,11 @@ class ApplyConvTranspose(Applied):
 
     name: ClassVar[str] = "apply_conv_transpose"
 
-    stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
-    output_padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
-    groups: int = parameter("int", 1, low=1)
-    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
+    stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023, keyword=True)
+    padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023, keyword=True)
+    output_padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023, keyword=True)
+    groups: int = parameter("int", 1, low=1, keyword=True)
+    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023, keyword=True)
 
     def channel_groups(self, *types: TensorType) -> int:
         return self.groups

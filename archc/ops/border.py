@@ -64,13 +64,13 @@ class Border(Op):
     opposite: ClassVar[str]
     """The operator that undoes this one, which a negative number asks for."""
 
-    spatial: int | tuple[int, ...] = parameter("sizes", 0, high=1023)
-    left: int = parameter("int", 0, high=65536)
-    right: int = parameter("int", 0, high=65536)
-    top: int = parameter("int", 0, high=65536)
-    bottom: int = parameter("int", 0, high=65536)
-    front: int = parameter("int", 0, high=65536)
-    back: int = parameter("int", 0, high=65536)
+    spatial: int | tuple[int, ...] = parameter("sizes", 0, high=1023, keyword=True)
+    left: int = parameter("int", 0, high=65536, keyword=True)
+    right: int = parameter("int", 0, high=65536, keyword=True)
+    top: int = parameter("int", 0, high=65536, keyword=True)
+    bottom: int = parameter("int", 0, high=65536, keyword=True)
+    front: int = parameter("int", 0, high=65536, keyword=True)
+    back: int = parameter("int", 0, high=65536, keyword=True)
 
     def __post_init__(self) -> None:
         for name in ("spatial", *(side for axis in _AXES for side in axis)):
@@ -135,9 +135,11 @@ class Pad(Border):
     name: ClassVar[str] = "pad"
     opposite: ClassVar[str] = "crop"
 
-    channels: int = parameter("int", 0, low=0)
-    before: int = parameter("int", 0, low=0)
-    mode: str = parameter("string", "zeros", choices=("zeros", "reflect", "replicate"))
+    channels: int = parameter("int", 0, low=0, keyword=True)
+    before: int = parameter("int", 0, low=0, keyword=True)
+    mode: str = parameter(
+        "string", "zeros", choices=("zeros", "reflect", "replicate"), keyword=True
+    )
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types

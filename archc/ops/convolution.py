@@ -119,11 +119,13 @@ class Conv(Op):
     out: int = parameter("int", low=1, high=65536)
     kernel: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
     stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    groups: int = parameter("int", 1, low=1)
-    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    padding: int | tuple[int, ...] | str = parameter("padding", "same", low=0, high=1023)
-    bias: bool = parameter("bool", False)
-    group_size: int | None = parameter("int", low=1, optional=True)
+    groups: int = parameter("int", 1, low=1, keyword=True)
+    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023, keyword=True)
+    padding: int | tuple[int, ...] | str = parameter(
+        "padding", "same", low=0, high=1023, keyword=True
+    )
+    bias: bool = parameter("bool", False, keyword=True)
+    group_size: int | None = parameter("int", low=1, optional=True, keyword=True)
 
     def pads(self, rank: int) -> tuple[int, ...]:
         """The padding of each spatial axis, on both of its sides."""
@@ -218,11 +220,11 @@ class ConvTranspose(Op):
     out: int = parameter("int", low=1, high=65536)
     kernel: int | tuple[int, ...] = parameter("sizes", low=1, high=1023)
     stride: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
-    output_padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
-    groups: int = parameter("int", 1, low=1)
-    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
-    bias: bool = parameter("bool", False)
+    padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023, keyword=True)
+    output_padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023, keyword=True)
+    groups: int = parameter("int", 1, low=1, keyword=True)
+    dilation: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023, keyword=True)
+    bias: bool = parameter("bool", False, keyword=True)
 
     def channel_groups(self, *types: TensorType) -> int:
         return self.groups

@@ -25,7 +25,7 @@ class Linear(Op):
     name: ClassVar[str] = "linear"
 
     out: int = parameter("int", low=1, high=2**31)
-    bias: bool = parameter("bool", True)
+    bias: bool = parameter("bool", True, keyword=True)
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types

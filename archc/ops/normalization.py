@@ -31,9 +31,9 @@ class BatchNorm(Op):
 
     name: ClassVar[str] = "bn"
 
-    eps: float = parameter("float", 1e-5, above=0, high=1)
-    momentum: float = parameter("float", 0.1, low=0, high=1)
-    affine: bool = parameter("bool", True)
+    eps: float = parameter("float", 1e-5, above=0, high=1, keyword=True)
+    momentum: float = parameter("float", 0.1, low=0, high=1, keyword=True)
+    affine: bool = parameter("bool", True, keyword=True)
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types
@@ -110,8 +110,8 @@ class LayerNorm(SampleNorm):
 
     name: ClassVar[str] = "layer_norm"
 
-    eps: float = parameter("float", 1e-5, above=0, high=1)
-    affine: bool = parameter("bool", True)
+    eps: float = parameter("float", 1e-5, above=0, high=1, keyword=True)
+    affine: bool = parameter("bool", True, keyword=True)
 
     def channel_groups(self, *types: TensorType) -> int:
         return 1
@@ -153,8 +153,8 @@ class GroupNorm(SampleNorm):
     name: ClassVar[str] = "group_norm"
 
     groups: int = parameter("int", low=1)
-    eps: float = parameter("float", 1e-5, above=0, high=1)
-    affine: bool = parameter("bool", True)
+    eps: float = parameter("float", 1e-5, above=0, high=1, keyword=True)
+    affine: bool = parameter("bool", True, keyword=True)
 
     def channel_groups(self, *types: TensorType) -> int:
         return self.groups
@@ -214,8 +214,8 @@ class InstanceNorm(SampleNorm):
 
     name: ClassVar[str] = "instance_norm"
 
-    eps: float = parameter("float", 1e-5, above=0, high=1)
-    affine: bool = parameter("bool", False)
+    eps: float = parameter("float", 1e-5, above=0, high=1, keyword=True)
+    affine: bool = parameter("bool", False, keyword=True)
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types

@@ -1,8 +1,9 @@
 """What the compiler knows of an operator: the base class, and the values its methods speak in.
 
-An operator is a frozen dataclass. Its fields are its hyperparameters in the language, in the order
-of positional arguments; its methods say what it does to types, weights, costs, memory and channels,
-and how it is written in torch. Nothing else in archc knows an operator by name.
+An operator is a frozen dataclass. Its fields are its hyperparameters in the language, those without
+`keyword` in the order of positional arguments; its methods say what it does to types, weights,
+costs, memory and channels, and how it is written in torch. Nothing else in archc knows an operator
+by name.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -193,17 +194,19 @@ def parameter(
     below: float | None = None,
     choices: tuple[str, ...] = (),
     optional: bool = False,
+    keyword: bool = False,
 ) -> Any:
     """A hyperparameter of an operator: its kind, its default, its range.
 
     The range has its ends `low` and `high`, and not its ends `above` and `below`; it holds for each
     number of a tuple. `choices` are the words that a string may be. With `optional` it may be left
     out although it has no fixed default: None stands for "derived", as a pool's stride, which is
-    its kernel.
+    its kernel. A `keyword` is given by its name only: so is each whose position in PyTorch, if it
+    has one, is another.
     """
     bounds = {"low": low, "high": high, "above": above, "below": below}
     metadata = {"kind": kind, "choices": choices, "optional": optional, **bounds}
-    return field(default=None if optional else default, metadata=metadata)
+    return field(default=None if optional else default, metadata=metadata, kw_only=keyword)
 
 
 @dataclass(frozen=True)
@@ -326,7 +329,8 @@ class Op:
             if hyper.default is not MISSING and value == hyper.default:
                 continue
             text = "..." if hyper.metadata["kind"] == "tensor" else word(value)
-            words.append(text if i == len(words) else f"{hyper.name}={text}")
+            positional = i == len(words) and not hyper.kw_only
+            words.append(text if positional else f"{hyper.name}={text}")
         return f"{self.name}({', '.join(words)})" if words else self.name
 
 

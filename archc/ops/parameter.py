@@ -35,7 +35,7 @@ class Param(Op):
 
     shape: tuple[int, ...] = parameter("shape", low=1)
     init: str = parameter("string", "zeros", choices=tuple(_CONSTRUCTORS))
-    std: float = parameter("float", 1.0, above=0)
+    std: float = parameter("float", 1.0, above=0, keyword=True)
 
     def rule(self, *types: TensorType) -> TensorType:
         return TensorType(self.shape, batched=False)
@@ -70,7 +70,7 @@ class Scale(Op):
 
     name: ClassVar[str] = "scale"
 
-    init: float = parameter("float", 1.0)
+    init: float = parameter("float", 1.0, keyword=True)
 
     def rule(self, *types: TensorType) -> TensorType:
         return types[0]

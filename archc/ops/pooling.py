@@ -37,8 +37,8 @@ class Pool(Op):
 
     kernel: int | tuple[int, ...] = parameter("sizes", low=1, high=1023)
     stride: int | tuple[int, ...] | None = parameter("sizes", low=1, high=1023, optional=True)
-    padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023)
-    ceil_mode: bool = parameter("bool", False)
+    padding: int | tuple[int, ...] = parameter("sizes", 0, low=0, high=1023, keyword=True)
+    ceil_mode: bool = parameter("bool", False, keyword=True)
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types
@@ -133,7 +133,7 @@ class AvgPool(Pool):
     torch_module: ClassVar[str] = "AvgPool"
     torch_function: ClassVar[str] = "avg_pool"
 
-    count_include_pad: bool = parameter("bool", True)
+    count_include_pad: bool = parameter("bool", True, keyword=True)
 
     @property
     def padded_by(self) -> str | None:
@@ -165,7 +165,7 @@ class AvgPool(Pool):
 class GlobalPool(Op):
     """The base of pools over all positions: `[C, *S] -> [C]`, or `[C, 1, ...]` with `keep`."""
 
-    keep: bool = parameter("bool", False)
+    keep: bool = parameter("bool", False, keyword=True)
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types

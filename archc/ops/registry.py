@@ -130,6 +130,8 @@ class Parameter:
     kind: Kind
     default: object
     """REQUIRED if it has to be given; None if it is derived when left out."""
+    keyword: bool = False
+    """Whether it is given by its name only."""
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
@@ -145,7 +147,7 @@ _PARAMETERS: dict[type[Op], dict[str, Parameter]] = {}
 
 
 def parameters(cls: type[Op]) -> Collection[Parameter]:
-    """The hyperparameters of an operator, in the order of positional arguments."""
+    """The hyperparameters of an operator, in their order; those that are positional come so."""
     return _by_name(cls).values()
 
 
@@ -160,6 +162,7 @@ def _fields(cls: type[Op]) -> Iterator[Parameter]:
         yield Parameter(
             hyper.name,
             default=REQUIRED if hyper.default is MISSING else hyper.default,
+            keyword=hyper.kw_only is True,
             **{key: value for key, value in hyper.metadata.items() if key != "optional"},
         )
 

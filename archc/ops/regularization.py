@@ -49,7 +49,7 @@ class DropPath(Elementwise):
     runtime: ClassVar[tuple[str, ...]] = ("drop_path",)
     random: ClassVar[bool] = True
 
-    survival: float = parameter("float", 1.0, above=0, high=1)
+    survival: float = parameter("float", 1.0, above=0, high=1, keyword=True)
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The gate, one number."""

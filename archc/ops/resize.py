@@ -36,19 +36,23 @@ class Upsample(Op):
 
     name: ClassVar[str] = "upsample"
 
-    scale: int | tuple[int, ...] | None = parameter("sizes", low=1, high=1023, optional=True)
-    mode: str = parameter("string", "nearest", choices=("nearest", *_ALIGNED))
-    size: int | tuple[int, ...] | None = parameter("sizes", low=1, high=65536, optional=True)
-    like: bool | None = parameter("tensor", optional=True)
-    align_corners: bool = parameter("bool", False)
+    scale: int | tuple[int, ...] | None = parameter(
+        "sizes", low=1, high=1023, optional=True, keyword=True
+    )
+    mode: str = parameter("string", "nearest", choices=("nearest", *_ALIGNED), keyword=True)
+    size: int | tuple[int, ...] | None = parameter(
+        "sizes", low=1, high=65536, optional=True, keyword=True
+    )
+    like: bool | None = parameter("tensor", optional=True, keyword=True)
+    align_corners: bool = parameter("bool", False, keyword=True)
 
     def __post_init__(self) -> None:
         given = [name for name in ("scale", "size", "like") if getattr(self, name) is not None]
         if not given:
             raise OpError(
                 "`upsample` needs one of `scale`, `size` and `like`",
-                help="`upsample(2)` doubles an image, `upsample(size=[64, 64])` gives it a size, "
-                "and `upsample(like=y)` the size of a tensor",
+                help="`upsample(scale=2)` doubles an image, `upsample(size=[64, 64])` gives it a "
+                "size, and `upsample(like=y)` the size of a tensor",
             )
         if len(given) > 1:
             words = ", ".join(f"`{name}`" for name in given[:-1])

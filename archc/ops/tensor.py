@@ -55,7 +55,7 @@ class Take(Op):
     name: ClassVar[str] = "take"
 
     count: int = parameter("int", low=1)
-    start: int = parameter("int", 0, low=0)
+    start: int = parameter("int", 0, low=0, keyword=True)
 
     @property
     def stop(self) -> int:

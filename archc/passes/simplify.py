@@ -24,10 +24,10 @@ class Simplify(Pass):
 
     Removed are `identity`, `dropout(0)`, `drop_path` at survival 1; `concat`, `sum`, `min` and
     `max` of one tensor; `x * 1` and `x + 0`; pools of windows of one position, `pad` and `crop` by
-    nothing, `upsample(1)`, `take` of all channels, `flatten` of a vector, `reshape` to the same
-    shape, `channel_shuffle` that moves nothing, and `relu` of a `relu` in the same region. The
-    function and the state_dict keys stay; strides and the order in which gradients are summed may
-    change, and with them the last bits.
+    nothing, `upsample(scale=1)`, `take` of all channels, `flatten` of a vector, `reshape` to the
+    same shape, `channel_shuffle` that moves nothing, and `relu` of a `relu` in the same region.
+    The function and the state_dict keys stay; strides and the order in which gradients are summed
+    may change, and with them the last bits.
 
     Labelled layers stay, for attributes of the emitted module are API. Applications of one module
     stay alike: of a module that is applied more than once, only what computes nothing whatever its

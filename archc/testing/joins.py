@@ -178,7 +178,7 @@ class Joins(Body):
             stages = stages[self.one_of(1, 2) :]
         texts = [self.labelled(stage, [self.env[base]]) for stage in stages]
         survival = self.one_of(0.5, 0.8, 1.0)
-        drop = self.one_of(f"drop_path({survival})", f"drop_path(survival={survival})")
+        drop = f"drop_path(survival={survival})"
         target = self.variable() if self.chance(60) else base
         branch = " -> ".join([base, *texts, drop])
         if self.chance(60):

@@ -81,10 +81,11 @@ class OpStage:
     keywords: bool = False
 
     def arguments(self) -> str:
-        order = [parameter.name for parameter in parameters(OPS[self.name])]
+        known = parameters(OPS[self.name])
+        order = [parameter.name for parameter in known if not parameter.keyword]
         words: list[str] = []
         for i, (name, value) in enumerate(self.args):
-            plain = not self.keywords and order[i] == name and len(words) == i
+            plain = not self.keywords and order[i : i + 1] == [name]
             words.append(value.text if plain else f"{name}={value.text}")
         return ", ".join(words)
 

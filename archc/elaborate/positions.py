@@ -1,0 +1,149 @@
+"""Arguments of operators that are given by position and have to be named.
+
+Positional are those only that mean the same to everybody who knows PyTorch. For the others the help
+says what the position means there; where that is the only reading, it is the mend.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import dropwhile
+
+from archc.diagnostics import ArchError, Fix, error
+from archc.elaborate.arguments import Given
+from archc.elaborate.torch_arguments import UnsaidError, Written, ours
+from archc.elaborate.torch_table import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
+from archc.elaborate.values import Value
+from archc.ops.op import Op, TensorType
+from archc.ops.registry import Parameter, parameters
+from archc.ops.size import Size
+from archc.syntax.edits import replaced, without_arguments
+
+_OF_OPERATOR = re.compile("`")
+"""A reason says what the operator does, beginning with its name."""
+
+
+_OFTEN_MEANT_OTHERWISE = {"upsample"}
+"""PyTorch has the size first, and most people mean the factor."""
+
+
+def require_names(cls: type[Op], given: Sequence[Given], operand: TensorType | None) -> None:
+    """Refuse positional arguments beyond those that an operator takes so.
+
+    `operand` is the type of the tensor that it is about to be applied to, if that is known.
+    """
+    places = [item for item in parameters(cls) if not item.keyword]
+    positional = [argument for argument in given if argument.name is None]
+    if len(positional) > len(places):
+        raise _refusal(cls, places, positional, given, operand)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What positional arguments would mean in PyTorch, as they are written here."""
+
+    texts: tuple[str, ...]
+    infers: bool
+    """Whether the channels of the input are among them."""
+
+
+def _refusal(
+    cls: type[Op],
+    places: Sequence[Parameter],
+    positional: Sequence[Given],
+    given: Sequence[Given],
+    operand: TensorType | None,
+) -> ArchError:
+    known = parameters(cls)
+    takes = ", ".join(f"`{item.name}`" for item in places)
+    if len(places) == len(known):
+        takes = f"{takes} only" if places else "no arguments"
+        code, message = "E0311", f"`{cls.name}` takes {takes}"
+    else:
+        message = f"`{cls.name}` takes {takes or 'nothing'} by position, all else by name"
+        code = "E0318"
+    named = {argument.name for argument in given}
+    readings = [*_readings(cls.name, len(places), positional, named, operand)]
+    meant = [reading for reading in readings if isinstance(reading, _Reading)]
+    help, fix = _mend(cls, positional, meant)
+    if not meant:
+        reasons = [reason for reason in readings if isinstance(reason, str)]
+        help = "; ".join([*filter(_OF_OPERATOR.match, reasons), help])
+    return error(code, message, positional[len(places)].span, help=help, fix=fix)
+
+
+def _readings(
+    operator: str,
+    places: int,
+    positional: Sequence[Given],
+    named: set[str | None],
+    operand: TensorType | None,
+) -> Iterator[_Reading | str]:
+    """PyTorch's order has the channels of the input first, or they are left out as here; in the
+    place of what has no meaning here, the reason."""
+    if operator not in OF_OPERATOR or operator in _OFTEN_MEANT_OTHERWISE:
+        return
+    theirs = [item for item in OF_OPERATOR[operator].parameters if not item.named]
+    shorter = [*dropwhile(lambda item: item.name in INFERRED, theirs)]
+    infers = len(shorter) < len(theirs)
+    for order in [shorter] * bool(places) + [theirs] * (infers or not places):
+        try:
+            texts = _read(operator, order, positional, named, operand)
+        except UnsaidError as reason:
+            yield str(reason)
+            continue
+        yield _Reading(texts, infers and order is theirs)
+
+
+def _read(
+    operator: str,
+    order: Sequence[Theirs],
+    positional: Sequence[Given],
+    named: set[str | None],
+    operand: TensorType | None,
+) -> tuple[str, ...]:
+    """Positional arguments in PyTorch's order, as arguments here. Raises UnsaidError."""
+    if len(positional) > len(order):
+        raise UnsaidError
+    texts: list[str] = []
+    keyword = False
+    for theirs, argument in zip(order, positional, strict=False):
+        if theirs.name in INFERRED and not _are_channels(argument.value, operand):
+            raise UnsaidError
+        said = ours(operator, theirs, Written(argument.span.text, _comparable(argument.value)))
+        if said is None or said.needless:
+            continue
+        name = said.parameter.name
+        if name in named:
+            raise UnsaidError
+        keyword = keyword or said.parameter.keyword
+        texts.append(f"{name}={said.text}" if keyword else said.text)
+    return tuple(texts)
+
+
+def _are_channels(value: Value, operand: TensorType | None) -> bool:
+    return type(value) is int and (operand is None or operand.channels == value)
+
+
+def _comparable(value: Value) -> object:
+    if isinstance(value, Size):
+        return UNKNOWN
+    return tuple(map(_comparable, value)) if isinstance(value, list) else value
+
+
+def _mend(
+    cls: type[Op], positional: Sequence[Given], readings: Sequence[_Reading]
+) -> tuple[str, Fix]:
+    """The help, and the edit where there is one reading only."""
+    calls = [f"`{cls.name}({', '.join(reading.texts)})`" for reading in readings]
+    if len(readings) > 1:
+        return f"PyTorch's order would make it {' or '.join(calls)}: which is meant?", ()
+    first, last = positional[0].span, positional[-1].span
+    if readings:
+        (reading,) = readings
+        text = ", ".join(reading.texts)
+        fix = replaced(first.to(last), text) if text else without_arguments(first, last)
+        infers = "; archc infers the channels of the input" if reading.infers else ""
+        return f"write {calls[0]}{infers}", fix
+    keywords = [f"`{item.name}=`" for item in parameters(cls) if item.keyword]
+    return f"name it: {', '.join(keywords)}" if keywords else "leave it out", ()

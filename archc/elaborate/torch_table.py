@@ -1,0 +1,194 @@
+"""The signatures of torch.nn's modules that archc has an operator for, and how it names arguments.
+
+These are facts about torch, in torch's words and with torch's defaults; a test holds them to torch.
+"""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Absent(Enum):
+    """What stands for a value: that there is none, or that it is known only when the spec runs."""
+
+    REQUIRED = "required"
+    UNKNOWN = "unknown"
+
+
+REQUIRED: Final = Absent.REQUIRED
+UNKNOWN: Final = Absent.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """A parameter of torch's; `default` is Python's value, or REQUIRED."""
+
+    name: str
+    default: object
+    named: bool = False
+    """Whether it is given by its name only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A module or function of torch's: the operator that computes the same, and its parameters."""
+
+    operator: str
+    parameters: tuple[Theirs, ...]
+    rank: int | None
+    """The number of spatial axes, if its name has it."""
+
+
+def _signature(name: str, operator: str, text: str) -> Signature:
+    before, _, after = text.partition(" * ")
+    words = [(word, False) for word in before.split()] + [(word, True) for word in after.split()]
+    rank = int(name[-2]) if name[-2:] in ("1d", "2d", "3d") else None
+    return Signature(operator, tuple(_parameter(word, named) for word, named in words), rank)
+
+
+def _parameter(word: str, named: bool) -> Theirs:
+    name, equals, default = word.partition("=")
+    return Theirs(name, ast.literal_eval(default) if equals else REQUIRED, named)
+
+
+_FACTORY = "device=None dtype=None"
+_CONV = (
+    "in_channels out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True "
+    f"padding_mode='zeros' {_FACTORY}"
+)
+_CONV_TRANSPOSE = (
+    "in_channels out_channels kernel_size stride=1 padding=0 output_padding=0 groups=1 bias=True "
+    f"dilation=1 padding_mode='zeros' {_FACTORY}"
+)
+_BATCH_NORM = (
+    f"num_features eps=1e-05 momentum=0.1 affine=True track_running_stats=True {_FACTORY} "
+    "* bias=True"
+)
+_INSTANCE_NORM = (
+    f"num_features eps=1e-05 momentum=0.1 affine=False track_running_stats=False {_FACTORY} "
+    "* bias=True"
+)
+_MAX_POOL = "kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False"
+_AVG_POOL = "kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True"
+_UPSAMPLE = (
+    "size=None scale_factor=None mode='nearest' align_corners=None recompute_scale_factor=None"
+)
+
+_TEXTS: Mapping[str, tuple[str, str]] = {
+    "Conv1d": ("conv", _CONV),
+    "Conv2d": ("conv", _CONV),
+    "Conv3d": ("conv", _CONV),
+    "ConvTranspose1d": ("conv_transpose", _CONV_TRANSPOSE),
+    "ConvTranspose2d": ("conv_transpose", _CONV_TRANSPOSE),
+    "ConvTranspose3d": ("conv_transpose", _CONV_TRANSPOSE),
+    "Linear": ("linear", f"in_features out_features bias=True {_FACTORY}"),
+    "BatchNorm1d": ("bn", _BATCH_NORM),
+    "BatchNorm2d": ("bn", _BATCH_NORM),
+    "BatchNorm3d": ("bn", _BATCH_NORM),
+    "GroupNorm": (
+        "group_norm",
+        f"num_groups num_channels eps=1e-05 affine=True {_FACTORY} * bias=True",
+    ),
+    "InstanceNorm1d": ("instance_norm", _INSTANCE_NORM),
+    "InstanceNorm2d": ("instance_norm", _INSTANCE_NORM),
+    "InstanceNorm3d": ("instance_norm", _INSTANCE_NORM),
+    "ReLU": ("relu", "inplace=False"),
+    "ReLU6": ("relu6", "inplace=False"),
+    "LeakyReLU": ("leaky_relu", "negative_slope=0.01 inplace=False"),
+    "GELU": ("gelu", "approximate='none'"),
+    "SiLU": ("silu", "inplace=False"),
+    "Sigmoid": ("sigmoid", ""),
+    "Hardsigmoid": ("hard_sigmoid", "inplace=False"),
+    "Hardswish": ("hard_swish", "inplace=False"),
+    "Tanh": ("tanh", ""),
+    "Softmax": ("softmax", "dim=None"),
+    "Softmax2d": ("softmax", ""),
+    "Identity": ("identity", ""),
+    "MaxPool1d": ("max_pool", _MAX_POOL),
+    "MaxPool2d": ("max_pool", _MAX_POOL),
+    "MaxPool3d": ("max_pool", _MAX_POOL),
+    "AvgPool1d": ("avg_pool", _AVG_POOL),
+    "AvgPool2d": ("avg_pool", f"{_AVG_POOL} divisor_override=None"),
+    "AvgPool3d": ("avg_pool", f"{_AVG_POOL} divisor_override=None"),
+    "AdaptiveAvgPool1d": ("adaptive_avg_pool", "output_size"),
+    "AdaptiveAvgPool2d": ("adaptive_avg_pool", "output_size"),
+    "AdaptiveAvgPool3d": ("adaptive_avg_pool", "output_size"),
+    "AdaptiveMaxPool1d": ("global_max_pool", "output_size return_indices=False"),
+    "AdaptiveMaxPool2d": ("global_max_pool", "output_size return_indices=False"),
+    "AdaptiveMaxPool3d": ("global_max_pool", "output_size return_indices=False"),
+    "ZeroPad1d": ("pad", "padding"),
+    "ZeroPad2d": ("pad", "padding"),
+    "ZeroPad3d": ("pad", "padding"),
+    "Flatten": ("flatten", "start_dim=1 end_dim=-1"),
+    "Upsample": ("upsample", _UPSAMPLE),
+    "UpsamplingNearest2d": ("upsample", "size=None scale_factor=None"),
+    "PixelShuffle": ("pixel_shuffle", "upscale_factor"),
+    "PixelUnshuffle": ("space_to_depth", "downscale_factor"),
+    "ChannelShuffle": ("channel_shuffle", "groups"),
+    "Dropout": ("dropout", "p=0.5 inplace=False"),
+}
+
+SIGNATURES: Mapping[str, Signature] = {
+    word: _signature(word, operator, text) for word, (operator, text) in _TEXTS.items()
+}
+"""The modules by their names in torch.nn."""
+
+OF_OPERATOR: Mapping[str, Signature] = {
+    signature.operator: signature for signature in reversed([*SIGNATURES.values()])
+}
+"""By operator, the signature that most people have in mind."""
+
+INFERRED = frozenset({"in_channels", "in_features", "num_features", "num_channels"})
+"""The channels of the input, which archc knows."""
+
+NEEDLESS = frozenset({"inplace", "device", "dtype"})
+"""What changes nothing that is computed."""
+
+RENAMED: Mapping[str, str] = {
+    "out_channels": "out",
+    "out_features": "out",
+    "kernel_size": "kernel",
+    "num_groups": "groups",
+    "negative_slope": "slope",
+    "output_size": "size",
+    "scale_factor": "scale",
+    "upscale_factor": "factor",
+    "downscale_factor": "factor",
+    "p": "rate",
+}
+"""Torch's parameters that archc calls otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What an operator always does, where torch has a parameter: the values for which torch does
+    so, too, and in words what that is."""
+
+    values: tuple[object, ...]
+    words: str
+
+
+_CHANNELS = Fixed((1,), "is over the channels, `dim=1`")
+_ALL_AXES = "flattens all axes but the batch's"
+
+FIXED: Mapping[tuple[str, str], Fixed] = {
+    ("conv", "padding_mode"): Fixed(("zeros",), "pads with zeros"),
+    ("conv_transpose", "padding_mode"): Fixed(("zeros",), "pads with zeros"),
+    ("bn", "track_running_stats"): Fixed((True,), "keeps running statistics"),
+    ("instance_norm", "track_running_stats"): Fixed((False,), "keeps no running statistics"),
+    ("bn", "bias"): Fixed((True,), "has a shift where it has a scale"),
+    ("group_norm", "bias"): Fixed((True,), "has a shift where it has a scale"),
+    ("instance_norm", "bias"): Fixed((True,), "has a shift where it has a scale"),
+    ("max_pool", "dilation"): Fixed((1,), "has no dilation"),
+    ("max_pool", "return_indices"): Fixed((False,), "gives no indices"),
+    ("global_max_pool", "return_indices"): Fixed((False,), "gives no indices"),
+    ("global_max_pool", "output_size"): Fixed((1, (1,), (1, 1), (1, 1, 1)), "has one result"),
+    ("avg_pool", "divisor_override"): Fixed((None,), "divides by the size of its window"),
+    ("softmax", "dim"): _CHANNELS,
+    ("flatten", "start_dim"): Fixed((1,), _ALL_AXES),
+    ("flatten", "end_dim"): Fixed((-1,), _ALL_AXES),
+    ("upsample", "recompute_scale_factor"): Fixed((None, False), "uses the factor as it is"),
+}
+"""(operator, torch's parameter) -> what the operator does there."""
