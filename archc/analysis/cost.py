@@ -63,7 +63,7 @@ def costs_of(graph: Graph) -> Costs:
         trained = sum(entry.elements for entry in entries if entry.trained)
         whole = sum(entry.elements for entry in entries)
         weights[node.layer.path] = Cost(trained, whole - trained)
-    for node in graph.nodes():
+    for node in (*graph.nodes(), *(each.node for each in graph.unused.values())):
         if node.op.opaque and node.layer.path is not None:
             weights[node.layer.path] = Cost(opaque=1)
     macs = {

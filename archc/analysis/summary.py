@@ -25,6 +25,8 @@ Json = dict[str, object]
 class LayerSummary:
     """A layer that is an attribute of a module, or a function that multiplies.
 
+    One without `applications` is made for its weights alone.
+
     `op` is its text in the language; `type` is that of its first application's result.
     """
 
@@ -181,6 +183,11 @@ def summarize(graph: Graph) -> Summary:
         first = nodes[0]
         layer = LayerSummary(path, str(first.op), first.type, weights + macs, len(nodes))
         tree.child(path[:-1]).add(path[-1], first.layer.order, layer)
+    for node in (each.node for each in graph.unused.values()):
+        own = node.layer.path or ()
+        if not tree.child(own[:-1]).has(own[-1]):
+            layer = LayerSummary(own, str(node.op), node.type, costs.weights.get(own, Cost()), 0)
+            tree.child(own[:-1]).add(own[-1], node.layer.order, layer)
     given = boundaries(graph)
     for region in graph.regions.values():
         types = tuple(graph.node(id).type for id in given[region.id].gives)
@@ -237,6 +244,9 @@ class _Module:
         for name in path:
             module = module.children.setdefault(name, _Module())
         return module
+
+    def has(self, name: str) -> bool:
+        return name in self.layers
 
     def add(self, name: str, order: int, layer: LayerSummary) -> None:
         self.layers[name] = (order, layer)

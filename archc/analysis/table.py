@@ -186,6 +186,8 @@ def row(run: Run, indent: int = 0) -> Row:
     types: tuple[TensorType, ...]
     if isinstance(last, LayerSummary):
         what, types = last.op, (last.type,)
+        if not last.applications:
+            what += ", unused"
         if last.applications > 1:
             what += f", {last.applications} times"
     else:

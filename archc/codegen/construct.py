@@ -26,6 +26,8 @@ from archc.codegen.text import (
 from archc.ir.graph import Path
 from archc.ops.op import TorchModule
 
+_UNUSED = "        # Not applied: it is made for its keys in the state_dict."
+
 
 @dataclass
 class ConstructorWriter:
@@ -119,13 +121,19 @@ class ConstructorWriter:
             if label not in seen and len(label) == 1:
                 torch = self.modules.torch_module(layer.path)
                 code = self._layer(label, torch)
-                found.append((layer.order, self._set(label[0], code)))
+                found.append((layer.order, self._remarked(layer.path, label[0], code)))
         for child in self.module.children:
             label = child.path[size:]
             if label not in seen and len(label) == 1 and child.path in self.outliner.of:
                 code = self._child(label, self.outliner.of[child.path])
-                found.append((child.region.order, self._set(label[0], code)))
+                found.append((child.region.order, self._remarked(child.path, label[0], code)))
         return found
+
+    def _remarked(self, path: Path, label: str, code: Code) -> list[str]:
+        """The statement that makes an attribute, below the reason why nothing applies it."""
+        unused = self.modules.is_unused
+        remark = [_UNUSED] if unused(path) and not unused(self.module.path) else []
+        return [*remark, *self._set(label, code)]
 
     def _lists(self, seen: set[Path]) -> list[tuple[int, list[str]]]:
         """Lists of layers, `nn.ModuleList`s: elements by index."""

@@ -71,6 +71,8 @@ class Modules:
     applications: dict[int, Application] = field(default_factory=dict)
     types: dict[int, tuple[TensorType, ...]] = field(default_factory=dict)
     makers: dict[Path, Node] = field(default_factory=dict)
+    unused: set[Path] = field(default_factory=set)
+    """The layers that no module applies."""
 
     @classmethod
     def of(cls, graph: Graph) -> "Modules":
@@ -91,6 +93,15 @@ class Modules:
         assert module is not None
         return module
 
+    def is_unused(self, path: Path) -> bool:
+        """Whether nothing at a path is applied, be it a layer or a module of such layers."""
+        module = self.by_path.get(path)
+        if module is None:
+            return path in self.unused
+        owned = [layer.path for layer in module.layers if layer.path is not None]
+        owned += [child.path for child in module.children]
+        return bool(owned) and all(map(self.is_unused, owned))
+
     def torch_function(self, node: Node) -> TorchFunction:
         """How an unlabelled operator is written."""
         function = node.op.function(*self.types[node.id])
@@ -107,6 +118,13 @@ class Modules:
             self.types[node.id] = self.graph.operand_types(node.id)
             if node.layer.path is not None:
                 self.makers.setdefault(node.layer.path, node)
+        for id, unused in self.graph.unused.items():
+            path = unused.node.layer.path
+            assert path is not None
+            if path not in self.makers:
+                self.types[id] = unused.types
+                self.makers[path] = unused.node
+                self.unused.add(path)
         used = self.graph.inhabited()
         for id, application in self.applications.items():
             if id in used:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from archc.diagnostics import Span, error, nearest
 from archc.elaborate.arguments import Given, Slot, bind
@@ -14,6 +14,11 @@ from archc.syntax.edits import replaced, value_of
 
 if TYPE_CHECKING:
     from archc.elaborate.calls import Evaluator
+
+Place = Literal["assignment", "block", "net"]
+
+UNUSED = "unused"
+"""What is made for its weights, and not applied."""
 
 SURVIVAL = "a number over 0, up to 1"
 POSITIVE = "a number over 0"
@@ -28,6 +33,7 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
         "linear_bias": ("zero", "torch"),
         "bn_weight": (POSITIVE,),
     },
+    UNUSED: {},
 }
 """The annotations that archc knows: their parameters, and the words each one admits."""
 
@@ -36,17 +42,23 @@ def evaluate_annotations(
     annotations: Sequence[ast.Annotation],
     evaluator: "Evaluator",
     frame: Frame,
-    *,
-    net: bool = False,
+    place: Place = "assignment",
 ) -> tuple[Annotation, ...]:
     """Checked and evaluated annotations. Those that begin with `@x_` are the user's own."""
     for annotation in annotations:
-        if annotation.name == "init" and not net:
+        if annotation.name == "init" and place != "net":
             raise error(
                 "E0606",
                 "`@init` stands before a net: it initialises all its layers",
                 annotation.span,
                 help="move it before the `net`",
+            )
+        if annotation.name == UNUSED and place != "assignment":
+            raise error(
+                "E0606",
+                f"`@unused` stands before an assignment, not before a {place}",
+                annotation.span,
+                help="write `@unused`, and below it `_ = x -> label: layer`",
             )
     return tuple(_evaluate(annotation, evaluator, frame) for annotation in annotations)
 

@@ -39,6 +39,8 @@ class Builder:
     made: list[MadeLayer] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
+    aside: dict[int, Span] = field(default_factory=dict)
+    """The nodes whose layers are made for their weights alone, with the text that says so."""
     muted: list[int] = field(default_factory=list)
     """The values of exits that do not apply, because their net stands where a block does."""
     order: int = 0
@@ -242,6 +244,18 @@ class Builder:
                 help="a module has one set of weights; make two layers instead of one",
             )
         return first
+
+    def set_aside(self, first: int, span: Span) -> None:
+        """What was applied since a node's id is made for its weights alone, as the text says."""
+        made = [id for id in range(first, self.graph.new_id()) if id in self.graph]
+        if not any(self.graph.node(id).layer.path is not None for id in made):
+            raise error(
+                "E0607",
+                "`@unused` keeps layers, and none is made here",
+                span,
+                help="label what is to be kept: `_ = x -> project: conv(64)`",
+            )
+        self.aside.update(dict.fromkeys(made, span))
 
     # ------------------------------------------------------------- reports
 

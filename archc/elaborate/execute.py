@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from archc.diagnostics import ArchError, Span, error
-from archc.elaborate.annotations import evaluate_annotations
+from archc.elaborate.annotations import UNUSED, evaluate_annotations
 from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.exits import Exits
@@ -116,12 +116,16 @@ class Executor:
 
     def _assign(self, statement: ast.Assign, frame: Frame) -> None:
         frame.hint = tuple(target.name for target in statement.targets)
+        first = 0
         if statement.annotations:
+            first = self.builder.graph.new_id()
             frame.annotations = evaluate_annotations(statement.annotations, self.evaluator, frame)
         try:
             value = self._evaluate_bound(statement.value, frame)
         finally:
             frame.annotations = ()
+            if any(each.name == UNUSED for each in statement.annotations):
+                self.builder.set_aside(first, statement.span)
         values = unpack(statement.targets, value, statement.value.span)
         for target, item in zip(statement.targets, values, strict=True):
             self._bind(target.name, item, frame, statement.span)
@@ -275,7 +279,7 @@ class Executor:
             span=span,
             doc=block.doc if block else "",
             annotations=evaluate_annotations(
-                block.annotations, self.evaluator, frame, net=block.is_net
+                block.annotations, self.evaluator, frame, "net" if block.is_net else "block"
             )
             if block
             else (),

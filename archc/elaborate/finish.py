@@ -11,11 +11,31 @@ from archc.ops.regularization import DropPath
 
 def finish(builder: Builder) -> None:
     """Prune what no output needs, and check what only the whole graph shows."""
+    _set_aside(builder)
     builder.graph.remove_dead()
     _check_outputs(builder)
     _check_shared(builder)
     _check_drop_paths(builder)
     _check_totals(builder)
+
+
+def _set_aside(builder: Builder) -> None:
+    """Keep the layers of what `@unused` stands before."""
+    graph = builder.graph
+    live = graph.live() if builder.aside else set()
+    for id, span in builder.aside.items():
+        if id in live:
+            builder.report(
+                error(
+                    "E0607",
+                    "an output depends on what `@unused` leaves out",
+                    Label(graph.node(id).span, "this is applied"),
+                    Label(span),
+                    help="leave out `@unused`, or do not use its value",
+                )
+            )
+        elif graph.node(id).layer.path is not None:
+            graph.set_aside(id)
 
 
 def warn_unused(builder: Builder) -> None:
@@ -34,7 +54,8 @@ def _warn_dead(builder: Builder) -> None:
     graph = builder.graph
     live = graph.live(builder.muted)  # of these another warning speaks
     for node in graph.nodes():
-        if node.id not in live and _has_weights(graph, node):
+        kept = node.id in live or node.id in builder.aside
+        if not kept and _has_weights(graph, node):
             message = "this layer has weights, but no output depends on it"
             builder.warn("W0003", message, node.span)
 
@@ -125,7 +146,7 @@ def _check_shared(builder: Builder) -> None:
     """Applications of one module must make the same layers, with equal weight shapes."""
     graph = builder.graph
     shapes: dict[Path, tuple[Node, object]] = {}
-    for node in graph.nodes():
+    for node in (*graph.nodes(), *(each.node for each in graph.unused.values())):
         path = node.layer.path
         if path is None:
             continue
@@ -150,7 +171,7 @@ def _operands_text(graph: Graph, node: Node) -> str:
 def _check_same_children(builder: Builder) -> None:
     graph = builder.graph
     children: dict[int, set[Path]] = {}
-    for node in graph.nodes():
+    for node in (*graph.nodes(), *(each.node for each in graph.unused.values())):
         region = graph.regions[node.region]
         if node.layer.path is not None and node.layer.path[: len(region.path)] == region.path:
             children.setdefault(region.id, set()).add(node.layer.path)

@@ -208,7 +208,7 @@ class _Run:
         found: dict[str, Annotation] = {}
         written = [block.annotations, *(variant.annotations for variant in reversed(chain))]
         for annotations in written:
-            for item in evaluate_annotations(annotations, self.evaluator, frame, net=True):
+            for item in evaluate_annotations(annotations, self.evaluator, frame, "net"):
                 found[item.name] = item
         return tuple(found.values())
 

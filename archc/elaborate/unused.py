@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span
+from archc.elaborate.annotations import UNUSED
 from archc.elaborate.files import Declared, FileScope
 from archc.elaborate.walk import parts_of, used_names, walk_statements
 from archc.syntax import ast
@@ -145,10 +146,17 @@ def _targets(body: Sequence[ast.Statement]) -> Iterator[tuple[ast.Name, bool]]:
     bound_next: set[str] = set()
     for statement in reversed(body):
         targets = statement.targets if isinstance(statement, ast.Assign) else ()
-        yield from ((target, target.name in bound_next) for target in targets)
+        if not _is_set_aside(statement):
+            yield from ((target, target.name in bound_next) for target in targets)
         bound_next |= {target.name for target in targets}
         bound_next -= {name.name for name in used_names(statement)}
         bound_next -= {name.name for name in _changed(statement)}
+
+
+def _is_set_aside(statement: ast.Statement) -> bool:
+    """Whether its value is not meant to be used."""
+    annotations = statement.annotations if isinstance(statement, ast.Assign) else ()
+    return any(annotation.name == UNUSED for annotation in annotations)
 
 
 def _changed(statement: ast.Statement) -> Iterator[ast.Name]:

@@ -60,6 +60,7 @@ class _Lines:
 
     def __iter__(self) -> Iterator[str]:
         yield from self._body()
+        yield from self._unused()
         if not self.alone:
             for output in self.graph.outputs:
                 yield f"{_kind(output)} %{self.numbers[output.node]}"
@@ -84,6 +85,13 @@ class _Lines:
                 region = chain[len(opened)]
                 closed.add(region)
                 yield f"{indent}{self._heading(region)}, {_count(self.sizes[region])}"
+
+    def _unused(self) -> Iterator[str]:
+        """The layers that are made and not applied, with what they would be applied to."""
+        for node, types in ((each.node, each.types) for each in self.graph.unused.values()):
+            if self._chain(node) is not None:
+                given = ", ".join(map(str, types))
+                yield f"unused {node.type} = {node.op}({given}) @ {'.'.join(node.layer.path or ())}"
 
     def _chain(self, node: Node) -> tuple[int, ...] | None:
         """The regions around a node that have headings, outermost first; None if it is hidden."""

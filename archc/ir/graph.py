@@ -75,6 +75,15 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Unused:
+    """A layer that is made and not applied: the application that says what its weights are."""
+
+    node: Node
+    types: tuple[TensorType, ...]
+    """Those of the operands that it would be applied to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A block or an operator that was given as a hyperparameter."""
 
@@ -154,6 +163,7 @@ class Graph:
         self.regions: dict[int, Region] = {}
         self.outputs: tuple[Output, ...] = ()
         self.sharing = Sharing()
+        self.unused: dict[int, Unused] = {}
         self._topology: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._payload: dict[int, Node] = {}
         self._mentions: dict[int, set[int]] = {}
@@ -185,6 +195,7 @@ class Graph:
         other.regions = dict(self.regions)
         other.outputs = self.outputs
         other.sharing = self.sharing
+        other.unused = dict(self.unused)
         other._topology = self._topology.copy()
         other._payload = dict(self._payload)
         other._mentions = {node: set(regions) for node, regions in self._mentions.items()}
@@ -219,6 +230,9 @@ class Graph:
         return tuple(source for _, source in pairs)
 
     def operand_types(self, id: int) -> tuple[TensorType, ...]:
+        """The types of a node's operands, also of one that was set aside."""
+        if id in self.unused:
+            return self.unused[id].types
         return tuple(self._payload[operand].type for operand in self.operands(id))
 
     def users(self, id: int) -> tuple[tuple[int, int], ...]:
@@ -244,9 +258,13 @@ class Graph:
         return tuple(output.name or f"return[{next(numbers)}]" for output in self.outputs)
 
     def weights(self) -> Iterator[tuple[Node, tuple[Weight, ...]]]:
-        """The first application of each layer that owns weights, with them, in order of making."""
+        """The first application of each layer that owns weights, with them, in order of making.
+
+        Of a layer that is not applied, it is the one that was set aside.
+        """
         seen: set[Path] = set()
-        for node in sorted(self.nodes(), key=lambda node: (node.layer.order, node.id)):
+        made = (*self.nodes(), *(each.node for each in self.unused.values()))
+        for node in sorted(made, key=lambda node: (node.layer.order, node.id)):
             path = node.layer.path
             if path is None or path in seen:
                 continue
@@ -283,6 +301,10 @@ class Graph:
         self._topology.remove_node(id)
         del self._payload[id]
 
+    def set_aside(self, id: int) -> None:
+        """Keep the layer of a node that no output depends on, and that is going to be removed."""
+        self.unused[id] = Unused(self._payload[id], self.operand_types(id))
+
     def replace_layer(self, id: int, layer: Layer, type_: TensorType) -> None:
         """Let a node apply another layer; its operands stay."""
         self._payload[id] = replace(self._payload[id], layer=layer, type=type_)
@@ -312,7 +334,7 @@ class Graph:
         self.regions = {id: region for id, region in self.regions.items() if id in used}
 
     def inhabited(self) -> set[int]:
-        """The root, the regions in which nodes lie, and those around them.
+        """The root, the regions in which nodes lie, those set aside included, and those around.
 
         A module in which no node lies, but whose layers are applied elsewhere, keeps one region.
         """
@@ -320,7 +342,7 @@ class Graph:
         by_path: dict[Path, list[Region]] = {}
         for region in self.regions.values():
             by_path.setdefault(region.path, []).append(region)
-        for node in self.nodes():
+        for node in (*self.nodes(), *(each.node for each in self.unused.values())):
             self._add_around(node.region, used)
         for owner in self._owners():
             same = by_path.get(owner, [])

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 from archc.ir.graph import Graph, Node, Path
-from archc.ops.op import OpError
+from archc.ops.op import OpError, TensorType
 
 
 class VerifyError(Exception):
@@ -20,6 +20,11 @@ def verify(graph: Graph) -> None:
     for node in graph.nodes():
         _check_node(graph, node)
         _check_weights(graph, node, owners)
+    for id, unused in graph.unused.items():
+        if id in graph:
+            raise VerifyError(f"node {id} is set aside, and in the graph")
+        _check_application(graph, unused.node, unused.types)
+        _check_weights(graph, unused.node, owners)
     if not graph.outputs:
         raise VerifyError("the graph has no outputs")
     for output in graph.outputs:
@@ -41,14 +46,19 @@ def _check_regions(graph: Graph) -> None:
 def _check_node(graph: Graph, node: Node) -> None:
     what = f"node {node.id} ({node.op})"
     operands = graph.operands(node.id)
-    if node.region not in graph.regions:
-        raise VerifyError(f"{what} lies in region {node.region}: no such")
     if any(operand >= node.id for operand in operands):
         raise VerifyError(f"{what} reads a node that is not older")
     if node.op.arity is not None and len(operands) != node.op.arity:
         raise VerifyError(f"{what} has {len(operands)} operands, not {node.op.arity}")
+    _check_application(graph, node, graph.operand_types(node.id))
+
+
+def _check_application(graph: Graph, node: Node, types: tuple[TensorType, ...]) -> None:
+    what = f"node {node.id} ({node.op})"
+    if node.region not in graph.regions:
+        raise VerifyError(f"{what} lies in region {node.region}: no such")
     try:
-        inferred = node.op.infer(*graph.operand_types(node.id))
+        inferred = node.op.infer(*types)
     except OpError as refusal:
         raise VerifyError(f"{what}: {refusal.message}") from None
     if inferred != node.type:
