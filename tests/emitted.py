@@ -25,7 +25,18 @@ SHIPPED = {
     "densenet": ("DenseNet121", "DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
     "densenet_cifar": ("DenseNetBC", "DenseNet", "DenseNetB", "DenseNetC"),
     "dla": tuple(
-        "DLA34 DLA46C DLA46XC DLA60XC DLA60 DLA60X DLA102 DLA102X DLA102X2 DLA169".split()
+        [
+            "DLA34",
+            "DLA46C",
+            "DLA46XC",
+            "DLA60XC",
+            "DLA60",
+            "DLA60X",
+            "DLA102",
+            "DLA102X",
+            "DLA102X2",
+            "DLA169",
+        ]
     ),
     "convnext": ("ConvNeXtTiny", "ConvNeXtBase"),
     "efficientnet": ("EfficientNetB0", "EfficientNetB4"),

@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from archc.elaborate.files import find_spec, load_program
 from archc.elaborate.limits import Budget, Limits
 from archc.elaborate.net import elaborate

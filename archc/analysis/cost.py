@@ -2,7 +2,7 @@
 
 A layer's weights count once, however often it is applied; its multiply-accumulates count for each
 application. One rule for every sum: None, "not a number", as soon as one summand depends on a
-symbolic size, or is not known because it belongs to an extern layer.
+symbolic size, or is not known because it belongs to an extern layer that does not declare it.
 """
 
 from bisect import bisect_left
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from archc.ir.graph import Graph, Path
+from archc.ops.extern import Extern
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Trained parameters, elements of buffers, and multiply-accumulates of one sample.
 
-    `opaque` counts the extern layers, whose weights archc does not know and does not count.
+    `opaque` counts the extern layers that do not declare their costs, which are not counted then.
     """
 
     params: int = 0
@@ -64,8 +65,9 @@ def costs_of(graph: Graph) -> Costs:
         whole = sum(entry.elements for entry in entries)
         weights[node.layer.path] = Cost(trained, whole - trained)
     for node in (*graph.nodes(), *(each.node for each in graph.unused.values())):
-        if node.op.opaque and node.layer.path is not None:
-            weights[node.layer.path] = Cost(opaque=1)
+        if isinstance(node.op, Extern) and node.layer.path is not None:
+            declared = node.op.params(*graph.operand_types(node.id))
+            weights[node.layer.path] = Cost(opaque=1) if declared is None else Cost(declared)
     macs = {
         node.id: node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()
     }

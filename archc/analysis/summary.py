@@ -7,7 +7,7 @@ of a region are those of the module that it becomes.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from archc.analysis.cost import Cost, ExitCost, costs_of, exit_costs, total
+from archc.analysis.cost import Cost, Costs, ExitCost, costs_of, exit_costs, total
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ir.initialisation import Reach, reach_of
@@ -201,9 +201,15 @@ def summarize(graph: Graph) -> Summary:
         tuple(ExitSummary(name, graph.node(out.node).type, cost) for name, out, cost in exits),
         tree.summary(()),
         _parameters(graph),
-        tuple(sorted({node.op.name for node in graph.nodes() if node.op.opaque})),
+        tuple(sorted(_unknown(graph, costs))),
         reach_of(graph),
     )
+
+
+def _unknown(graph: Graph, costs: Costs) -> set[str]:
+    """The extern layers that do not declare their costs."""
+    made = (*graph.nodes(), *(each.node for each in graph.unused.values()))
+    return {n.op.name for n in made if costs.weights.get(n.layer.path or (), Cost()).opaque}
 
 
 def _parameters(graph: Graph) -> tuple[tuple[str, str, str], ...]:

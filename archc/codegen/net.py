@@ -25,6 +25,7 @@ from archc.codegen.text import (
     tensors,
 )
 from archc.ir.graph import Graph, Node, Path, Region
+from archc.ops.extern import Extern
 from archc.ops.op import OpError, TensorType
 from archc.ops.size import Size
 
@@ -67,14 +68,25 @@ class NetWriter(ClassWriter):
             if weight.trained
         )
         macs = [node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()]
+        declared = self._declared()
+        parameters += sum(count or 0 for _, count in declared.values())
         cost = f"{parameters:,} parameters"
-        externs = sorted({node.op.name for node in graph.nodes() if node.op.opaque})
-        if externs:
-            cost += f" and those of {', '.join(externs)}"
+        unknown = sorted({name for name, count in declared.values() if count is None})
+        if unknown:
+            cost += f" and those of {', '.join(unknown)}"
         if all(count is not None for count in macs):
             cost += f", {sum(count or 0 for count in macs):,} multiply-accumulates"
         text = [*graph.info.doc.split("\n"), ""] if graph.info.doc else []
         yield from docstring([*text, f"{self._net_shapes()}; {cost}."], 4)
+
+    def _declared(self) -> dict[Path | None, tuple[str, int | None]]:
+        """The extern layers: their names, and their parameters where these are declared."""
+        graph = self.graph
+        return {
+            node.layer.path: (node.op.name, node.op.params(*graph.operand_types(node.id)))
+            for node in (*graph.nodes(), *(each.node for each in graph.unused.values()))
+            if isinstance(node.op, Extern)
+        }
 
     def _net_shapes(self) -> str:
         given = ", ".join(self._shape(node.type) for node in self.graph.inputs())

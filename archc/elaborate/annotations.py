@@ -46,6 +46,13 @@ def evaluate_annotations(
 ) -> tuple[Annotation, ...]:
     """Checked and evaluated annotations. Those that begin with `@x_` are the user's own."""
     for annotation in annotations:
+        if annotation.name == "costs":
+            raise error(
+                "E0606",
+                "`@costs` stands before an extern layer; those of nets and blocks are counted",
+                annotation.span,
+                help="leave it out",
+            )
         if annotation.name == "init" and place != "net":
             raise error(
                 "E0606",

@@ -8,13 +8,17 @@ import math
 from dataclasses import dataclass
 
 from archc.diagnostics import ArchError, Span, error
+from archc.elaborate.annotations import CHOICES
+from archc.elaborate.arguments import Given as Given_
+from archc.elaborate.arguments import Slot, bind
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.frame import Frame
-from archc.elaborate.values import ExternConstructor, Value, describe
+from archc.elaborate.values import ExternConstructor, Value, describe, is_number
 from archc.elaborate.walk import names_in
 from archc.ops.extern import (
     Argument,
     Computed,
+    Declared,
     Expression,
     Extern,
     Given,
@@ -43,6 +47,7 @@ def make_extern(constructor: ExternConstructor, evaluator: Expressions, frame: F
         output=reader.shape(declaration.output),
         arguments=reader.arguments(declaration, hyper),
         hyper=hyper,
+        declared=reader.costs(declaration.annotations),
     )
 
 
@@ -138,6 +143,35 @@ class _Reader:
     def _operand(self, expr: ast.Expr) -> Expression:
         return self._computed(expr) if self._mentions(expr) else self._size(expr)
 
+    # ----------------------------------------------------------------- costs
+
+    def costs(self, annotations: tuple[ast.Annotation, ...]) -> Declared | None:
+        """What `@costs(params=..., macs=...)` says, if it is there. `@x_...` are the user's own."""
+        found: Declared | None = None
+        for annotation in annotations:
+            if annotation.name.startswith("x_"):
+                continue
+            if annotation.name != "costs":
+                raise _not_before_extern(annotation)
+            if found is not None:
+                raise error("E0605", "the costs are declared twice", annotation.span)
+            given = [Given_(item.name, item.value, item.span) for item in annotation.arguments]
+            slots = [Slot("params", True), Slot("macs", True)]
+            bound = bind("@costs", slots, given, annotation.span)
+            found = Declared(*(self._count(bound[slot.name].value) for slot in slots))
+        return found
+
+    def _count(self, expr: ast.Expr) -> Expression:
+        """A whole number, or arithmetic of dimension variables."""
+        if self._mentions(expr):
+            return self._computed(expr)
+        value = self.evaluator.evaluate(expr, self.frame)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            shown = value if is_number(value) else describe(value)
+            message = f"`@costs` counts, so it takes whole numbers from 0 on, not {shown}"
+            raise error("E0605", message, expr.span)
+        return value
+
     # ------------------------------------------------------------- arguments
 
     def arguments(
@@ -177,6 +211,21 @@ class _Reader:
             f"an extern layer is given numbers, bools, strings and lists, not {describe(value)}",
             span,
         )
+
+
+def _not_before_extern(annotation: ast.Annotation) -> ArchError:
+    """An annotation that says nothing of a Python class."""
+    name = annotation.name
+    if name in CHOICES:
+        message = f"`@{name}` is not for extern layers, whose Python is their own"
+        return error("E0606", message, annotation.span)
+    return error(
+        "E0604",
+        f"unknown annotation `@{name}`",
+        annotation.span,
+        help="`@costs(params=..., macs=...)` stands before an extern layer, and annotations of "
+        "your own begin with `@x_`",
+    )
 
 
 def _names(expr: object) -> list[ast.Name]:

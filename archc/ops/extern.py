@@ -1,10 +1,11 @@
 """A layer from a Python module, `extern layer`: a signature of shapes, and a class to import.
 
-archc knows the type that it gives and how to construct it, and nothing else: its weights and costs
-are unknown, and passes leave it as it is.
+archc knows the type that it gives and how to construct it, and nothing else: its weights are
+unknown, its costs are what it declares, and passes leave it as it is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -81,6 +82,14 @@ class Argument:
     value: Given
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a declaration says of costs: parameters, and multiply-accumulates of a sample."""
+
+    params: Expression
+    macs: Expression
+
+
 @dataclass(frozen=True)
 class Extern(Op):
     """A class of a Python module, with the type of its `forward`.
@@ -100,6 +109,7 @@ class Extern(Op):
     output: Shape
     arguments: tuple[Argument, ...]
     hyper: tuple[tuple[str, Plain], ...] = ()
+    declared: Declared | None = None
 
     @property
     def name(self) -> str:  # type: ignore[override]  # the other operators have one name a class
@@ -113,6 +123,7 @@ class Extern(Op):
         sizes, rests = self._bound(types)
         for argument in self.arguments:
             self._value(argument.value, sizes)
+        self._check_costs(sizes)
         dims: list[Dim] = []
         for part in self.output:
             dims += rests[part.name] if isinstance(part, Rest) else [evaluate(part, sizes)]
@@ -189,8 +200,39 @@ class Extern(Op):
 
     # ------------------------------------------------------------------ torch
 
+    def params(self, *types: TensorType) -> int | None:
+        """The parameters of the module, or None where its declaration does not say."""
+        if self.declared is None:
+            return None
+        found = evaluate(self.declared.params, self._bound(types)[0])
+        assert isinstance(found, int)
+        return found
+
     def macs(self, types: Sequence[TensorType], out: TensorType) -> int | None:
-        return None
+        """What the declaration says; None without one, and where a size is symbolic."""
+        if self.declared is None:
+            return None
+        try:
+            found = evaluate(self.declared.macs, self._bound(types)[0])
+        except SizeError:
+            return None
+        return found if isinstance(found, int) else None
+
+    def _check_costs(self, sizes: Mapping[str, Dim]) -> None:
+        if self.declared is None:
+            return
+        params = evaluate(self.declared.params, sizes)
+        if isinstance(params, Size):
+            raise OpError(
+                f"the parameters of `{self.title}` are `{self.declared.params}`, which is the "
+                f"symbolic size `{params}` here"
+            )
+        counts: dict[str, Dim] = {"parameters": params}
+        with suppress(SizeError):  # symbolic: not known here
+            counts["multiply-accumulates"] = evaluate(self.declared.macs, sizes)
+        for what, count in counts.items():
+            if isinstance(count, int) and count < 0:
+                raise OpError(f"`{self.title}` declares {count} {what} here")
 
     @property
     def channel_rule(self) -> ChannelRule:

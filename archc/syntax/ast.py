@@ -332,6 +332,7 @@ class ExternLayer(Syntax):
     output: Shape
     target: str
     arguments: tuple[Argument, ...] | None
+    annotations: tuple[Annotation, ...]
 
 
 @dataclass(frozen=True, slots=True)

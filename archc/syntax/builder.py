@@ -171,15 +171,23 @@ class Builder:
     def _const(self, span: Span, name: Token, value: ast.Expr) -> ast.Const:
         return ast.Const(span, self._identifier(name), value)
 
-    def _extern(self, span: Span, name: Token, parameters: Part, inputs: Part, *rest: Part) -> Part:
-        output, target, arguments = rest
+    def _extern(self, span: Span, *parts: Part) -> ast.ExternLayer:
+        annotations = _annotations(parts)
+        name, parameters, inputs, output, target, arguments = parts[len(annotations) :]
         known = len(self.errors)
         path = self._plain(target)
         problem = wrong_target(path, self._span(target))
         if problem is not None and len(self.errors) == known:
             self.errors.append(problem)
         return ast.ExternLayer(
-            span, self._identifier(name), parameters, inputs, output, path, arguments
+            span,
+            self._identifier(name),
+            parameters,
+            inputs,
+            output,
+            path,
+            arguments,
+            annotations,
         )
 
     def _block(self, span: Span, *parts: Part, is_net: bool = False) -> ast.Block:

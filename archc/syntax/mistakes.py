@@ -224,7 +224,7 @@ def _reads_as_statement(s: Situation) -> bool:
 def _annotation_place(s: Situation) -> Diagnostic | None:
     if not s.annotated or s.opener is not None or "AT" not in s.accepts or s.token is None:
         return None
-    message = "an annotation stands before a net, a block or an assignment"
+    message = "an annotation stands before a net, a block, an extern layer or an assignment"
     what = WORDS["$END"] if s.type == "$END" else f"`{s.token}`"
     return say("E0119", f"{message}, not before {what}", s.span)
 
