@@ -7,16 +7,13 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from archc import __version__
-from archc.codegen.emit import Header, emit, held_values, require_text
-from archc.diagnostics import ArchError, Diagnostic
+from archc.codegen.emit import Header, emit, held_values
+from archc.diagnostics import Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program, load_text
-from archc.elaborate.limits import NET, Budget, LimitError, Limits
+from archc.elaborate.limits import Budget, Limits
 from archc.elaborate.net import Elaboration, Variation, elaborate, variations
-from archc.elaborate.resolve import check_names
-from archc.elaborate.unused import unused
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.passes.base import Pass
@@ -158,38 +155,3 @@ def compile_spec(
         elaboration = elaborate(program, request.net, request.arguments, budget)
     graph = run_pipeline(elaboration.graph, request.passes, dump_after=dump_after, phases=phases)
     return Compilation(request, program, elaboration, graph, phases)
-
-
-def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:
-    """All that is to be said of a spec, each thing once: every net in it is compiled.
-
-    A file of blocks, without a net, is parsed and its names are resolved.
-    """
-    try:
-        program = load_program(path)
-        check_names(program)
-    except ArchError as problem:
-        return problem.diagnostics
-    found: list[Diagnostic] = [] if program.nets else [*unused(program)]
-    budget = Budget(limits)
-    for net in program.nets:
-        try:
-            elaboration = elaborate(program, net.name.name, budget=budget)
-            require_text(run_pipeline(elaboration.graph, DEFAULT))
-            found += elaboration.warnings
-        except LimitError as problem:
-            found += problem.diagnostics
-            if not budget.affords(NET, 0):
-                break
-        except ArchError as problem:
-            found += problem.diagnostics
-    return without_repeats(found)
-
-
-def without_repeats(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Diagnostics, of which those with the same code at the same place are said once."""
-    first: dict[object, Diagnostic] = {}
-    for diagnostic in diagnostics:
-        place = str(diagnostic.labels[0].span) if diagnostic.labels else diagnostic.message
-        first.setdefault((diagnostic.code, place), diagnostic)
-    return tuple(first.values())

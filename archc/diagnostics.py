@@ -104,7 +104,8 @@ class Diagnostic:
     """One thing to say: a stable code, one sentence, the places, the circumstances, the mend.
 
     `fix` is what `help` says as edits of the text, where it can be said so: made together, they
-    mend the mistake.
+    mend the mistake. It is `certain` where nothing else can have been meant, and then made without
+    asking (`archc check --fix`); else it is likely.
     """
 
     code: str
@@ -114,6 +115,7 @@ class Diagnostic:
     help: str | None = None
     severity: Severity = "error"
     fix: Fix = ()
+    certain: bool = False
 
     def with_note(self, note: str) -> "Diagnostic":
         return replace(self, notes=(*self.notes, note))
@@ -144,10 +146,15 @@ def error(
     help: str | None = None,
     notes: Iterable[str] = (),
     fix: Iterable[Edit] = (),
+    certain: bool = False,
 ) -> ArchError:
     """An `ArchError` of one diagnostic."""
     places = tuple(Label(label) if isinstance(label, Span) else label for label in labels)
-    return ArchError((Diagnostic(code, message, places, tuple(notes), help, fix=tuple(fix)),))
+    edits = tuple(fix)
+    sure = certain and bool(edits)
+    return ArchError(
+        (Diagnostic(code, message, places, tuple(notes), help, fix=edits, certain=sure),)
+    )
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -20,9 +20,10 @@ from fuzz_inputs import Input
 
 from archc import runtime
 from archc.analysis.summary import summarize
+from archc.checking import check_spec
 from archc.cli.main import collect_seldom
 from archc.codegen.runtime import part
-from archc.compiler import Compilation, Request, check_spec, compile_spec
+from archc.compiler import Compilation, Request, compile_spec
 from archc.diagnostics import ArchError, Diagnostic, render
 from archc.elaborate.files import load_program
 from archc.elaborate.limits import Limits

@@ -7,7 +7,8 @@ from command_line import run
 
 import archc
 from archc.analysis.summary import summarize
-from archc.compiler import Request, check_spec, compile_spec
+from archc.checking import check_spec
+from archc.compiler import Request, compile_spec
 from archc.elaborate.limits import Limits
 from archc.resources import library_root
 

@@ -38,6 +38,7 @@ def test_a_message_in_json_has_its_places_and_its_fix() -> None:
             "notes": [],
             "help": "archc calls it `conv`",
             "fixes": [{**place, "text": "conv"}],
+            "certain": False,
         }
     ]
 

@@ -40,13 +40,15 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "viz": (GRAPH | {"analysis", "files"}, {"graphviz", "graphviz_pure"}),
     "runtime": (set(), {"torch", "triton"}),
     "compiler": (COMPILER | {""}, set()),
+    "checking": (COMPILER, set()),
     "cache": ({"files"}, set()),
     "api": (COMPILER | {"compiler", "cache", "analysis", "viz"}, {"torch"}),
     "notebook": ({"api", "compiler", "diagnostics", "passes"}, set()),
     "train": (PUBLIC | {"files", "ir"}, {"torch", "numpy", "sklearn", "rich"}),
     "testing": (COMPILER | {"compiler"}, {"hypothesis", "torch"}),
     "cli": (
-        COMPILER | {"", "analysis", "api", "compiler", "explanations", "files", "train", "viz"},
+        COMPILER
+        | {"", "analysis", "api", "checking", "compiler", "explanations", "files", "train", "viz"},
         {"typer", "rich"},
     ),
 }

@@ -198,7 +198,7 @@ def test_the_default_limits_end_all_work_in_little_memory(tmp_path: Path) -> Non
 
 def test_the_nets_of_a_file_share_the_steps(tmp_path: Path) -> None:
     """`archc check` compiles each of them."""
-    from archc.compiler import check_spec
+    from archc.checking import check_spec
 
     path = tmp_path / "variants.arch"
     body = "n = 0\nfor i in range(9000) { n = n + i }\nassert n > 0, 'x'".replace("'", '"')

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from archc.compiler import Request, check_spec, compile_spec
+from archc.checking import check_spec
+from archc.compiler import Request, compile_spec
 from archc.elaborate.files import find_spec, load_program
 from archc.elaborate.limits import Limits
 from archc.elaborate.net import elaborate

@@ -21,6 +21,7 @@ def json_line(diagnostic: Diagnostic) -> str:
         "notes": list(diagnostic.notes),
         "help": diagnostic.help,
         "fixes": [{**_place(edit.span), "text": edit.text} for edit in diagnostic.fix],
+        "certain": diagnostic.certain,
     }
     return json.dumps(value)
 

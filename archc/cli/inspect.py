@@ -1,4 +1,4 @@
-"""Commands that look at specs: `check`, `summary`, `expand`, `viz`, `list`."""
+"""Commands that look at specs: `summary`, `expand`, `viz`, `list`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,59 +14,19 @@ from archc.cli.options import (
     Plain,
     Set,
     Spec,
-    make_limits,
     make_request,
 )
 from archc.cli.plan import Batch, make_plan
 from archc.cli.sizes import Sizes, given_sizes
-from archc.cli.warnings import Allow, Deny, judged
-from archc.diagnostics import ArchError
 from archc.viz.picture import Color, Layout
 
 if TYPE_CHECKING:
     from archc.compiler import Compilation
-    from archc.diagnostics import Diagnostic
     from archc.elaborate.files import FileScope
 
 _PICTURES = (".svg", ".png", ".pdf", ".dot")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def check_command(
-    specs: Annotated[
-        list[str],
-        typer.Argument(metavar="SPEC...", help="Files, folders, or names of shipped specs."),
-    ],
-    deny: Deny = None,
-    allow: Allow = None,
-    limit: Limit = None,
-) -> None:
-    """Check every net of every spec, and show all that is wrong.
-
-    For example: [cyan]archc check .[/cyan]
-    """
-    from archc.compiler import check_spec, without_repeats
-    from archc.elaborate.files import find_specs
-
-    limits = make_limits(limit)
-    paths: dict[Path, None] = {}
-    found: list[Diagnostic] = []
-    for spec in specs:
-        try:
-            inside, locked = find_specs(spec)
-            paths |= dict.fromkeys(inside)
-            found += locked
-        except ArchError as problem:
-            found += problem.diagnostics
-    for path in paths:
-        found += check_spec(path, limits)
-    errors = show(judged(without_repeats(found), deny, allow))
-    files = f"{len(paths)} spec{'' if len(paths) == 1 else 's'}"
-    if errors:
-        say("check", f"{errors} error{'' if errors == 1 else 's'} in {files}")
-        raise typer.Exit(1)
-    say("check", f"no errors in {files}")
 
 
 def summary_command(

@@ -15,12 +15,12 @@ import typer
 from typer.core import TyperGroup
 
 from archc import __version__
+from archc.cli.check import check_command
 from archc.cli.compile import compile_command
 from archc.cli.diff import diff_command
 from archc.cli.explain import explain_command
 from archc.cli.format import fmt_command
 from archc.cli.inspect import (
-    check_command,
     expand_command,
     list_command,
     summary_command,

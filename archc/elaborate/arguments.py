@@ -48,7 +48,6 @@ def bind(
             f"`{callee}` takes {takes}",
             extra.span,
             help=_signature(callee, slots),
-            fix=without_arguments(extra.span, positional[-1].span),
         )
     bound.update(zip(names, positional, strict=False))
     named = {argument.name for argument in arguments if argument.name is not None}
@@ -71,7 +70,9 @@ def bind(
                 Label(argument.span, "again here"),
                 Label(bound[argument.name].span, "first here"),
                 help="leave one of them out",
-                fix=without_arguments(argument.span),
+                fix=without_arguments(argument.span)
+                if argument.value == bound[argument.name].value
+                else (),
             )
         bound[argument.name] = argument
     for slot in slots:

@@ -25,6 +25,9 @@ from archc.ops.registry import OPS
 from archc.syntax import ast
 from archc.syntax.edits import appended, replaced
 
+_LOOSER = ast.Choice | ast.Pipe | ast.Compare | ast.Logical
+"""Expressions that bind less tightly than a comparison."""
+
 
 class Expressions:
     """Evaluates expressions in frames; calls and pipes are added by `calls.Evaluator`."""
@@ -64,7 +67,8 @@ class Expressions:
             help: str | None = None
             fix: Fix = ()
             if is_number(value):
-                help, fix = "compare it, as in `n > 0`", appended(expr.span, " > 0")
+                help = "compare it, as in `n > 0`; Python means `n != 0`"
+                fix = () if isinstance(expr, _LOOSER) else appended(expr.span, " != 0")
             elif isinstance(value, list | tuple | str):
                 text = f"len({expr.span.text}) > 0"
                 help, fix = f"write `{text}`", replaced(expr.span, text)
@@ -74,6 +78,7 @@ class Expressions:
                 expr.span,
                 help=help,
                 fix=fix,
+                certain=True,
             )
         return value
 

@@ -7,7 +7,7 @@ library. Imports are not transitive: a file sees what its direct imports declare
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archc.diagnostics import (
@@ -117,10 +117,13 @@ def shipped_specs() -> list[str]:
     return sorted(path.stem for path in library_root().glob("*.arch"))
 
 
-def load_program(path: Path) -> FileScope:
-    """Parse a spec and all that it imports. Raises ArchError with every file's errors."""
+def load_program(path: Path, text: str | None = None) -> FileScope:
+    """Parse a spec and all that it imports; with `text` as if the file held that.
+
+    Raises ArchError with every file's errors.
+    """
     loader = _Loader(_real(path).parent)
-    return loader.result(loader.load(path, str(path), ()))
+    return loader.result(loader.load(path, str(path), (), text))
 
 
 def load_text(text: str, display: str) -> FileScope:
@@ -149,12 +152,17 @@ class _Loader:
         assert main is not None
         return main
 
-    def load(self, path: Path, display: str, importers: tuple[Path, ...]) -> FileScope | None:
+    def load(
+        self, path: Path, display: str, importers: tuple[Path, ...], text: str | None = None
+    ) -> FileScope | None:
         """A file with its imports; None if there are diagnostics of it."""
         real = _real(path)
         if real in self.loaded:
             return self.loaded[real]
         name = self._name(real)
+        if text is not None:
+            given = source_from_text(text, display, name)
+            return self._load(lambda: replace(given, file=path), real, importers)
         return self._load(lambda: read_source(path, display=display, name=name), real, importers)
 
     def load_text(self, text: str, display: str) -> FileScope | None:

@@ -34,9 +34,16 @@ def unused(program: FileScope) -> tuple[Diagnostic, ...]:
 
 
 def _warning(
-    code: str, message: str, span: Span, help: str | None = None, fix: Fix = ()
+    code: str,
+    message: str,
+    span: Span,
+    help: str | None = None,
+    fix: Fix = (),
+    *,
+    certain: bool = False,
 ) -> Diagnostic:
-    return Diagnostic(code, message, (Label(span),), help=help, severity="warning", fix=fix)
+    label = Label(span)
+    return Diagnostic(code, message, (label,), (), help, "warning", fix, certain)
 
 
 # ------------------------------------------------------------- declarations
@@ -57,6 +64,7 @@ def _imports(program: FileScope) -> Iterator[Diagnostic]:
                 item.span,
                 "remove the import",
                 without_line(item.span),
+                certain=True,
             )
 
 

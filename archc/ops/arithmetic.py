@@ -90,8 +90,8 @@ def _missing_axes(fewer: TensorType, more: TensorType) -> str | None:
         return f"a learned tensor needs all of them: `param([{', '.join(map(str, shape))}])`"
     if fewer.rank == 0:
         return (
-            "what joins an image keeps its axes, each of size 1, and a 1x1 `conv` stands for `linear`:"
-            "\n`x -> global_avg_pool(keep=true) -> conv(n, 1, bias=true) -> ...`, as "
+            "what joins an image keeps its axes, each of size 1, and a 1x1 `conv` stands for "
+            "`linear`:\n`x -> global_avg_pool(keep=true) -> conv(n, 1, bias=true) -> ...`, as "
             '`SqueezeExcite` of "blocks/se"'
         )
     return None

@@ -38,7 +38,7 @@ class Linear(Op):
         return TensorType((self.out,))
 
     def _instead(self, x: TensorType) -> str:
-        """What takes `x`, which is no vector: of one position, as a gate is, it need not become one."""
+        """What takes `x`, which is no vector; of one position, as a gate is, it need not be."""
         if all(size == 1 for size in x.spatial):
             bias = ", bias=true" if self.bias else ""
             return (

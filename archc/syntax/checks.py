@@ -73,7 +73,8 @@ def _last(operator: ast.Expr) -> ast.Expr:
 def lost_result(value: ast.Expr) -> Diagnostic:
     """An expression alone: what it computes is lost, so something else was meant."""
     help, fix = _use_of(value)
-    return Diagnostic("E0141", "the result is not used", (Label(value.span),), help=help, fix=fix)
+    message, certain = "the result is not used", isinstance(value, ast.Call) and bool(fix)
+    return Diagnostic("E0141", message, (Label(value.span),), help=help, fix=fix, certain=certain)
 
 
 def _use_of(value: ast.Expr) -> tuple[str, Fix]:
@@ -159,8 +160,8 @@ def _no_target(target: ast.Expr) -> Diagnostic:
         help = "assign element by element, or join the parts: `xs[:i] + ys + xs[j:]`"
     if isinstance(target, ast.Compare):
         help = "`==` compares; `=` binds"
-    message = f"{_kind(target)} is not something to assign to"
-    return Diagnostic("E0142", message, (Label(target.span),), help=help, fix=fix)
+    message, certain = f"{_kind(target)} is not something to assign to", bool(fix)
+    return Diagnostic("E0142", message, (Label(target.span),), help=help, fix=fix, certain=certain)
 
 
 def _kind(expr: ast.Expr) -> str:
@@ -181,7 +182,8 @@ def update(span: Span, target: ast.Expr, value: ast.Expr) -> ast.Update | Diagno
         help = f"write `{text} = {text} + ...`"
         operator = Span(span.source, target.span.end, value.span.start)
         fix = replaced(operator, f" = {text} + ")
-    return Diagnostic("E0144", "`+=` updates names only", (Label(target.span),), help=help, fix=fix)
+    message, certain = "`+=` updates names only", bool(fix)
+    return Diagnostic("E0144", message, (Label(target.span),), help=help, fix=fix, certain=certain)
 
 
 def positional_after_named(arguments: tuple[ast.Argument, ...]) -> Diagnostic | None:

@@ -14,9 +14,18 @@ from archc.syntax.situation import HEADERS, Situation
 Rule = Callable[[Situation], Diagnostic | None]
 
 
-def say(code: str, message: str, span: Span, help: str | None = None, fix: Fix = ()) -> Diagnostic:
+def say(
+    code: str,
+    message: str,
+    span: Span,
+    help: str | None = None,
+    fix: Fix = (),
+    *,
+    certain: bool = False,
+) -> Diagnostic:
     """A diagnostic of one place."""
-    return Diagnostic(code, message, (Label(span),), help=help, fix=fix)
+    sure = certain and bool(fix)
+    return Diagnostic(code, message, (Label(span),), help=help, fix=fix, certain=sure)
 
 
 def match_here(s: Situation, pattern: str, start: int | None = None) -> re.Match[str] | None:
@@ -64,7 +73,8 @@ def numbered_label(s: Situation) -> Diagnostic | None:
     number = previous_span(s)
     message = "a label that begins with a digit stands in quotes"
     help = f'write `"{number.text}"`'
-    return say("E0156", message, number, help, replaced(number, f'"{number.text}"'))
+    quoted = replaced(number, f'"{number.text}"')
+    return say("E0156", message, number, help, quoted, certain=True)
 
 
 _SIGNATURE = r"\w+[ \t]+\w+\s*\([^()\n]*\)\s*\(([^()\n]*)\)\s*\{"
@@ -83,7 +93,7 @@ def declaring_word(s: Situation) -> Diagnostic | None:
         help = "write `block Name(hyperparameters)(x) { ... return y }`"
         return say("E0124", message, s.span, help)
     ours = "net" if ":" in signature[1] else "block"
-    return say("E0124", message, s.span, f"write `{ours}`", replaced(s.span, ours))
+    return say("E0124", message, s.span, f"write `{ours}`", replaced(s.span, ours), certain=True)
 
 
 def import_of_python(s: Situation) -> Diagnostic | None:
@@ -98,9 +108,9 @@ def import_of_python(s: Situation) -> Diagnostic | None:
     path = _SPEC.match(before + rest[0])
     if path is not None:
         ours = f'import "{path[1].replace(".", "/")}"'
-        return say("E0155", message, span, f"write `{ours}`", replaced(span, ours))
+        return say("E0155", message, span, f"write `{ours}`", replaced(span, ours), certain=True)
     help = "remove this line: operators need no import"
-    return say("E0155", message, span, help, without_line(span))
+    return say("E0155", message, span, help, without_line(span), certain=True)
 
 
 _SPEC = re.compile(r"\s*(?:import|from)\s+(\w+(?:/\w+)+|blocks\.\w+)")
@@ -122,7 +132,7 @@ def foreign_word(s: Situation) -> Diagnostic | None:
         fix = replaced(span_of(s, s.start, rest.end() if rest else s.end), "")
     if code == "E0133" and help is None and _opens_statement(s):
         message = f"there is no `{s.token}`"
-    return say(code, message, s.span, help, fix)
+    return say(code, message, s.span, help, fix, certain=True)
 
 
 def identity(s: Situation) -> Diagnostic | None:
@@ -134,7 +144,8 @@ def identity(s: Situation) -> Diagnostic | None:
         return _no_none(span_of(s, s.start, s.source.text.index("None", found.end()) + 4), _TESTED)
     span, ours = span_of(s, s.start, found.end()), "!=" if found[1] else "=="
     help = f"compare with `{ours}`"
-    return say("E0133", f"there is no `{found[0]}`", span, help, replaced(span, ours))
+    message = f"there is no `{found[0]}`"
+    return say("E0133", message, span, help, replaced(span, ours), certain=True)
 
 
 _TESTED = (
@@ -164,7 +175,7 @@ def none(s: Situation) -> Diagnostic | None:
 
 
 def _no_none(span: Span, help: str, fix: Fix = ()) -> Diagnostic:
-    return say("E0166", "there is no `None`: a value is always one", span, help, fix)
+    return say("E0166", "there is no `None`: a value is always one", span, help, fix, certain=True)
 
 
 def _opens_statement(s: Situation) -> bool:
@@ -185,7 +196,7 @@ def declared_variable(s: Situation) -> Diagnostic | None:
     span = span_of(s, before.start_pos or 0, s.start)
     place = " in a body" if before == "const" else ""
     message, help = f"there is no `{before}`{place}", "leave it out: `=` binds a name"
-    return say("E0159", message, previous_span(s), help, replaced(span, ""))
+    return say("E0159", message, previous_span(s), help, replaced(span, ""), certain=True)
 
 
 # --------------------------------------------------------------- punctuation
@@ -201,10 +212,9 @@ def single_quotes(s: Situation) -> Diagnostic | None:
     start = _prefix_start(s)
     quoted = _QUOTED.fullmatch(found[0])
     fix = replaced(span_of(s, start, found.end()), f'"{quoted[1]}"') if quoted else ()
-    help = 'write `"..."`'
-    return say(
-        "E0127", "strings stand in double quotes", span_of(s, s.start, found.end()), help, fix
-    )
+    certain = start < s.start or "{" not in found[0]  # where it is no f-string, Python has no holes
+    message, span = "strings stand in double quotes", span_of(s, s.start, found.end())
+    return say("E0127", message, span, 'write `"..."`', fix, certain=certain)
 
 
 def _prefix_start(s: Situation) -> int:
@@ -227,7 +237,7 @@ def string_prefix(s: Situation) -> Diagnostic | None:
     if before.lower() == "f":
         help = "leave out the `f`: every string may have holes"
     fix = replaced(previous_span(s), "") if before.lower() in ("f", "u") else ()
-    return say("E0137", message, previous_span(s), help, fix)
+    return say("E0137", message, previous_span(s), help, fix, certain=True)
 
 
 def semicolon(s: Situation) -> Diagnostic | None:
@@ -243,7 +253,8 @@ def semicolon(s: Situation) -> Diagnostic | None:
     else:
         help = "put each statement on a line of its own"
         fix = replaced(span_of(s, s.start, found.end()), "\n" + indentation(s.span))
-    return say("E0120", "there are no semicolons", s.span, help, fix)
+    certain = s.bracket is None
+    return say("E0120", "there are no semicolons", s.span, help, fix, certain=certain)
 
 
 _OPERATORS = {"&&": "and", "||": "or", "!": "not", "|>": "->", "=>": "->"}
@@ -258,10 +269,13 @@ def foreign_operator(s: Situation) -> Diagnostic | None:
     if found is None:
         return None
     ours = _OPERATORS[found[0]]
+    if found[0] == "=>" and s.keyword in ("IF", "ASSERT"):
+        ours = ">="
     span = span_of(s, s.start, found.end())
-    code = "E0132" if ours == "->" else "E0126"
+    code = "E0126" if ours in ("and", "or", "not") else "E0132"
     fix = replaced(span, _spaced(s, ours, found.end()))
-    return say(code, f"there is no `{found[0]}`", span, f"write `{ours}`", fix)
+    certain = found[0] != "=>"
+    return say(code, f"there is no `{found[0]}`", span, f"write `{ours}`", fix, certain=certain)
 
 
 def _spaced(s: Situation, word: str, end: int) -> str:
@@ -284,8 +298,21 @@ def bitwise(s: Situation) -> Diagnostic | None:
     if found[0] in "&|":
         ours = "and" if found[0] == "&" else "or"
         help = f"write `{ours}` between conditions"
-        fix = replaced(s.span, _spaced(s, ours, s.start + 1))
+        if not _COMPARISON.search(_bare_condition(s)):  # `a & b == c` is `(a & b) == c` in Python
+            fix = replaced(s.span, _spaced(s, ours, s.start + 1))
     return say("E0134", message, s.span, help, fix)
+
+
+_COMPARISON = re.compile(r"[<>]|[=!]=|\b(?:in|not)\b")
+_INNERMOST = re.compile(r"\([^()\n]*\)")
+
+
+def _bare_condition(s: Situation) -> str:
+    """What a line has outside of parentheses."""
+    text = s.source.line(s.span.line)
+    while _INNERMOST.search(text):
+        text = _INNERMOST.sub("_", text)
+    return text
 
 
 def matrix_product(s: Situation) -> Diagnostic | None:
@@ -301,7 +328,8 @@ def slash_comment(s: Situation) -> Diagnostic | None:
     if not match_here(s, r"//") or line_before(s).strip():
         return None
     span = span_of(s, s.start, s.start + 2)
-    return say("E0139", "a comment begins with `#`", span, "write `#`", replaced(span, "#"))
+    message, fix = "a comment begins with `#`", replaced(span, "#")
+    return say("E0139", message, span, "write `#`", fix, certain=True)
 
 
 def walrus(s: Situation) -> Diagnostic | None:
@@ -313,7 +341,8 @@ def walrus(s: Situation) -> Diagnostic | None:
     if s.bracket is not None or s.previous is not s.opener:
         help = "bind the name in a statement of its own, on the line before"
         return say("E0138", "`:=` is not available", span, help)
-    return say("E0138", "`:=` is not available", span, "write `=`", replaced(span, "="))
+    message, fix = "`:=` is not available", replaced(span, "=")
+    return say("E0138", message, span, "write `=`", fix, certain=True)
 
 
 def annotation_of_type(s: Situation) -> Diagnostic | None:
@@ -326,7 +355,8 @@ def annotation_of_type(s: Situation) -> Diagnostic | None:
         return None
     span = span_of(s, s.start, found.end())
     help = "leave it out: only parameters have kinds, as in `block B(width: int)(x)`"
-    return say("E0136", "a variable has no declared type", span, help, replaced(span, ""))
+    message, fix = "a variable has no declared type", replaced(span, "")
+    return say("E0136", message, span, help, fix, certain=True)
 
 
 FOREIGN_RULES: tuple[Rule, ...] = (

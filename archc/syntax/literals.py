@@ -17,6 +17,8 @@ QUOTE_HELP = "bind the value to a name first, and put the name into the hole"
 
 _PIECE = re.compile(r"[^\\{}]+|\\.|\{\{|\}\}|\{|\}")
 _HOLE_END = re.compile(r"[{}\\]")
+_IDLE = {"!s", ":", ":d", ":s", "!s:", "!s:s"}
+"""Formats that change nothing of a whole number or a text."""
 _FORMAT = re.compile(r"(?:![rsa])?(?::[^:\[\]]*)?$")
 
 
@@ -84,12 +86,15 @@ def _hole(source: Source, start: int, end: int) -> Hole | Diagnostic:
         )
     form = _FORMAT.search(text)
     if form and form[0]:
+        place = Span(source, start + form.start(), end)
+        plain = form[0] in _IDLE  # else the text would be another one
         return Diagnostic(
             "E0165",
             "a hole takes no format",
-            (Label(Span(source, start + form.start(), end)),),
+            (Label(place),),
             help="write the expression alone",
-            fix=replaced(Span(source, start + form.start(), end), ""),
+            fix=replaced(place, "") if plain else (),
+            certain=plain,
         )
     return Hole(start, end)
 
@@ -142,5 +147,6 @@ def _integer(digits: str, span: Span) -> int | Diagnostic:
             (Label(span),),
             help=f"write `{int(digits)}`",
             fix=replaced(span, str(int(digits))),
+            certain=True,
         )
     return int(digits)

@@ -48,7 +48,7 @@ def _radix(s: Situation) -> Diagnostic | None:
         return None
     span, decimal = Span(s.source, s.start, found.end()), _decimal(found[0])
     help, fix = (f"write `{decimal}`", replaced(span, decimal)) if decimal else (None, ())
-    return say("E0125", "numbers are decimal", span, help, fix)
+    return say("E0125", "numbers are decimal", span, help, fix, certain=True)
 
 
 def _decimal(text: str) -> str | None:
@@ -160,7 +160,7 @@ def _unclosed(opened: Span, place: Span, found: str, help: str, fix: Fix = ()) -
     where = f"{opened.line}:{opened.column}"
     message = f"expected `}}` to close the `{{` at {where}{found}"
     labels = (Label(place, "`}` is missing"), Label(opened, "opened here"))
-    return Diagnostic("E0112", message, labels, help=help, fix=fix)
+    return Diagnostic("E0112", message, labels, help=help, fix=fix, certain=bool(fix))
 
 
 # ----------------------------------------------------------- in their context
@@ -170,7 +170,7 @@ def _equal_in_condition(s: Situation) -> Diagnostic | None:
     if s.type != "EQUAL" or s.keyword not in ("IF", "ASSERT") or not s.accepts & {"COMPARE"}:
         return None
     message = "`=` binds a name; it does not compare"
-    return say("E0130", message, s.span, "write `==`", replaced(s.span, "=="))
+    return say("E0130", message, s.span, "write `==`", replaced(s.span, "=="), certain=True)
 
 
 def _dict(s: Situation) -> Diagnostic | None:
@@ -211,7 +211,7 @@ def _second_statement(s: Situation) -> Diagnostic | None:
     help = "put each statement on a line of its own"
     gap = Span(s.source, s.after_previous.start, s.start)
     fix = replaced(gap, "\n" + indentation(s.span))
-    return say("E0115", "a second statement on this line", s.span, help, fix)
+    return say("E0115", "a second statement on this line", s.span, help, fix, certain=True)
 
 
 _STATEMENT = re.compile(r"@\w|[A-Za-z_]\w*(?:\[[^\]\n]*\])?\s*(?:\+?=(?!=)|,)")
@@ -244,7 +244,8 @@ def _operator_of_update(s: Situation) -> Diagnostic | None:
     help = f"write `{name} = {name} {before} ...`"
     whole = Span(s.source, span.start, rest.end())
     fix = replaced(whole, f"= {name} {before} {value}") if rest[1] and s.bracket is None else ()
-    return say("E0110", "of the updates there is only `+=`", span, help, fix)
+    message = "of the updates there is only `+=`"
+    return say("E0110", message, span, help, fix, certain=True)
 
 
 _REST = re.compile(r"[ \t]*([^#\n{}]*[^#\n{} \t])?")

@@ -30,7 +30,8 @@ def missing_inputs(s: Situation) -> Diagnostic | None:
     what = s.keyword.lower()
     span = s.span if only_inputs else s.after_previous
     fix = _sorted_out(s) if only_inputs else ()
-    return say("E0117", f"the {what}'s inputs are missing", span, _INPUTS[s.keyword], fix)
+    message = f"the {what}'s inputs are missing"
+    return say("E0117", message, span, _INPUTS[s.keyword], fix, certain=True)
 
 
 def hyperparameter_among_inputs(s: Situation) -> Diagnostic | None:
@@ -41,7 +42,7 @@ def hyperparameter_among_inputs(s: Situation) -> Diagnostic | None:
     help = "hyperparameters stand in the first parentheses, tensors in the second"
     span = span_of(s, s.previous.start_pos or 0, s.end)
     message = f"`{s.previous}` stands among the tensors, which have no defaults"
-    return say("E0118", message, span, help, _sorted_out(s))
+    return say("E0118", message, span, help, _sorted_out(s), certain=True)
 
 
 _TENSOR = re.compile(r"\w+\s*:\s*\[")

@@ -14,7 +14,7 @@ def colon_before_body(s: Situation) -> Diagnostic | None:
     if s.type != "COLON" or s.bracket is not None or s.keyword not in bodied:
         return None
     message, help = "a body stands in braces, not after a colon", "write `{ ... }`"
-    return say("E0129", message, s.span, help, _braces(s))
+    return say("E0129", message, s.span, help, _braces(s), certain=True)
 
 
 def _braces(s: Situation) -> Fix:
@@ -45,16 +45,17 @@ def dots(s: Situation) -> Diagnostic | None:
     found = match_here(s, r"(\w+)\s*\.\.\.?\s*(\w+)", start)
     if found is None or found.end() < s.start:
         return None
-    ours = f"range({found[1]}, {found[2]})"
     span = span_of(s, found.start(), found.end())
-    return say("E0157", "there is no `..`", span, f"write `{ours}`", replaced(span, ours))
+    help = f"write `range({found[1]}, {found[2]})`, which leaves `{found[2]}` out"
+    return say("E0157", "there is no `..`", span, help)  # other languages have it in, or not
 
 
-_BY_AXES = re.compile(r"([A-Za-z_]\w*)\[\s*(?::\s*,\s*)?(\w*)\s*:\s*(\w*)\s*(?:,[^\[\]]*)?\]")
+_BY_AXES = re.compile(r"([A-Za-z_]\w*)\[\s*:\s*,\s*(\w*)\s*:\s*(\w*)\s*(?:,\s*(?::|\.\.\.)\s*)*\]")
+"""All samples, some channels, all positions."""
 
 
 def slice_by_axes(s: Situation) -> Diagnostic | None:
-    """`x[:, :8]`, or `x[:8, ...]`."""
+    """`x[:, :8]`, or `x[:, 8:, ...]`."""
     bracket = s.bracket
     if s.type != "COMMA" or bracket is None or bracket.type != "LSQB" or s.previous is None:
         return None
@@ -71,7 +72,7 @@ def slice_by_axes(s: Situation) -> Diagnostic | None:
     if found[2] and found[2] != "0":
         ours = f"take({found[1]}, {found[3]} - {found[2]}, start={found[2]})"
     span = span_of(s, found.start(), found.end())
-    return say("E0135", message, span, f"write `{ours}`", replaced(span, ours))
+    return say("E0135", message, span, f"write `{ours}`", replaced(span, ours), certain=True)
 
 
 def unpacked_arguments(s: Situation) -> Diagnostic | None:
@@ -83,7 +84,7 @@ def unpacked_arguments(s: Situation) -> Diagnostic | None:
     joined = re.search(r"\b(concat|sum|min|max)\(\s*$", line_before(s))
     if joined and match_here(s, r"\*[^*,()\n]+\)"):
         help = f"leave out the `*`: `{joined[1]}` takes a list"
-        return say("E0158", message, s.span, help, replaced(s.span, ""))
+        return say("E0158", message, s.span, help, replaced(s.span, ""), certain=True)
     return say("E0158", message, s.span, "write each argument")
 
 
@@ -98,7 +99,7 @@ def label_by_equals(s: Situation) -> Diagnostic | None:
         return None
     span = span_of(s, s.previous.end_pos or 0, s.end)
     message, help = "a label is followed by a colon", f"write `{s.previous}:`"
-    return say("E0156", message, s.span, help, replaced(span, ":"))
+    return say("E0156", message, s.span, help, replaced(span, ":"), certain=True)
 
 
 def dotted_label(s: Situation) -> Diagnostic | None:
@@ -122,7 +123,7 @@ def shape_by_equals(s: Situation) -> Diagnostic | None:
         return None
     span = span_of(s, s.previous.end_pos or 0, s.end)
     message, help = "the shape of an input stands after a colon", f"write `{s.previous}:`"
-    return say("E0118", message, s.span, help, replaced(span, ":"))
+    return say("E0118", message, s.span, help, replaced(span, ":"), certain=True)
 
 
 def missing_arrow(s: Situation) -> Diagnostic | None:
