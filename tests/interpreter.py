@@ -223,14 +223,15 @@ class Interpreter(Activations, Arithmetic, Rearrangements):
         self, op: GlobalAvgPool, operands: Sequence[Tensor], weights: Weights, _: bool
     ) -> Tensor:
         (x,) = operands
-        y = torch.mean(x, dim=list(range(2, x.dim())), keepdim=True)
-        return y if op.keep else y.reshape(x.shape[:2])
+        first = 1 + self.batched
+        y = torch.mean(x, dim=list(range(first, x.dim())), keepdim=True)
+        return y if op.keep else y.reshape(x.shape[:first])
 
     def concat(self, op: Concat, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         return torch.concatenate(list(operands), dim=1)
 
     def take(self, op: Take, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
-        return operands[0][:, op.start : op.start + op.count]
+        return operands[0].narrow(int(self.batched), op.start, op.count)
 
     def pad(self, op: Pad, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         """As `nn.ReflectionPad2d` and its like count: (left, right, top, bottom, front, back)."""

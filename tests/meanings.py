@@ -116,10 +116,10 @@ class Arithmetic:
         return reduce(torch.maximum, xs)
 
     def channel_mean(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
-        return torch.mean(xs[0], dim=1, keepdim=True)
+        return torch.mean(xs[0], dim=int(self.batched), keepdim=True)
 
     def channel_max(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
-        return torch.amax(xs[0], dim=1, keepdim=True)
+        return torch.amax(xs[0], dim=int(self.batched), keepdim=True)
 
     def abs_mean(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         (x,) = xs

@@ -170,7 +170,11 @@ def _pool(cls: type[Pool]) -> Callable[[Draw], Case]:
 
 
 def _global_pool(cls: type[GlobalPool]) -> Callable[[Draw], Case]:
-    return lambda draw: Case(cls(keep=draw(st.booleans())), (image(draw),))
+    def draw_global_pool(draw: Draw) -> Case:
+        op = cls(keep=draw(st.booleans()))
+        return Case(op, (perhaps_learned(draw, op, image(draw)),))
+
+    return draw_global_pool
 
 
 def _adaptive_avg_pool(draw: Draw) -> Case:
@@ -220,7 +224,11 @@ def _abs_mean(draw: Draw) -> Case:
 
 
 def _over_channels(cls: type[Op]) -> Callable[[Draw], Case]:
-    return lambda draw: Case(cls(), (any_type(draw),))
+    def draw_over_channels(draw: Draw) -> Case:
+        op = cls()
+        return Case(op, (perhaps_learned(draw, op, any_type(draw)),))
+
+    return draw_over_channels
 
 
 def _reshape(draw: Draw) -> Case:
@@ -255,7 +263,8 @@ def _channel_shuffle(draw: Draw) -> Case:
 def _take(draw: Draw) -> Case:
     x = any_type(draw)
     start = number(draw, 0, x.channels - 1)
-    return Case(Take(count=number(draw, 1, x.channels - start), start=start), (x,))
+    op = Take(count=number(draw, 1, x.channels - start), start=start)
+    return Case(op, (perhaps_learned(draw, op, x),))
 
 
 _SIDES = ("left", "right", "top", "bottom", "front", "back")

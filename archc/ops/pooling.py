@@ -179,11 +179,23 @@ class GlobalPool(Op):
 
 @dataclass(frozen=True)
 class GlobalAvgPool(GlobalPool):
-    """The mean over all positions: `[C, *S] -> [C]`, or `[C, 1, ...]` with `keep`."""
+    """The mean over all positions: `[C, *S] -> [C]`, or `[C, 1, ...]` with `keep`.
+
+    Of a learned tensor, over all axes but the first: of a convolution's weight, for each filter.
+    """
 
     name: ClassVar[str] = "global_avg_pool"
+    takes_learned: ClassVar[bool] = True
 
-    def module(self, *types: TensorType) -> TorchModule:
+    def rule(self, *types: TensorType) -> TensorType:
+        (x,) = types
+        if x.batched or not x.rank:
+            return super().rule(x)
+        return TensorType((x.channels, *(1,) * (x.rank if self.keep else 0)), batched=False)
+
+    def module(self, *types: TensorType) -> TorchModule | None:
+        if not types[0].batched:
+            return None
         return TorchModule(
             f"nn.AdaptiveAvgPool{types[0].rank}d",
             (TorchArg("output_size", 1, positional=True),),
@@ -191,9 +203,10 @@ class GlobalAvgPool(GlobalPool):
         )
 
     def function(self, *types: TensorType) -> TorchFunction:
-        axes = tuple(range(2, 2 + types[0].rank))
+        first = 2 if types[0].batched else 1
+        axes = tuple(range(first, first + types[0].rank))
         args = (
-            TorchArg("dim", axes if len(axes) > 1 else 2, positional=True),
+            TorchArg("dim", axes if len(axes) > 1 else first, positional=True),
             TorchArg("keepdim", self.keep, False),
         )
         return TorchFunction("{0}.mean({args})", args, needs=(CALL,))

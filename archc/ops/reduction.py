@@ -80,12 +80,16 @@ class AbsMean(Op):
 class OverChannels(Op):
     """The base of what takes the channels together, position by position: `[C, *S] -> [1, *S]`.
 
-    A vector has one position: `[C] -> [1]`.
+    A vector has one position: `[C] -> [1]`. Of a learned tensor the first axis is that of channels.
     """
+
+    takes_learned: ClassVar[bool] = True
+    reduce: ClassVar[str]
+    """The method of torch's tensors."""
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types
-        return TensorType((1, *x.spatial))
+        return TensorType((1, *x.spatial), x.batched)
 
     @property
     def channel_rule(self) -> ChannelRule:
@@ -95,15 +99,17 @@ class OverChannels(Op):
     def channel_groups(self, *types: TensorType) -> int:
         return 1
 
+    def function(self, *types: TensorType) -> TorchFunction:
+        axis = 1 if types[0].batched else 0
+        return TorchFunction(f"{{0}}.{self.reduce}({axis}, keepdim=True)", needs=(CALL,))
+
 
 @dataclass(frozen=True)
 class ChannelMean(OverChannels):
     """The mean of the channels at each position."""
 
     name: ClassVar[str] = "channel_mean"
-
-    def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0}.mean(1, keepdim=True)", needs=(CALL,))
+    reduce: ClassVar[str] = "mean"
 
 
 @dataclass(frozen=True)
@@ -111,15 +117,14 @@ class ChannelMax(OverChannels):
     """The largest channel at each position; equal ones share the gradient."""
 
     name: ClassVar[str] = "channel_max"
+    reduce: ClassVar[str] = "amax"
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"), Saved("output"))
 
     def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
         """Equal maxima share the gradient: they are marked, counted, and it is divided."""
-        marks, count = Scratch(types[0].shape, "bool"), Scratch(out.shape, "int64")
-        gradient = Gradient(scratch=(marks, count, Scratch(out.shape)))
+        marks = Scratch(types[0].shape, "bool", out.batched)
+        count = Scratch(out.shape, "int64", out.batched)
+        gradient = Gradient(scratch=(marks, count, Scratch(out.shape, per_sample=out.batched)))
         return (Record((0,), out, self.saves(types, out), (gradient,)),)
-
-    def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0}.amax(1, keepdim=True)", needs=(CALL,))

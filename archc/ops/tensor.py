@@ -50,9 +50,10 @@ class Concat(Op):
 
 @dataclass(frozen=True)
 class Take(Op):
-    """`count` channels, from `start` on."""
+    """`count` channels, from `start` on; of a learned tensor, along its first axis."""
 
     name: ClassVar[str] = "take"
+    takes_learned: ClassVar[bool] = True
 
     count: int = parameter("int", low=1)
     start: int = parameter("int", 0, low=0, keyword=True)
@@ -70,7 +71,7 @@ class Take(Op):
                 operand=0,
                 parameter="count",
             )
-        return TensorType((self.count, *x.spatial))
+        return TensorType((self.count, *x.spatial), x.batched)
 
     @property
     def channel_rule(self) -> ChannelRule:
@@ -87,11 +88,12 @@ class Take(Op):
         return (Record((0,), out, gradients=(Gradient(),), view=True),)
 
     def function(self, *types: TensorType) -> TorchFunction:
+        batch = ":, " if types[0].batched else ""
         stop = TorchArg("stop", self.stop)
         if not self.start:
-            return TorchFunction("{0}[:, :{stop}]", (stop,), needs=(CALL,))
+            return TorchFunction(f"{{0}}[{batch}:{{stop}}]", (stop,), needs=(CALL,))
         start = TorchArg("start", self.start)
-        return TorchFunction("{0}[:, {start}:{stop}]", (start, stop), needs=(CALL,))
+        return TorchFunction(f"{{0}}[{batch}{{start}}:{{stop}}]", (start, stop), needs=(CALL,))
 
 
 @dataclass(frozen=True)

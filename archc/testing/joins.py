@@ -1,6 +1,7 @@
 """Statements that join tensors: concatenations, arithmetic, residual branches, computed weights."""
 
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
+from archc.ops.arithmetic import Mul
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.ops.resize import Upsample
@@ -246,4 +247,25 @@ class Joins(Body):
 
         self.read(base)
         self.do(step)
+        self.bind(target)
+
+    def learned_part(self) -> None:
+        """Some channels of a learned tensor, or means of it, which scale a tensor."""
+        base = self.tensor()
+        x = self.env[base]
+        more = self.one_of(0, 1, 2)
+        parts = {
+            f"take({x.channels}, start={more})": (x.channels + more, *(1,) * x.rank),
+            self.one_of("channel_mean", "channel_max"): (1 + more, *(1,) * x.rank),
+        }
+        if 1 <= x.rank <= 3:
+            parts["global_avg_pool(keep=true)"] = (x.channels, *(1 + more,) * x.rank)
+        part = self.one_of(*parts)
+        name, target = self.layer_variable(), self.target(base)
+        self.say(f'{name} = param({list(parts[part])}, "normal")')
+        self.say(f"{target} = {base} * ({name} -> {part})")
+        first = 1 if part.startswith("channel") else x.channels
+        g = TensorType((first, *(1,) * x.rank), batched=False)
+        self.read(base)
+        self.do(lambda env: env.__setitem__(target, infer(Mul(), [env[base], Val(g, g)])))
         self.bind(target)

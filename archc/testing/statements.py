@@ -21,7 +21,7 @@ class Statements(Joins, Sharing, Grids, Parts, Dense, Control):
         actions = [
             *(self.chain, self.concat, self.concat, self.arithmetic, self.residual, self.fold),
             *(self.particular, self.particular, self.computed_weight, self.learned, self.growing),
-            *(self.numbers, self.tied_weight, self.recur, self.fitted),
+            *(self.numbers, self.tied_weight, self.recur, self.fitted, self.learned_part),
             *(self.loop, self.loop, self.condition, self.layer_list, self.numbered_scope),
             *(self.share_layer, self.share_layer, self.apply, self.apply, self.scope, self.exit),
             *(self.layer_argument, self.grid),
