@@ -51,7 +51,9 @@ def test_the_result_follows_from_the_input(
         ("[C, H, W] -> [C, H ** 2]", "E0224", "`+`, `-`, `*` and `//` only"),
         ("[C, H, W] -> [C, 1.5]", "E0222", "not a float"),
         ("[C, *S], [C, *S] -> [C, *S]", "E0110", "several inputs stand in parentheses"),
-        ("[C, *S] -> ([C, *S], [C])", "E0110", "gives one tensor"),
+        ("[C, *S] -> [C, *S], [C]", "E0110", "several results stand in parentheses"),
+        ("[C, *S] -> ([C, *S], [D])", "E0224", "no input of `A` says what `D` is"),
+        ("[C, *S] -> ([C, *S], [C - 8])", "E0204", "here [0]: sizes are at least 1"),
         ("([C, *S], [C, *S]) -> [C, *S]", "E0201", "`A` needs 2 tensors, not 1"),
     ],
 )

@@ -165,6 +165,7 @@ def _layer_json(layer: LayerSummary) -> Json:
         "path": ".".join(layer.path),
         "op": layer.op,
         "output": _shape(layer.type),
+        **({"outputs": [_shape(part) for part in layer.type.parts]} if layer.type.others else {}),
         **figures(layer.cost),
         "applications": layer.applications,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ir.sharing import Closing, Rebuilt
+from archc.ops.extern import Result
 from archc.ops.op import TensorType, TorchFunction, TorchModule
 
 
@@ -192,7 +193,10 @@ class Modules:
                 if inner not in entered:
                     entered.add(inner)
                     self._enter(self.applications[inner], self.applications[outer])
-            if node.op.name != "input" and written.get(node.id, node) is not None:
+            one_of_several = isinstance(node.op, Result)  # which the call of its layer gives
+            if node.op.name == "input" or one_of_several:
+                continue
+            if written.get(node.id, node) is not None:
                 self.applications[node.region].calls.append(self._apply(node, written))
 
     def _written(self) -> dict[int, "_Instead"]:
@@ -220,7 +224,10 @@ class Modules:
         passed = [path] if path is not None and path[: len(own)] != own else []
         if isinstance(rebuilt, Closing) and rebuilt.pool is not None:
             passed.append(self.graph.node(rebuilt.pool).layer.path or ())
-        return Call(applied, None, operands, tuple(passed), (node.id,), rebuilt)
+        results: tuple[int, ...] = (node.id,)
+        if node.type.others:
+            results = tuple(user for user, _ in self.graph.users(node.id))
+        return Call(applied, None, operands, tuple(passed), results, rebuilt)
 
     def _enter(self, inner: Application, outer: Application) -> None:
         own = outer.region.path

@@ -20,7 +20,7 @@ from archc.elaborate.values import (
 )
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.examine import problem_of
-from archc.ops.extern import Extern
+from archc.ops.extern import Extern, Result
 from archc.ops.op import Op, OpError, TensorType, TorchModule
 from archc.ops.op import Value as Hyperparameter
 from archc.ops.registry import Unfit, check, parameters
@@ -137,6 +137,29 @@ class Builder:
         )
         self.graph.add_node(node, tuple(operand.node for operand in operands))
         return Tensor(node.id, type_)
+
+    def apply(
+        self,
+        made: MadeLayer,
+        operands: Sequence[Tensor],
+        label: Tag | None,
+        frame: Frame,
+        span: Span,
+    ) -> Value:
+        """What an operator gives: a tensor, or several in a tuple."""
+        whole = self.apply_op(made, operands, label, frame, span)
+        types = whole.type.parts
+        if len(types) == 1:
+            return whole
+        names = frame.hint if len(frame.hint) == len(types) else ("",) * len(types)
+        results: list[Tensor] = []
+        for i, (type_, name) in enumerate(zip(types, names, strict=True)):
+            layer = Layer(Result(i), None, made.order, made.span)
+            id, region = self.graph.new_id(), frame.region.id
+            node = Node(id, layer, type_, region, name, span, frame.annotations)
+            self.graph.add_node(node, (whole.node,))
+            results.append(Tensor(id, type_))
+        return tuple(results)
 
     def _infer(
         self, made: MadeLayer, op: Op, operands: Sequence[Tensor], frame: Frame, span: Span

@@ -273,7 +273,7 @@ class Evaluator(Expressions):
         made = self._layer(layer, frame, span)
         if isinstance(made.maker, BlockConstructor):
             return self._apply_block(made, operands, label, frame, span)
-        return self.builder.apply_op(made, operands, label, frame, span)
+        return self.builder.apply(made, operands, label, frame, span)
 
     def _operands(self, value: Value, span: Span) -> list[Tensor]:
         operands = list(value) if isinstance(value, list | tuple) else [value]

@@ -44,7 +44,7 @@ def make_extern(constructor: ExternConstructor, evaluator: Expressions, frame: F
         module_name=module,
         class_name=name,
         inputs=tuple(reader.shape(shape) for shape in declaration.inputs),
-        output=reader.shape(declaration.output),
+        outputs=tuple(reader.shape(shape) for shape in declaration.outputs),
         arguments=reader.arguments(declaration, hyper),
         hyper=hyper,
         declared=reader.costs(declaration.annotations),

@@ -105,7 +105,7 @@ def _extern_parameters(extern: ast.ExternLayer) -> Iterator[Diagnostic]:
     """Without arguments, all are given to the constructor."""
     if extern.arguments is None:
         return
-    given = (extern.arguments, extern.inputs, extern.output, extern.annotations)
+    given = (extern.arguments, extern.inputs, extern.outputs, extern.annotations)
     read = {name.name for name in used_names(given)}
     read |= {name.name for item in extern.parameters for name in used_names(item.default)}
     for item in extern.parameters:

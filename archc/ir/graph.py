@@ -318,7 +318,17 @@ class Graph:
                 if source not in reached:
                     reached.add(source)
                     stack.append(source)
-        return reached | {node.id for node in self.inputs()}
+        reached |= {node.id for node in self.inputs()}
+        return reached | self._beside(reached)
+
+    def _beside(self, live: set[int]) -> set[int]:
+        """The other results of layers that give several: they are there as soon as one is."""
+        return {
+            user
+            for node in self.nodes()
+            if node.id in live and node.type.others
+            for user, _ in self.users(node.id)
+        }
 
     def remove_dead(self) -> tuple[Node, ...]:
         """Remove and return what no output depends on, and the regions left empty by that."""

@@ -106,7 +106,7 @@ class Extern(Op):
     module_name: str
     class_name: str
     inputs: tuple[Shape, ...]
-    output: Shape
+    outputs: tuple[Shape, ...]
     arguments: tuple[Argument, ...]
     hyper: tuple[tuple[str, Plain], ...] = ()
     declared: Declared | None = None
@@ -124,13 +124,16 @@ class Extern(Op):
         for argument in self.arguments:
             self._value(argument.value, sizes)
         self._check_costs(sizes)
-        dims: list[Dim] = []
-        for part in self.output:
-            dims += rests[part.name] if isinstance(part, Rest) else [evaluate(part, sizes)]
-        return self._result(dims)
+        first, *others = (self._result(shape, sizes, rests) for shape in self.outputs)
+        return TensorType(first.shape, others=tuple(others))
 
-    def _result(self, dims: list[Dim]) -> TensorType:
-        shape = f"`{self.title}` gives {shape_text(self.output)}, here {TensorType(tuple(dims))}"
+    def _result(
+        self, output: Shape, sizes: Mapping[str, Dim], rests: Mapping[str, tuple[Dim, ...]]
+    ) -> TensorType:
+        dims: list[Dim] = []
+        for part in output:
+            dims += rests[part.name] if isinstance(part, Rest) else [evaluate(part, sizes)]
+        shape = f"`{self.title}` gives {shape_text(output)}, here {TensorType(tuple(dims))}"
         if not 1 <= len(dims) <= 4:
             raise OpError(f"{shape}: a shape has channels and up to three spatial sizes")
         if not isinstance(dims[0], int):
@@ -289,6 +292,29 @@ class Extern(Op):
     def __str__(self) -> str:
         words = [f"{name}={word(value)}" for name, value in self.hyper]
         return f"{self.title}({', '.join(words)})" if words else self.title
+
+
+@dataclass(frozen=True)
+class Result(Op):
+    """One of the tensors of an extern layer that gives several."""
+
+    name: ClassVar[str] = "result"
+
+    index: int
+
+    def rule(self, *types: TensorType) -> TensorType:
+        return types[0].parts[self.index]
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "mix"
+
+    def view(self, *types: TensorType) -> bool:
+        """The storage of the first is that of the layer's node."""
+        return self.index == 0
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.index})"
 
 
 def _paired(

@@ -11,7 +11,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from archc.ops.autograd import Gradient, Record, Saved
-from archc.ops.size import Dim, Size, SizeError, product
+from archc.ops.size import Dim, Size, SizeError
+from archc.ops.tensor_type import TensorType
 
 Kind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape", "tensor"]
 """What a hyperparameter may be. `sizes` is an int, or one int for each spatial axis; `padding` is
@@ -20,40 +21,6 @@ that the operator is applied to; the field is then True, and None where it is le
 
 Value = int | float | bool | str | tuple["Value", ...] | None
 """What an argument of emitted torch code may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class TensorType:
-    """The shape of one sample: `[channels, *spatial sizes]`; the batch axis is left out.
-
-    A learned tensor is not `batched`: it really has this shape, and broadcasts over the batch.
-    """
-
-    shape: tuple[Dim, ...]
-    batched: bool = True
-
-    @property
-    def channels(self) -> int:
-        channels = self.shape[0]
-        assert isinstance(channels, int)
-        return channels
-
-    @property
-    def spatial(self) -> tuple[Dim, ...]:
-        return self.shape[1:]
-
-    @property
-    def rank(self) -> int:
-        """The number of spatial axes: 0 for a vector, 2 for an image."""
-        return len(self.shape) - 1
-
-    @property
-    def elements(self) -> int | None:
-        """Elements a sample, or None where a size is symbolic."""
-        return product(self.shape)
-
-    def __str__(self) -> str:
-        return f"[{', '.join(map(str, self.shape))}]"
 
 
 class OpError(Exception):

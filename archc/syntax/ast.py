@@ -329,7 +329,7 @@ class ExternLayer(Syntax):
     name: Name
     parameters: tuple[Parameter, ...]
     inputs: tuple[Shape, ...]
-    output: Shape
+    outputs: tuple[Shape, ...]
     target: str
     arguments: tuple[Argument, ...] | None
     annotations: tuple[Annotation, ...]

@@ -173,7 +173,7 @@ class Builder:
 
     def _extern(self, span: Span, *parts: Part) -> ast.ExternLayer:
         annotations = _annotations(parts)
-        name, parameters, inputs, output, target, arguments = parts[len(annotations) :]
+        name, parameters, inputs, outputs, target, arguments = parts[len(annotations) :]
         known = len(self.errors)
         path = self._plain(target)
         problem = wrong_target(path, self._span(target))
@@ -184,7 +184,7 @@ class Builder:
             self._identifier(name),
             parameters,
             inputs,
-            output,
+            outputs,
             path,
             arguments,
             annotations,

@@ -20,11 +20,12 @@ def with_shapes(parts: Statement) -> Statement:
 
 
 def with_extern_shapes(parts: Statement) -> Statement:
-    """An extern layer's shapes: those of several inputs stand in parentheses after the colon."""
+    """An extern layer's shapes: those of several inputs stand in parentheses after the colon, those
+    of several results after the arrow."""
     kinds = ["", *map(kind_of, parts)]
     opened = tuple(
         replace(part, parts=with_shapes(part.parts))
-        if isinstance(part, Bracket) and before == "COLON"
+        if isinstance(part, Bracket) and before in ("COLON", "ARROW")
         else part
         for before, part in zip(kinds, parts, strict=False)
     )

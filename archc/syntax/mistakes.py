@@ -306,7 +306,7 @@ def _extern_help(s: Situation) -> str | None:
     if s.type == "COMMA" and "ARROW" in s.accepts:
         return "several inputs stand in parentheses: `([C, *S], [C]) -> [C, *S]`"
     if s.previous is not None and s.previous.type in ("ARROW", "RSQB") and "ARROW" not in s.accepts:
-        return 'an extern layer gives one tensor: `-> [C, *S] from "package.module:Class"`'
+        return 'several results stand in parentheses: `-> ([C, *S], [C]) from "package:Class"`'
     return None
 
 

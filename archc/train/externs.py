@@ -24,8 +24,8 @@ def try_externs(graph: Graph, net: nn.Module, images: Tensor) -> None:
     with ExitStack() as stack:
         for path, node in {node.layer.path: node for node in nodes}.items():
             layer = _layer(net, path or (), node)
-            shapes = [each.type.shape for each in nodes if each.layer.path == path]
-            enter, leave = partial(_enter, running, node), partial(_leave, running, shapes)
+            alike = [each for each in nodes if each.layer.path == path]
+            enter, leave = partial(_enter, running, node), partial(_leave, running, alike)
             stack.callback(layer.register_forward_pre_hook(enter).remove)
             stack.callback(layer.register_forward_hook(leave).remove)
         stack.callback(net.train, net.training)
@@ -53,13 +53,29 @@ def _enter(running: list[Node], node: Node, *_: Any) -> None:
     running.append(node)
 
 
-def _leave(running: list[Node], shapes: list[Any], _module: Any, _x: Any, y: Any) -> None:
+def _leave(running: list[Node], nodes: list[Node], _module: Any, _x: Any, y: Any) -> None:
     node = running.pop()
-    if not isinstance(y, Tensor):
+    count = len(node.type.parts)
+    if count == 1 and not isinstance(y, Tensor):
         raise _failure(node, f"gives a `{type(y).__name__}`, not a tensor")
-    if all(_differ(shape, y.shape[1:]) for shape in shapes):
-        given = ", ".join(map(str, y.shape[1:]))
-        raise _failure(node, f"gives [{given}], but by its signature it gives {node.type}")
+    given = (y,) if count == 1 else _several(node, count, y)
+    shapes = [tensor.shape[1:] for tensor in given]
+    if all(any(map(_differ, _shapes(each), shapes)) for each in nodes):
+        words = ", ".join(f"[{', '.join(map(str, shape))}]" for shape in shapes)
+        words = words if count == 1 else f"({words})"
+        raise _failure(node, f"gives {words}, but by its signature it gives {node.type}")
+
+
+def _several(node: Node, count: int, y: Any) -> tuple[Tensor, ...]:
+    """Tensors in a tuple or list, as many as the signature says."""
+    if isinstance(y, tuple | list) and len(y) == count and all(isinstance(t, Tensor) for t in y):
+        return tuple(y)
+    what = f"{len(y)} values" if isinstance(y, tuple | list) else f"a `{type(y).__name__}`"
+    raise _failure(node, f"gives {what}, but by its signature {count} tensors: {node.type}")
+
+
+def _shapes(node: Node) -> list[tuple[Any, ...]]:
+    return [part.shape for part in node.type.parts]
 
 
 def _differ(shape: tuple[Any, ...], given: torch.Size) -> bool:

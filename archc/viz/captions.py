@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from archc.analysis.table import range_label
 from archc.ir.graph import Graph, Input, Node, Path
+from archc.ops.extern import Result
 from archc.viz import text
 from archc.viz.grouping import Group
 from archc.viz.regions import View
@@ -19,7 +20,7 @@ def wide(view: View, group: Group, weights: Sequence[str]) -> list[str]:
     """A box as wide as it takes: an operator a line, or what is hidden in a region."""
     parent = group.parent.path
     if not group.regions:
-        return [*(_operator(node, parent) for node in group.nodes), *weights]
+        return [*(_operator(node, parent) for node in _operators(group)), *weights]
     hidden = _hidden(view, group, parent)
     channels = f", {hidden.channels}" if hidden.channels else ""
     if hidden.inside and hidden.block:
@@ -35,7 +36,7 @@ def narrow(view: View, group: Group, weights: Sequence[str]) -> list[str]:
         hidden = _hidden(view, group, ())
         lines = [_short(hidden.name), hidden.what, hidden.channels, *weights]
         return [line for line in lines if line]
-    first, *rest = group.nodes
+    first, *rest = _operators(group)
     joined = ", ".join(str(node.op) for node in rest)
     lines = [*_heading(first), joined, _channels_of(view.graph, first), *weights]
     return [line for line in lines if line]
@@ -47,7 +48,7 @@ def details(graph: Graph, group: Group, figures: Sequence[str]) -> str:
     parts = [
         f"{'.'.join(region.path)}: {region.block}" if region.block else ".".join(region.path)
         for region in group.regions
-    ] or [_operator(node, ()) for node in group.nodes]
+    ] or [_operator(node, ()) for node in _operators(group)]
     read = dict.fromkeys(
         operand
         for node in group.nodes
@@ -64,6 +65,11 @@ def _types(graph: Graph, nodes: Sequence[int]) -> str:
 
 
 # ------------------------------------------------------------------- operators
+
+
+def _operators(group: Group) -> list[Node]:
+    """What a group computes, without the nodes of several results."""
+    return [node for node in group.nodes if not isinstance(node.op, Result)]
 
 
 def _operator(node: Node, prefix: Path) -> str:

@@ -9,6 +9,7 @@ its only operand joins the operator before it if nothing else reads that.
 from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Input, Node, Region
+from archc.ops.extern import Result
 from archc.viz.regions import View
 from archc.viz.sizes import given_value, leaving, size_of
 
@@ -94,11 +95,14 @@ def _join(graph: Graph, groups: list[Group]) -> list[Group]:
 
 
 def _joins(graph: Graph, before: Group, group: Group, given: set[int]) -> bool:
+    """An extern layer and its several results are one box."""
     (node,) = group.nodes
     producer = before.nodes[-1]
+    if isinstance(node.op, Result):
+        return True
     return (
         before.parent is group.parent
-        and not isinstance(producer.op, Input)
+        and not isinstance(producer.op, Input | Result)
         and producer.id not in given
         and len(graph.users(producer.id)) == 1
         and node.op.channel_rule == "same"
