@@ -164,18 +164,16 @@ def _draw_memory(
     compilation: "Compilation", output: Path, batch: int, sizes: list[str] | None
 ) -> None:
     """Memory over the steps of a training step, as torch runs it and as archc does."""
-    from archc.files import write_atomically
-    from archc.viz.timeline import Panel, timeline_svg
+    from archc.viz.draw import draw_figure
+    from archc.viz.timeline import Panel, timeline
 
-    if output.suffix.lower() != ".svg":
-        raise typer.BadParameter(f"--memory draws an .svg, and `{output}` is none")
     keep = make_plan(compilation, batch, "keep", "float32", sizes)
     recompute = make_plan(compilation, batch, "recompute", "float32", sizes)
     panels = [Panel("torch as is", keep.naive), Panel("archc, memory keep", keep.planned)]
     if recompute.planned.peak != keep.planned.peak:
         panels.append(Panel("archc, memory recompute", recompute.planned))
     title = f"{compilation.graph.name}, batch {batch}, float32: memory of one training step"
-    write_atomically(output, timeline_svg(title, panels).encode())
+    draw_figure(timeline(title, panels), output)
     say("viz", f"wrote {output}")
 
 

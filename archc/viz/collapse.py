@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from archc.analysis.cost import Costs, costs_of, exit_costs
+from archc.analysis.cost import Costs, costs_of, exit_costs, params_text
 from archc.diagnostics import ArchError, error
 from archc.ir.graph import Graph, Input, Node
 from archc.viz import captions, text
@@ -81,7 +81,14 @@ def _picture(
         for i, output in enumerate(graph.outputs)
     ]
     boxes += _output_boxes(graph, costs)
-    picture = Picture(graph.name, tuple(boxes), tuple(edges), tuple(frames), legend=legend)
+    picture = Picture(
+        graph.name,
+        tuple(boxes),
+        tuple(edges),
+        tuple(frames),
+        legend=legend,
+        caption=_caption(graph, costs),
+    )
     if sizes is None:
         return picture
     given = [size_of(graph.node(output.node).type) for output in graph.outputs]
@@ -165,6 +172,13 @@ def _kind(graph: Graph, group: Group) -> Kind:
     if node.op.macs(types, node.type) != 0 or not types:
         return "weights"
     return "elementwise" if types[0] == node.type else "resample"
+
+
+def _caption(graph: Graph, costs: Costs) -> str:
+    """The parameters of a net of several outputs: the boxes have what each of them needs alone."""
+    if len(graph.outputs) == 1:
+        return ""
+    return f"{params_text(costs.total())} params in all; at each output, those that it needs alone"
 
 
 def _output_boxes(graph: Graph, costs: Costs) -> list[Box]:

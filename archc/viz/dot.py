@@ -6,27 +6,31 @@ escaping (without which `<...>` is taken for HTML), and no attribute holds an ad
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import graphviz
 
 from archc.diagnostics import printable
 from archc.viz import grid, style
 from archc.viz.picture import Box, Legend, Picture
-from archc.viz.placement import Line, Placement, Rectangle
+from archc.viz.placement import Line, Placement, Rectangle, arrow_base
 
 _POINTS = 72.0
+_ARROW = 7.0
+"""The length of an arrow head of graphviz's at the size that edges have."""
 _FRAME_EDGES = 400
 """With more edges than this, frames are left out: laying out clusters would take minutes."""
 
 
-def label(lines: Sequence[str]) -> str:
-    """Lines of text as a label that graphviz shows as they are.
+def label(lines: Sequence[str], justify: Literal["n", "l", "r"] = "n") -> str:
+    """Lines of text as a label that graphviz shows as they are: centred, on the left or the right.
 
     The result is graphviz's own kind of string, which it quotes even if it looks like HTML: a copy
     as plain `str` would lose that.
     """
     escaped = (graphviz.escape(printable(line).replace("&", "&amp;")) for line in lines)
-    quoted: str = graphviz.nohtml(r"\n".join(escaped))
+    text = rf"\{justify}".join([*escaped, *([] if justify == "n" else [""])])
+    quoted: str = graphviz.nohtml(text)
     return quoted
 
 
@@ -58,6 +62,8 @@ def dot_text(picture: Picture) -> str:
         color=style.EDGE,
         arrowsize="0.7",
     )
+    if picture.caption:
+        dot.attr(label=label([picture.caption]), labelloc="b", labeljust="l")
     if picture.rows:
         _add_grid(dot, picture, grid.place(picture))
         return str(dot.source)
@@ -80,36 +86,43 @@ def dot_text(picture: Picture) -> str:
 
 
 def _add_grid(dot: graphviz.Digraph, picture: Picture, placement: Placement) -> None:
-    """Add boxes where they stand, the words of rows, and edges to the right or straight down."""
-    dot.attr(layout="neato", splines="true")
+    """Add boxes, the words of rows, and edges where they stand in our drawing.
+
+    By itself graphviz would lead an edge around the boxes that are between its ends.
+    """
+    dot.attr(layout="nop2", splines="true")
     dot.attr("node", fixedsize="true")
     by_cost = picture.legend is not None
     for i, (box, rectangle) in enumerate(zip(picture.boxes, placement.boxes, strict=True)):
-        dot.node(f"n{i}", label(box.lines), **_look(box, by_cost=by_cost), **_pinned(rectangle))
+        dot.node(f"n{i}", label(box.lines), **_look(box, by_cost=by_cost), **pinned(rectangle))
     for i, (row, (left, top, _, bottom)) in enumerate(
         zip(picture.rows, placement.rows, strict=True)
     ):
         middle, width = (top + bottom) / 2, style.box_size(Box((row,), "input"))[0]
-        where = _pinned((left, middle - 10, left + width, middle + 10))
+        where = pinned((left, middle - 10, left + width, middle + 10))
         dot.node(f"r{i}", label([row]), shape="plaintext", style="", fontcolor=style.FAINT, **where)
     for edge, line in zip(picture.edges, placement.lines, strict=True):
-        dot.edge(f"n{edge.source}", f"n{edge.target}", **_sides(line))
+        dot.edge(f"n{edge.source}", f"n{edge.target}", pos=_spline(line))
     if picture.legend is not None:
         x, y = placement.rows[0][0], max(bottom for *_, bottom in placement.boxes) + 40
         width = style.text_width(picture.legend.title, style.TEXT_SIZE)
-        title = _pinned((x, y, x + width, y + 20))
+        title = pinned((x, y, x + width, y + 20))
         dot.node("legend", label([picture.legend.title]), shape="plaintext", style="", **title)
         for i, attributes in enumerate(_swatches(picture.legend)):
-            where = _pinned((x + 110 * i, y + 30, x + 110 * i + 100, y + 54))
+            where = pinned((x + 110 * i, y + 30, x + 110 * i + 100, y + 54))
             dot.node(f"s{i}", **(attributes | where))
 
 
-def _sides(line: Line) -> dict[str, str]:
-    """The sides of its boxes where an edge of a grid begins and ends."""
-    (x0, y0), (x1, y1) = line.points[0], line.points[-1]
-    if x0 != x1:
-        return {"tailport": "e", "headport": "w"}
-    return {"tailport": "s", "headport": "n"} if y0 < y1 else {"tailport": "n", "headport": "s"}
+def _spline(line: Line) -> str:
+    """The way of an edge: the tip of its arrow, then the control points up to the arrow's base."""
+    base, _ = arrow_base(line.points, _ARROW)
+    tip, *points = (_point(x, y) for x, y in (line.points[-1], *line.points[:-1], base))
+    return " ".join([f"e,{tip}", *points])
+
+
+def _point(x: float, y: float) -> str:
+    """A place in points; graphviz's y leads upwards."""
+    return f"{x:.1f},{-y:.1f}"
 
 
 def _swatches(legend: Legend) -> Iterator[dict[str, str]]:
@@ -118,11 +131,11 @@ def _swatches(legend: Legend) -> Iterator[dict[str, str]]:
         yield {"label": label([f"{low} to {high}"]), "fillcolor": tone, "style": "filled"}
 
 
-def _pinned(rectangle: Rectangle) -> dict[str, str]:
-    """The place and size of a node that graphviz does not move; its y leads upwards."""
+def pinned(rectangle: Rectangle) -> dict[str, str]:
+    """The place and size of a node that graphviz does not move."""
     left, top, right, bottom = rectangle
-    x, y = (left + right) / 2 / _POINTS, -(top + bottom) / 2 / _POINTS
-    return {"pos": f"{_number(x)},{_number(y)}!"} | _size((right - left, bottom - top))
+    middle = _point((left + right) / 2, (top + bottom) / 2)
+    return {"pos": middle} | _size((right - left, bottom - top))
 
 
 def _add_frame(

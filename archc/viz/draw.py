@@ -16,6 +16,8 @@ from archc.viz.dot import dot_text
 from archc.viz.picture import Color, Layout, Picture
 from archc.viz.renderer import RenderError, find_renderers, render
 from archc.viz.svg import svg_text
+from archc.viz.timeline import Figure
+from archc.viz.timeline_text import timeline_dot, timeline_svg
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 
@@ -31,19 +33,34 @@ def draw(
 
     `open_regions` are paths of modules whose contents are shown, as `features.denseblock1`.
     """
+    suffix = _suffix(path)
+    picture = picture_of(graph, open_regions, layout, color)
+    _write(path, _svg(picture) if suffix == ".svg" else dot_text(picture))
+
+
+def draw_figure(figure: Figure, path: Path) -> None:
+    """Draw a figure of memory into a file, in the format of its suffix. Raises ArchError."""
+    suffix = _suffix(path)
+    _write(path, timeline_svg(figure) if suffix == ".svg" else timeline_dot(figure))
+
+
+def _suffix(path: Path) -> str:
+    """The format of a file. Raises ArchError for one that there is none of."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise error(
             "E0813",
             f"cannot draw `{path}`: its name ends in none of {', '.join(SUFFIXES)}",
         )
-    picture = picture_of(graph, open_regions, layout, color)
-    if suffix == ".dot":
-        content = dot_text(picture).encode()
-    elif suffix == ".svg":
-        content = _svg(picture).encode()
-    else:
-        content = _rendered(picture, "png" if suffix == ".png" else "pdf")
+    return suffix
+
+
+def _write(path: Path, text: str) -> None:
+    """Write SVG, DOT, or what graphviz makes of DOT."""
+    suffix = _suffix(path)
+    content = text.encode()
+    if suffix in (".png", ".pdf"):
+        content = _rendered(text, "png" if suffix == ".png" else "pdf")
     write_atomically(path, content)
 
 
@@ -61,9 +78,9 @@ def _svg(picture: Picture) -> str:
     return svg_text(picture, grid.place(picture) if picture.rows else layered.place(picture))
 
 
-def _rendered(picture: Picture, format: Literal["png", "pdf"]) -> bytes:
+def _rendered(dot: str, format: Literal["png", "pdf"]) -> bytes:
     try:
-        return render(dot_text(picture), format)
+        return render(dot, format)
     except RenderError as problem:
         raise _no_picture(format, str(problem)) from None
 

@@ -79,7 +79,8 @@ class Picture:
     """Frames stand before the frames in them.
 
     `rows` are the words for the rows of a grid, the largest spatial size on top; a picture without
-    rows is laid out from top to bottom. `legend` is None where colours mean kinds.
+    rows is laid out from top to bottom. `legend` is None where colours mean kinds. `caption` is a
+    line below all.
     """
 
     title: str
@@ -88,3 +89,4 @@ class Picture:
     frames: tuple[Frame, ...] = ()
     rows: tuple[str, ...] = ()
     legend: Legend | None = None
+    caption: str = ""

@@ -1,5 +1,6 @@
 """Where things stand in a drawing, in points, x to the right and y down."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,15 @@ class Placement:
     lines: tuple[Line, ...]
     frames: tuple[Rectangle | None, ...]
     rows: tuple[Rectangle, ...] = ()
+
+
+def arrow_base(points: Sequence[Point], length: float) -> tuple[Point, Point]:
+    """The middle of the base of an arrow head at the end of a line, and the head's direction."""
+    x, y = points[-1]
+    before = next((point for point in reversed(points) if point != (x, y)), (x, y - 1))
+    distance = math.hypot(x - before[0], y - before[1])
+    dx, dy = (x - before[0]) / distance, (y - before[1]) / distance
+    return (x - dx * length, y - dy * length), (dx, dy)
 
 
 def frame_rectangles(picture: Picture, boxes: Sequence[Rectangle]) -> tuple[Rectangle | None, ...]:

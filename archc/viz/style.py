@@ -64,24 +64,34 @@ def look(box: Box, *, by_cost: bool = False) -> Look:
 
 
 _WIDTHS = (
-    "278 278 355 556 556 889 667 191 333 333 389 584 278 333 278 278 556 556 556 556 556 556 556 "
-    "556 556 556 278 278 584 584 584 556 1015 667 667 722 722 667 611 778 722 278 500 667 556 833 "
-    "722 778 667 778 722 667 611 722 667 944 667 667 611 278 278 278 469 556 333 556 556 500 556 "
-    "556 278 556 556 222 222 500 222 833 556 556 556 556 333 500 278 556 500 722 500 500 500 334 "
-    "260 334 584"
+    "318 401 460 838 637 951 780 275 391 391 500 838 318 361 318 337 637 637 637 637 637 637 "
+    "637 637 637 637 337 337 838 838 838 531 1000 685 687 699 771 632 576 775 752 295 295 656 "
+    "558 863 749 788 604 788 695 635 611 732 685 989 686 611 686 391 337 391 838 500 500 613 "
+    "635 550 635 616 353 635 634 278 278 580 278 975 634 612 635 635 412 521 393 634 592 818 "
+    "592 592 525 637 337 637 838"
 )
-_ADVANCE = dict(zip(map(chr, range(32, 127)), map(int, _WIDTHS.split()), strict=True))
-"""Widths of Helvetica's characters in thousandths of the font size."""
+_BOLD_WIDTHS = (
+    "349 457 521 838 696 1002 873 307 458 458 523 838 380 416 380 366 696 696 696 696 696 696 "
+    "696 696 696 696 400 400 838 838 838 581 1000 774 763 734 831 684 684 821 837 373 373 775 "
+    "638 996 837 851 733 851 771 721 683 813 774 1104 771 725 726 458 366 458 838 500 500 675 "
+    "716 593 716 679 436 716 712 343 343 666 343 1042 712 688 716 716 494 596 479 712 652 924 "
+    "646 652 583 712 366 712 838"
+)
 
-_BOLD = 1.07
-_SLACK = 1.05
-"""Bold letters are wider, and so are the fonts that stand in for Helvetica."""
+
+def _advances(widths: str) -> dict[str, int]:
+    return dict(zip(map(chr, range(32, 127)), map(int, widths.split()), strict=True))
+
+
+_ADVANCE = {False: _advances(_WIDTHS), True: _advances(_BOLD_WIDTHS)}
+"""Widths of bold characters and others in thousandths of the font size: those of DejaVu Sans, which
+is as wide as Verdana, and wider than what else stands in for Helvetica."""
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """The room for a text, in points; rather too much than too little."""
-    thousandths = sum(_ADVANCE.get(char, 1000) for char in text)
-    return thousandths / 1000 * size * _SLACK * (_BOLD if bold else 1)
+    advance = _ADVANCE[bold]
+    return sum(advance.get(char, 1000) for char in text) / 1000 * size
 
 
 def box_size(box: Box) -> tuple[float, float]:

@@ -4,20 +4,20 @@ No scripts, no links, no styles, no references within the file; numbers are roun
 equal placements give equal bytes.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
 from archc.diagnostics import printable
 from archc.viz import style
 from archc.viz.picture import Box, Edge, Frame, Legend, Picture
-from archc.viz.placement import Line, Placement, Point, Rectangle
+from archc.viz.placement import Line, Placement, Point, Rectangle, arrow_base
 
 _MARGIN = 16.0
 _ARROW = (7.0, 2.8)
 """Length and half width of an arrow head."""
 
 _LEGEND_HEIGHT = 60.0
+_CAPTION_HEIGHT = 28.0
 _SWATCH = 46.0
 _FIRST_MARK = 20.0
 """Where the numbers of a legend begin: room for half of the first one."""
@@ -52,8 +52,12 @@ def svg_text(picture: Picture, placement: Placement) -> str:
         lines += _frame_title(frame, rectangle)
     for box, rectangle in zip(picture.boxes, placement.boxes, strict=True):
         lines += _box(box, rectangle, by_cost=picture.legend is not None)
+    bottom = y1 - _MARGIN
     if picture.legend is not None:
-        lines += _legend(picture.legend, x0 + _MARGIN, y1 - _MARGIN)
+        lines += _legend(picture.legend, x0 + _MARGIN, bottom)
+        bottom -= _LEGEND_HEIGHT
+    if picture.caption:
+        lines.append(_caption(picture.caption, x0 + _MARGIN, bottom))
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -73,6 +77,9 @@ def _extent(picture: Picture, placement: Placement) -> Rectangle:
     for rectangle in placement.rows:
         xs += rectangle[::2]
         ys += rectangle[1::2]
+    if picture.caption:
+        xs.append(min(xs) + style.text_width(picture.caption, style.TEXT_SIZE))
+        ys.append(max(ys) + _CAPTION_HEIGHT)
     if picture.legend is not None:
         xs.append(min(xs) + _legend_width(picture.legend))
         ys.append(max(ys) + _LEGEND_HEIGHT)
@@ -116,6 +123,14 @@ def _box(box: Box, rectangle: Rectangle, *, by_cost: bool) -> Iterator[str]:
             f'font-size="{_n(size)}"{weight} fill="{style.INK}">{_escaped(line)}</text>'
         )
     yield "</g>"
+
+
+def _caption(caption: str, left: float, bottom: float) -> str:
+    """A line of text below the picture."""
+    return (
+        f'<text x="{_n(left)}" y="{_n(bottom - 4)}" font-size="{_n(style.TEXT_SIZE)}" '
+        f'fill="{style.INK}" text-anchor="start">{_escaped(caption)}</text>'
+    )
 
 
 def _legend(legend: Legend, left: float, bottom: float) -> Iterator[str]:
@@ -167,12 +182,8 @@ def _edge(edge: Edge, line: Line) -> Iterator[str]:
 
 def _arrow(points: Sequence[Point]) -> tuple[Point, tuple[Point, Point]]:
     """The middle and the two corners of the base of an arrow head."""
-    x, y = points[-1]
-    before = next((point for point in reversed(points) if point != (x, y)), (x, y - 1))
-    length = math.hypot(x - before[0], y - before[1])
-    dx, dy = (x - before[0]) / length, (y - before[1]) / length
     long, half = _ARROW
-    bx, by = x - dx * long, y - dy * long
+    (bx, by), (dx, dy) = arrow_base(points, long)
     return (bx, by), ((bx - dy * half, by + dx * half), (bx + dy * half, by - dx * half))
 
 

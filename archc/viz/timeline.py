@@ -1,19 +1,19 @@
-"""Memory over the steps of a training step, as SVG text: panels on one scale, side by side.
+"""Memory over the steps of a training step, as a figure: panels on one scale, side by side.
 
 Each panel is a run of the net: as torch runs it, and as archc does. What lives in a step is
-stacked by what it is. Numbers are rounded to tenths, so that equal plans give equal bytes.
+stacked by what it is.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
+from typing import Literal
 
 from archc.analysis.plan.plan import Timeline
 from archc.analysis.plan.schedule import Tensor
-from archc.diagnostics import printable
 from archc.viz import style
+from archc.viz.placement import Point
 
 BANDS = (
     ("kept for the backward pass", "#7fb0d6", "#20639b"),
@@ -25,6 +25,9 @@ BANDS = (
 
 _PANEL, _GAP, _HEIGHT = 250.0, 26.0, 240.0
 _LEFT, _TOP, _RIGHT, _BOTTOM = 76.0, 76.0, 18.0, 88.0
+HEADLINE = 40.0
+"""A line between the title of the figure and those of its panels, on which nothing stands."""
+
 _COLUMNS = 250
 """Steps are drawn in at most so many columns, each of which shows its largest step."""
 _TICKS = 5
@@ -65,24 +68,77 @@ def _band(tensor: Tensor, *, kept: bool) -> int:
     return 0 if kept else 3
 
 
-def timeline_svg(title: str, panels: Sequence[Panel]) -> str:
-    """The figure as one SVG element: bytes above parameters, their gradients and inputs."""
-    most = max(panel.timeline.peak for panel in panels)
-    scale = _Scale(most)
-    width = _LEFT + len(panels) * _PANEL + (len(panels) - 1) * _GAP + _RIGHT
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text that begins, has its middle or ends at a place; `upright` is read from below."""
+
+    text: str
+    x: float
+    y: float
+    size: float
+    anchor: Literal["start", "middle", "end"] = "start"
+    bold: bool = False
+    fill: str = style.INK
+    upright: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """A straight line."""
+
+    start: Point
+    end: Point
+    color: str
+    width: float = 1.0
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stairs:
+    """What lies between two lines that are level over columns of one width, from `left` on."""
+
+    left: float
+    wide: float
+    above: tuple[float, ...]
+    below: tuple[float, ...]
+    fill: str
+    edge: str
+    edge_width: float
+
+
+Shape = Words | Stroke | Stairs
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Shapes on paper, the ones behind others first."""
+
+    title: str
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+
+
+def timeline(title: str, panels: Sequence[Panel]) -> Figure:
+    """Bytes above parameters, their gradients and inputs, of runs side by side."""
+    scale = _Scale(max(panel.timeline.peak for panel in panels))
     height = _TOP + _HEIGHT + _BOTTOM
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{_n(width)}" '
-        f'height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}" '
-        f'font-family="{style.FONTS}">',
-        f"<title>{escape(printable(title))}</title>",
-        f'<rect width="{_n(width)}" height="{_n(height)}" fill="{style.PAPER}"/>',
-        _text(title, _LEFT, 24.0, style.TITLE_SIZE + 2, weight="bold"),
-        *_axis(scale),
-    ]
+    shapes: list[Shape] = [Words(title, _LEFT, 24.0, style.TITLE_SIZE + 2, bold=True)]
+    shapes += _axis(scale)
     for number, panel in enumerate(panels):
-        lines += _panel(panel, scale, _LEFT + number * (_PANEL + _GAP))
-    return "\n".join([*lines, *_legend(height - 18), "</svg>"]) + "\n"
+        shapes += _panel(panel, scale, _LEFT + number * (_PANEL + _GAP))
+    shapes += _legend(height - 18)
+    width = _LEFT + len(panels) * (_PANEL + _GAP) - _GAP
+    width = max([width, *(_right_of(shape) for shape in shapes)]) + _RIGHT
+    return Figure(title, width, height, tuple(shapes))
+
+
+def _right_of(shape: Shape) -> float:
+    """Where a text ends on the right, as wide as a font may be; 0 for other shapes."""
+    if not isinstance(shape, Words) or shape.upright:
+        return 0.0
+    width = style.text_width(shape.text, shape.size, bold=shape.bold)
+    return shape.x + width * {"start": 1.0, "middle": 0.5, "end": 0.0}[shape.anchor]
 
 
 class _Scale:
@@ -110,105 +166,55 @@ def _round_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
 
 
-def _axis(scale: _Scale) -> Iterator[str]:
+def _axis(scale: _Scale) -> Iterator[Shape]:
     for mark in scale.marks:
         y = scale.y(mark * scale.unit)
-        yield _text(f"{mark:,g}", _LEFT - 8, y + 3.5, style.LABEL_SIZE, anchor="end")
-    middle = _TOP + _HEIGHT / 2
-    yield (
-        f'<g transform="translate(18 {_n(middle)}) rotate(-90)">'
-        f"{_text(f'memory ({scale.word})', 0.0, 0.0, style.TEXT_SIZE, anchor='middle')}</g>"
-    )
+        yield Words(f"{mark:,g}", _LEFT - 8, y + 3.5, style.LABEL_SIZE, "end")
+    middle, words = _TOP + _HEIGHT / 2, f"memory ({scale.word})"
+    yield Words(words, 18.0, middle, style.TEXT_SIZE, "middle", upright=True)
 
 
-def _panel(panel: Panel, scale: _Scale, left: float) -> Iterator[str]:
+def _panel(panel: Panel, scale: _Scale, left: float) -> Iterator[Shape]:
     timeline = panel.timeline
     steps, peak = len(timeline.bytes), timeline.peak
     for mark in scale.marks:
-        yield _line(left, scale.y(mark * scale.unit), left + _PANEL, style.FRAME, 0.5)
+        y = scale.y(mark * scale.unit)
+        yield Stroke((left, y), (left + _PANEL, y), style.FRAME, 0.5)
     yield from _areas(panel, scale, left)
-    start = left + _PANEL * timeline.schedule.backward_start / steps
-    yield (
-        f'<path d="M{_n(start)} {_n(_TOP)}V{_n(_TOP + _HEIGHT)}" stroke="{style.FAINT}" '
-        'stroke-dasharray="3 3"/>'
-    )
-    yield _line(left, _TOP + _HEIGHT, left + _PANEL, style.INK, 1.0)
-    yield _text(panel.title, left, _TOP - 22, style.TITLE_SIZE, weight="bold")
+    start, base = left + _PANEL * timeline.schedule.backward_start / steps, _TOP + _HEIGHT
+    yield Stroke((start, _TOP), (start, base), style.FAINT, dashed=True)
+    yield Stroke((left, base), (left + _PANEL, base), style.INK)
+    yield Words(panel.title, left, _TOP - 22, style.TITLE_SIZE, bold=True)
     words = f"peak {_bytes_text(peak)}, kept {_bytes_text(timeline.saved)}"
-    yield _text(words, left, _TOP - 8, style.LABEL_SIZE, fill=style.FAINT)
-    y = _TOP + _HEIGHT + 15
-    yield _text("forward", (left + start) / 2, y, style.LABEL_SIZE, anchor="middle")
-    yield _text("backward", (start + left + _PANEL) / 2, y, style.LABEL_SIZE, anchor="middle")
+    yield Words(words, left, _TOP - 8, style.LABEL_SIZE, fill=style.FAINT)
+    y = base + 15
+    yield Words("forward", (left + start) / 2, y, style.LABEL_SIZE, "middle")
+    yield Words("backward", (start + left + _PANEL) / 2, y, style.LABEL_SIZE, "middle")
     middle = left + _PANEL / 2
-    yield _text(f"{steps:,} steps", middle, y + 16, style.LABEL_SIZE, "middle", fill=style.FAINT)
+    yield Words(f"{steps:,} steps", middle, y + 16, style.LABEL_SIZE, "middle", fill=style.FAINT)
 
 
-def _areas(panel: Panel, scale: _Scale, left: float) -> Iterator[str]:
-    """The stacked bands as outlines with steps."""
+def _areas(panel: Panel, scale: _Scale, left: float) -> Iterator[Stairs]:
+    """The stacked bands."""
     columns = panel.columns
     wide = _PANEL / len(columns)
     below = [0] * len(columns)
     for (_, fill, edge), band in zip(BANDS, panel.bands, strict=True):
         above = [low + band[i] for low, i in zip(below, columns, strict=True)]
         if above != below:
-            up = _stairs(above, scale, left, wide)
-            down = _stairs(below[::-1], scale, left + _PANEL, -wide)
-            yield (
-                f'<path d="M{up}L{down}Z" fill="{fill}" stroke="{edge}" stroke-width="0.4" '
-                'stroke-linejoin="round"/>'
-            )
+            high, low = tuple(map(scale.y, above)), tuple(map(scale.y, below))
+            yield Stairs(left, wide, high, low, fill, edge, 0.4)
         below = above
 
 
-def _stairs(values: Sequence[int], scale: _Scale, x: float, wide: float) -> str:
-    """The corners of a line that is level over each column."""
-    corners = []
-    for i, value in enumerate(values):
-        if i and value == values[i - 1] and i + 1 < len(values):
-            continue
-        before = values[i - 1] if i else value
-        corners.append(f"{_n(x + wide * i)} {_n(scale.y(before))}")
-        corners.append(f"{_n(x + wide * i)} {_n(scale.y(value))}")
-    corners.append(f"{_n(x + wide * len(values))} {_n(scale.y(values[-1]))}")
-    return "L".join(dict.fromkeys(corners))
-
-
-def _legend(y: float) -> Iterator[str]:
+def _legend(y: float) -> Iterator[Shape]:
     x = _LEFT
     for name, fill, edge in BANDS:
-        yield (
-            f'<rect x="{_n(x)}" y="{_n(y - 9)}" width="11" height="11" fill="{fill}" '
-            f'stroke="{edge}" stroke-width="0.8"/>'
-        )
-        yield _text(name, x + 16, y, style.LABEL_SIZE)
+        yield Stairs(x, 11.0, (y - 9,), (y + 2,), fill, edge, 0.8)
+        yield Words(name, x + 16, y, style.LABEL_SIZE)
         x += 16 + style.text_width(name, style.LABEL_SIZE) + 18
 
 
 def _bytes_text(bytes: int) -> str:
     unit, word = next((each for each in _UNITS[1:] if bytes >= each[0]), _UNITS[-1])
     return f"{bytes / unit:,.0f} {word}"
-
-
-def _line(x: float, y: float, end: float, stroke: str, width: float) -> str:
-    return f'<path d="M{_n(x)} {_n(y)}H{_n(end)}" stroke="{stroke}" stroke-width="{_n(width)}"/>'
-
-
-def _text(
-    words: str,
-    x: float,
-    y: float,
-    size: float,
-    anchor: str = "start",
-    *,
-    weight: str = "normal",
-    fill: str = style.INK,
-) -> str:
-    bold = f' font-weight="{weight}"' if weight != "normal" else ""
-    return (
-        f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}" text-anchor="{anchor}" '
-        f'fill="{fill}"{bold}>{escape(printable(words))}</text>'
-    )
-
-
-def _n(number: float) -> str:
-    return f"{number:.1f}".removesuffix(".0")
