@@ -67,6 +67,61 @@ def test_a_net_is_equal_to_itself_and_to_none_with_a_value_replaced(
         assert not compare(graph, again).equal
 
 
+ORDERS = [
+    ("relu(a + b + c)", "relu(c + b + a)", True),
+    ("relu(a + b + c)", "relu(sum(b, c, a))", True),
+    ("relu(a + b + c)", "relu(a + (b + c))", True),
+    ("a * b * c", "c * (a * b)", True),
+    ("max(a, max(b, c))", "max([c, b, a])", True),
+    ("min(a, b, c)", "min(b, c, a)", True),
+    ("(a + b) * c", "c * (b + a)", True),
+    ("2 * a + b", "b + a * 2", True),
+    ("a - b", "b - a", False),
+    ("a / b", "b / a", False),
+    ("a + b + c", "a + b - c", False),
+    ("a + b + c", "a + b + b", False),
+    ("a + b + c", "a + b", False),
+    ("(a + b) * c", "a + b * c", False),
+    ("a * b + c", "a * c + b", False),
+    ("concat(a, b)", "concat(b, a)", False),
+    ("min(a, b)", "max(a, b)", False),
+    ("(x -> f: conv(8)) + (x -> g: conv(8))", "(x -> g: conv(8)) + (x -> f: conv(8))", True),
+    ("relu(a) + sigmoid(b)", "sigmoid(b) + relu(a)", True),
+    ("relu(a) + sigmoid(b)", "sigmoid(a) + relu(b)", False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "equal"), ORDERS)
+@pytest.mark.parametrize("where", ["net", "scope", "block"])
+def test_the_same_written_otherwise_is_equal(
+    one: str, other: str, where: str, *, equal: bool
+) -> None:
+    """Commuted operands in a net, in a scope that gives several values, and in a block."""
+    graphs = []
+    for number, text in enumerate((one, other)):
+        body = f"y = {text}\n{'u, v = (relu(a), y)' if number == 0 else 'v, u = (y, relu(a))'}"
+        head = "a, b, c = (x -> a: conv(8), x -> b: conv(8), x -> c: conv(8))\n"
+        inside = {
+            "net": f"{head}{body}\nresult = (u, v)\n",
+            "scope": f"scope inner {{ {head}{body}\n }}\nresult = (u, v)\n",
+            "block": "result = x -> inner: Inner\n",
+        }[where]
+        block = f"block Inner()(x) {{\n{head}{body}\nreturn u, v\n}}\n" if where == "block" else ""
+        net = f"net N()(x: [8, 8, 8]) {{\n{inside}return result[0] -> tanh, result[1] -> gelu\n}}\n"
+        Path("order.arch").write_text(block + net)
+        graphs.append(compile_spec(Request("order.arch")).graph)
+    assert compare(*graphs).equal == equal
+
+
+def test_one_operator_of_a_long_sum_is_named() -> None:
+    net = "net N()(x: [8, 8, 8]) {{ return relu(x + tanh(x) {} sigmoid(x)) }}\n"
+    Path("a.arch").write_text(net.format("+"))
+    Path("b.arch").write_text(net.format("-"))
+    lines = run("diff", "a.arch", "b.arch").stdout.splitlines()
+    rows = [" ".join(line.split()) for line in lines if line.startswith("~")]
+    assert rows == ["~ (functions) -1 add, +1 sub"]
+
+
 @GENERATED
 @given(specs())
 def test_the_order_of_commuting_operands_is_no_difference(spec: Spec) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import archc
 from archc.analysis.cost import ExitCost
 from archc.analysis.html import MAX_ROWS
 from archc.analysis.summary import LayerSummary, RegionSummary, Summary, summarize
@@ -103,6 +104,41 @@ def test_layers_stand_in_the_order_of_the_state_dict() -> None:
     paths = [".".join(layer.path) for layer in shipped("resnet").root.layers()]
     assert paths[:4] == ["conv1", "bn1", "maxpool", "layer1.0.conv1"]
     assert paths[-1] == "fc"
+
+
+def test_the_elements_of_a_list_stand_by_their_numbers(tmp_path: Path) -> None:
+    """In whatever order they are applied: so an `nn.ModuleList` has them in its state_dict."""
+    text = """
+    block Unit()(x) { return x -> conv: conv(8, 3) -> relu }
+    net Backwards()(image: [8, 8, 8]) {
+        units, convs = [Unit() for i in range(12)], [conv(8) for i in range(12)]
+        x = image
+        for i in range(11, -1, -1) { x = x -> units[i] -> convs[i] }
+        return x
+    }
+    """
+    graph = graph_of(tmp_path, text)
+    for name in ("units", "convs"):
+        elements = child(summarize(graph).root, name)
+        assert isinstance(elements, RegionSummary)
+        assert [item.path[-1] for item in elements.children] == [str(i) for i in range(12)]
+    with_weights = [path for path in paths(graph) if "relu" not in path]
+    keys = emitted_keys(tmp_path)
+    assert [path for path in with_weights if f"{path}.weight" in keys] == [
+        key.removesuffix(".weight") for key in keys
+    ]
+
+
+def paths(graph: Graph) -> list[str]:
+    return [".".join(layer.path) for layer in summarize(graph).root.layers()]
+
+
+def emitted_keys(tmp_path: Path) -> list[str]:
+    """The keys of the state_dict of the net in a folder."""
+    path, cache = tmp_path / "net.arch", tmp_path / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        return list(archc.load(path).build().state_dict())
 
 
 def test_a_shared_layer_has_its_weights_once_and_its_multiplications_twice(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Alignment:
         for side, modules, sign in zip(self.sides, self.modules, (-1, 1), strict=True):
             for region in modules.get(path, ()):
                 for node in side.functions(region.id):
-                    counts[side.word(node)] += sign
+                    counts[side.word(node)] += sign * side.count(node)
         return tuple((text, count) for text, count in sorted(counts.items()) if count)
 
     def renamed_outputs(self) -> list[tuple[str, str]]:
@@ -96,18 +96,22 @@ class Alignment:
         for key in dict.fromkeys((*one, *other)):
             a, b = one.get(key), other.get(key)
             if a is not None and b is not None:
-                if a.operands != b.operands and self._both_know(a, b, here, there):
+                if a.operands != b.operands and self._reads_others(a, b, here, there):
                     yield a.path[-1]
             elif a is not None and not self._said(a, 1, there):
                 yield a.path[-1]
             elif b is not None and not self._said(b, 0, here):
                 yield b.path[-1]
 
-    def _both_know(self, a: Reading, b: Reading, here: Region, there: Region) -> bool:
-        """Whether both nets have the values that a reader reads in one of them only.
+    def _reads_others(self, a: Reading, b: Reading, here: Region, there: Region) -> bool:
+        """Whether a reader reads other values, and this is not told elsewhere.
 
-        A value that one net alone has is told of where it is made.
+        The counts of functions tell that a sum has more operands, or fewer; and a value that one
+        net alone has is told of where it is made.
         """
+        longer = a.kind == "function" and len(a.operands) != len(b.operands)
+        if longer and a.path[-1] in dict(self.functions(here.path)):
+            return False
         removed = Counter(a.operands) - Counter(b.operands)
         added = Counter(b.operands) - Counter(a.operands)
         return self._known(removed, 1, there) and self._known(added, 0, here)
@@ -133,7 +137,7 @@ class Alignment:
     def _said(self, reading: Reading, side: int, region: Region) -> bool:
         """Whether it is told elsewhere that a region of one side lacks a reader."""
         if reading.kind == "function":
-            return any(text == reading.path[-1] for text, _ in self.functions(region.path))
+            return reading.path[-1] in dict(self.functions(region.path))
         if reading.kind == "layer":
             a, b = (counts[reading.path] for counts in self._applications)
             return a != b
@@ -204,7 +208,7 @@ class _Functions:
             other = self._best(reading, keys)
             if other is not None:
                 self._pair(node.id, other)
-                for user, _ in self.b.graph.users(other):
+                for user in self.b.readers(other):
                     if user in self.right:
                         self._add(self.right[user], reading)
 
@@ -222,7 +226,7 @@ class _Functions:
             other = self._best(read, self._keys(self.a, node, self.here, self.left))
             if other is not None:
                 self._pair(node.id, other)
-                for operand in self.b.graph.operands(other):
+                for operand in self.b.sources(other):
                     if operand in self.right:
                         key = self.b.word(self.right[operand]), self.b.own[other]
                         read.setdefault(key, {})[operand] = None
@@ -232,7 +236,7 @@ class _Functions:
     ) -> Iterator[Key]:
         """Who in a region reads a function's value; not those that have no common name."""
         text = side.word(node)
-        for user, _ in side.graph.users(node.id):
+        for user in side.readers(node.id):
             if side.graph.node(user).region == region.id and user not in unnamed:
                 yield text, side.own[user]
         for inner in side.graph.given_to(node.id):

@@ -3,7 +3,8 @@
 A value is named by where it comes from: a layer by its path, a function by its operands, another
 module by its path and the place of its result, an operand of the block by its position. Names stop
 at the border of a module, so that a change in one leaves the descriptions of all others as they
-are. What is commutative has its operands in any order.
+are. A sum has its operands in any order, whether it is written at once or pair by pair; and so have
+products, minima and maxima.
 """
 
 import hashlib
@@ -44,9 +45,11 @@ class Names:
         self.inputs = {node.id: i for i, node in enumerate(graph.inputs())}
         self.modules = _numbered((r.id, r.parent, r.path) for r in graph.regions.values())
         self.layers = _numbered((n.id, n.region, n.layer.path) for n in graph.nodes())
+        self.parts = self._parts()
         self.inside: dict[int, list[Node]] = {id: [] for id in graph.regions}
         for node in graph.nodes():
-            self.inside[node.region].append(node)
+            if node.id not in self.parts:
+                self.inside[node.region].append(node)
         self.below: dict[int, list[Region]] = {id: [] for id in graph.regions}
         for region in graph.regions.values():
             if region.parent is not None:
@@ -60,18 +63,33 @@ class Names:
         return node.layer.path is None and node.id not in self.inputs
 
     def word(self, node: Node) -> str:
-        """The text of an operator; the sum of two tensors is `add`, however it is written."""
-        is_sum = isinstance(node.op, Sum) and len(self.graph.operands(node.id)) == 2
-        return Add.name if is_sum else str(node.op)
+        """The text of an operator; a sum is `add`, however it is written."""
+        return Add.name if isinstance(node.op, Sum) else str(node.op)
 
     def functions(self, region: int) -> list[Node]:
-        """The functions directly in a region, operands first."""
+        """The functions directly in a region, operands first; of a sum of sums the whole."""
         return [node for node in self.inside[region] if self.is_function(node)]
+
+    def count(self, node: Node) -> int:
+        """How many functions one is: a sum of three tensors is two of two tensors."""
+        return max(1, len(self.sources(node.id)) - 1) if node.op.commutes else 1
+
+    def sources(self, node: int) -> list[int]:
+        """The operands of a node; of a sum that is an operand of a sum, its own."""
+        found = []
+        for operand in self.graph.operands(node):
+            found += self.sources(operand) if operand in self.parts else [operand]
+        return found
+
+    def readers(self, node: int) -> Iterator[int]:
+        """The nodes of which one is a source."""
+        for user, _ in self.graph.users(node):
+            yield from self.readers(user) if user in self.parts else [user]
 
     def operands(self, node: Node) -> tuple[str, ...]:
         """What a node reads, in the words of its region."""
         region = self.graph.regions[node.region]
-        found = [self.name(operand, region) for operand in self.graph.operands(node.id)]
+        found = [self.name(operand, region) for operand in self.sources(node.id)]
         return tuple(sorted(found) if node.op.commutes else found)
 
     def name(self, node: int, reader: Region) -> str:
@@ -129,6 +147,22 @@ class Names:
         names = tuple(sorted(self.name(id, region) for id in others))
         found["others"] = Reading("result", ("result",), names)
         return found
+
+    def _parts(self) -> frozenset[int]:
+        """The sums that only another sum in their region reads, and so products and the like."""
+        graph = self.graph
+        named = {output.node for output in graph.outputs}
+        for region in graph.regions.values():
+            named.update((*region.results, *(operand for _, operand in region.inputs)))
+        found = set()
+        for node in graph.nodes():
+            users = graph.users(node.id)
+            if len(users) == 1 and node.id not in named and node.op.commutes:
+                user = graph.node(users[0][0])
+                same = self.word(user) == self.word(node) and user.region == node.region
+                if same and self.is_function(node) and self.is_function(user):
+                    found.add(node.id)
+        return frozenset(found)
 
     def _own_name(self, node: Node) -> str:
         if node.id in self.inputs:

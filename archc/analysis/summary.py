@@ -11,7 +11,7 @@ from archc.analysis.cost import Cost, Costs, ExitCost, costs_of, exit_costs, tot
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ir.initialisation import Reach, reach_of
-from archc.ir.regions import boundaries
+from archc.ir.regions import boundaries, natural
 from archc.ops.op import TensorType
 from archc.ops.size import Dim
 
@@ -278,6 +278,8 @@ class _Module:
         for name, child in self.children.items():
             children.append((child.first_order(), child.summary((*path, name))))
         children.sort(key=lambda pair: pair[0])
+        if self.order is None and path:  # a list, whose elements are registered by their numbers
+            children.sort(key=lambda pair: natural(pair[1].path[-1]))
         found = tuple(child for _, child in children)
         return RegionSummary(
             path, self.block, self.types, total(child.cost for child in found), found
