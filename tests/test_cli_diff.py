@@ -98,7 +98,7 @@ DIFFERENT = [
     (("(x + y)", "(x - y)"), "~   (functions)  -1 add, +1 sub"),
     (("return x ->", "exit fc: x ->"), "output: return [10] -> exit fc [10]"),
     (("conv1: conv(w, 3)", "conv1: conv(w, 5)"), "~   conv1  3 x conv(8, 3) -> conv(8, 5)"),
-    (("linear(10)", "linear(10, bias=false)"), "~ fc linear(10) -> linear(10, bias... -1"),
+    (("linear(10)", "linear(10, bias=false)"), "~ fc linear(10) -> linear(10, bias=false) -1"),
     (("range(3)", "range(5)"), "+ b3..4 2 x B [8, 32, 32] +24 +2,368"),
     (("size=32", "size=16"), "input image: [3, 32, 32] -> [3, 16, 16]"),
     (("-> global_avg_pool", "-> pool: global_avg_pool"), "+ pool global_avg_pool [8]"),

@@ -140,6 +140,19 @@ def test_tables_fit_the_terminal_and_are_whole_when_piped(command: tuple[str, ..
     assert piped.count(label) == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no terminals")
+def test_a_plan_fits_the_terminal_and_is_whole_when_piped() -> None:
+    label = "a_label_that_is_far_too_long_for_the_columns_of_most_terminals"
+    Path("long.arch").write_text(TINY.replace("-> relu", f"-> {label}: relu"))
+    narrow, piped = in_a_terminal(70, "plan", "long.arch"), run_process("plan", "long.arch").stdout
+    assert label in piped
+    assert "..." not in piped
+    assert max(map(len, piped.splitlines())) > 100
+    table = narrow.splitlines()[narrow.splitlines().index("saved for backward, by region:") :]
+    assert all(len(line) <= 70 for line in table)
+    assert any(line.startswith("...") and " B " in line for line in table)
+
+
 def test_a_summary_has_so_many_levels_as_are_asked_for() -> None:
     shallow, deep = (run("summary", "densenet", "--depth", str(n)).stdout for n in (1, 9))
     assert "denseblock1" not in shallow

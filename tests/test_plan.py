@@ -230,7 +230,7 @@ def test_the_table_names_what_is_largest_first() -> None:
     assert lines[0] == "DenseNetBC, training, batch 8, float32, memory keep"
     assert lines[2].split() == ["torch", "as", "is", "planned"]
     assert "features.denseblock1" in lines[10]
-    assert max(map(len, lines)) <= 100
+    assert not any("..." in line for line in lines)
 
 
 def test_json_is_a_plan_that_holds() -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import show, write_data, write_json
+from archc.cli.console import show, terminal_width, write_data, write_json
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
 from archc.cli.sizes import Sizes, given_sizes
 
@@ -56,7 +56,7 @@ def plan_command(
     if as_json:
         write_json(plan.to_json())
     else:
-        write_data(f"{explain(plan, why) if why else to_text(plan)}\n")
+        write_data(f"{explain(plan, why) if why else to_text(plan, terminal_width())}\n")
 
 
 def check_words(memory: str, dtype: str) -> None:

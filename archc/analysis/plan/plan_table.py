@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from archc.analysis.columns import cut
 from archc.analysis.plan.plan import MemoryPlan, Timeline
 from archc.analysis.plan.schedule import Tensor
 from archc.diagnostics import did_you_mean, error, printable
@@ -9,17 +10,19 @@ from archc.ir.regions import natural
 
 _DEPTH = 2
 """Regions deeper than this are counted with the one around them."""
+_LEAST = 36
+"""The room that names have in any case."""
 _ROWS, _EACH = 12, 3
 """So many regions are shown, and so many tensors of each."""
 
 
-def to_text(plan: MemoryPlan) -> str:
-    """The plan in about forty lines of at most 100 columns."""
+def to_text(plan: MemoryPlan, width: int | None = None) -> str:
+    """The plan in about forty lines of at most `width` characters, None for any."""
     heading = f"{plan.name}, {plan.mode}, batch {plan.batch}, {plan.dtype}"
     heading += f", memory {plan.memory}" if plan.mode == "training" else ""
     lines = [printable(heading), "", *_totals(plan)]
     at = "saved for backward" if plan.mode == "training" else "live at the peak"
-    lines += ["", f"{at}, by region:", "", *_regions(plan)]
+    lines += ["", f"{at}, by region:", "", *_aligned(list(_regions(plan)), width)]
     if plan.unknown:
         names = ", ".join(plan.unknown)
         lines += ["", printable(f"not counted: what the extern layers ({names}) keep")]
@@ -43,7 +46,21 @@ def mib(bytes: int) -> str:
     return f"{bytes / 2**20:,.1f} MiB" if bytes >= 2**16 else f"{bytes:,} B"
 
 
-def _regions(plan: MemoryPlan) -> Iterator[str]:
+_Row = tuple[str, str, str, str]
+"""A name, a shape or a number of tensors, bytes, and why."""
+
+
+def _aligned(rows: Sequence[_Row], width: int | None) -> Iterator[str]:
+    """The rows under each other: of a name that is too long the end is shown, which says most."""
+    longest = max((len(name) for name, *_ in rows), default=0)
+    room = max(longest, _LEAST) if width is None else max(_LEAST, min(longest, width - 40))
+    for name, size, bytes, why in rows:
+        shown = name if len(name) <= room else f"...{name[3 - room :]}"
+        text = printable(f"{shown:<{room}}{size:>18}{bytes:>11}  {why}".rstrip())
+        yield text if width is None else cut(text, width)
+
+
+def _regions(plan: MemoryPlan) -> Iterator[_Row]:
     groups: dict[str, list[Tensor]] = {}
     timeline = plan.planned
     for id in _shown(plan, timeline):
@@ -52,12 +69,12 @@ def _regions(plan: MemoryPlan) -> Iterator[str]:
         groups.setdefault(path, []).append(tensor)
     ordered = sorted(groups.items(), key=lambda group: (-_bytes(group[1]), natural(group[0])))
     for path, tensors in ordered[:_ROWS]:
-        yield printable(f"{_tail(path, 36):<38}{_count(tensors):>16}{mib(_bytes(tensors)):>11}")
+        yield path, _count(tensors), mib(_bytes(tensors)), ""
         for tensor in sorted(tensors, key=lambda t: (-t.bytes, natural(t.id)))[:_EACH]:
             yield _row(tensor)
     rest = [tensor for _, tensors in ordered[_ROWS:] for tensor in tensors]
     if rest:
-        yield f"{f'{len(ordered) - _ROWS} more':<38}{_count(rest):>16}{mib(_bytes(rest)):>11}"
+        yield f"{len(ordered) - _ROWS} more", _count(rest), mib(_bytes(rest)), ""
 
 
 def _shown(plan: MemoryPlan, timeline: Timeline) -> Sequence[str]:
@@ -77,19 +94,9 @@ def _bytes(tensors: Sequence[Tensor]) -> int:
     return sum(tensor.bytes for tensor in tensors)
 
 
-def _row(tensor: Tensor) -> str:
+def _row(tensor: Tensor) -> _Row:
     shape = "x".join(map(str, tensor.shape))
-    text = f"  {_tail(tensor.id, 34):<36}{shape:>16}{mib(tensor.bytes):>11}  {tensor.why}"
-    return printable(_cut(text, 100))
-
-
-def _tail(text: str, width: int) -> str:
-    """The end of a name, which says most."""
-    return text if len(text) <= width else f"...{text[3 - width :]}"
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
+    return f"  {tensor.id}", shape, mib(tensor.bytes), tensor.why
 
 
 def explain(plan: MemoryPlan, path: str) -> str:
