@@ -1,15 +1,19 @@
 """Nets that cut, pad and fit feature maps, beside plain modules of torch with the same weights."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from emitted import O0
 from plain_modules import PASSES, assert_equal, built
 from planned import MODES, compare_generated
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from archc.compiler import Request, compile_spec
+from archc.diagnostics import ArchError, edited
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT
 from archc.testing import Spec
@@ -273,3 +277,50 @@ net Net()(image: [8, 12, 12]) {{
 """
     compared = compare_generated(Spec(net, ((8, 12, 12),)), MODES[mode], tmp_path)
     assert all(abs(ratio - 1) < 0.001 for ratio in compared.ratios), compared
+
+
+# ------------------------------------------------------------------ torch's own words
+
+PADS = [
+    ("nn.ZeroPad2d((0, 1, 0, 1))", "[8, 6, 5]"),
+    ("nn.ZeroPad2d(1)", "[8, 6, 5]"),
+    ("nn.ZeroPad1d((2, 0))", "[8, 6]"),
+    ("nn.ZeroPad3d((1, 0, 2, 1, 0, 3))", "[8, 4, 3, 5]"),
+    ("nn.ReflectionPad2d((1, 2, 3, 4))", "[8, 6, 5]"),
+    ("nn.ReflectionPad1d(2)", "[8, 6]"),
+    ("nn.ReplicationPad2d(padding=(1, 1, 2, 2))", "[8, 6, 5]"),
+    ("nn.ReplicationPad3d(1)", "[8, 3, 3, 3]"),
+    ("nn.Upsample(size=(7, 3), mode='bilinear', align_corners=True)", "[8, 6, 5]"),
+    ("nn.Upsample(scale_factor=2, mode='bicubic')", "[8, 6, 5]"),
+    ("nn.Upsample(size=9)", "[8, 6]"),
+]
+
+
+@pytest.mark.parametrize(("call", "shape"), PADS)
+def test_a_module_of_torch_is_mended_to_what_computes_the_same(
+    tmp_path: Path, call: str, shape: str
+) -> None:
+    path = tmp_path / "spec.arch"
+    text = f"net Net()(image: {shape}) {{\n    return image -> {call}\n}}\n"
+    path.write_text(text, encoding="utf-8")
+    for _ in range(5):  # words of Python are mended first
+        try:
+            compile_spec(Request(str(path)))
+        except ArchError as problem:
+            text = edited(text, problem.diagnostics[0].fix)
+            path.write_text(text, encoding="utf-8")
+    net = built(tmp_path, text, O0)
+    theirs = eval(call, {"nn": nn})
+    image = torch.randn(2, *json.loads(shape), dtype=torch.float64)
+    assert torch.equal(net(image), theirs(image))
+
+
+@pytest.mark.parametrize(
+    "call", ["nn.ZeroPad2d((0, -1, 0, 1))", "nn.ReflectionPad2d((1, 2))", "nn.ZeroPad2d(-1)"]
+)
+def test_a_module_that_pad_cannot_be_is_not_mended(tmp_path: Path, call: str) -> None:
+    path = tmp_path / "spec.arch"
+    path.write_text(f"net Net()(image: [8, 6, 5]) {{ return image -> {call} }}\n")
+    with pytest.raises(ArchError) as caught:
+        compile_spec(Request(str(path)))
+    assert not caught.value.diagnostics[0].fix

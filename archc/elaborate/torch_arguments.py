@@ -16,6 +16,7 @@ from archc.elaborate.torch_table import (
     Absent,
     Theirs,
 )
+from archc.ops.border import SIDES
 from archc.ops.op import OpError, word
 from archc.ops.registry import OPS, Parameter, check, parameters
 
@@ -46,12 +47,8 @@ class Ours:
     """Whether it is the operator's default."""
 
 
-def ours(
-    operator: str, theirs: Theirs, written: Written | None, rank: int | None = None
-) -> Ours | None:
+def ours(operator: str, theirs: Theirs, written: Written | None) -> Ours | None:
     """The operator's argument for one of torch's, `written` or left out; None if it needs none.
-
-    `rank` is the number of spatial axes where torch's name says it, as `Conv2d` does.
 
     Raises:
         UnsaidError: no argument is known to mean the same.
@@ -69,8 +66,6 @@ def ours(
         if any(same(written.value, value) for value in fixed.values):
             return None
         raise UnsaidError(f"`{operator}` {fixed.words}")
-    if (operator, theirs.name) == ("pad", "padding") and rank is not None:
-        written = _sides(written, rank)
     return _translated(operator, theirs, written)
 
 
@@ -129,16 +124,37 @@ def _conv_padding(written: Written) -> Written:
     return Written("0", 0) if written.value == "valid" else written
 
 
-def _sides(written: Written, rank: int) -> Written:
-    """Padding of both sides of each axis, for one of all sides, or of each, the last axis first."""
-    value = written.value
-    if not isinstance(value, tuple):
-        return Written(f"[{', '.join([written.text] * rank)}]", (value,) * rank)
-    pairs = [value[i : i + 2] for i in range(0, len(value), 2)]
-    if len(pairs) != rank or UNKNOWN in value or any(len(set(pair)) != 1 for pair in pairs):
-        raise UnsaidError("`pad` adds as much on both sides of an axis")
-    sizes = tuple(pair[0] for pair in reversed(pairs))
-    return Written(word(sizes), sizes)
+def padded(written: Written, rank: int | None) -> list[Ours]:
+    """The arguments of `pad` for one number, or one of each side, the last axis first.
+
+    Raises:
+        UnsaidError: a number is not known, or cuts off.
+    """
+    known = {item.name: item for item in parameters(OPS["pad"])}
+    if not isinstance(written.value, tuple):
+        numbers = [written.value]
+        sizes = written
+        if rank is not None:
+            text = f"[{', '.join([written.text] * rank)}]"
+            sizes = Written(text, (written.value,) * rank)
+        found = [Ours(known["spatial"], sizes.text, sizes.value, needless=False)]
+    else:
+        numbers = [*written.value]
+        if UNKNOWN in numbers or (rank is not None and len(numbers) != 2 * rank):
+            raise UnsaidError("`pad` has a number for each side of an image")
+        found = _of_sides(known, numbers)
+    if any(isinstance(n, int) and n < 0 for n in numbers):
+        raise UnsaidError("`pad` adds, and `crop` cuts off")
+    return found
+
+
+def _of_sides(known: Mapping[str, Parameter], numbers: list[object]) -> list[Ours]:
+    pairs = [tuple(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
+    if all(len(set(pair)) == 1 for pair in pairs):
+        sizes = tuple(pair[0] for pair in reversed(pairs))
+        return [Ours(known["spatial"], word(sizes), sizes, needless=False)]
+    sides = zip(SIDES, numbers, strict=False)
+    return [Ours(known[side], word(n), n, needless=not n) for side, n in sides]
 
 
 def _mode(written: Written) -> Written:

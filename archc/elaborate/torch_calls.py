@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours
+from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded
 from archc.elaborate.torch_table import INFERRED, Signature
 from archc.ops.op import word
 from archc.syntax import ast
@@ -58,12 +58,8 @@ def module_call(
             continue
         in_place = in_place and not said.parameter.keyword
         texts.append(said.text if in_place else f"{said.parameter.name}={said.text}")
-    texts += _ALWAYS.get(signature.operator, ())
+    texts += signature.always
     return f"{signature.operator}({', '.join(texts)})"
-
-
-_ALWAYS: Mapping[str, Sequence[str]] = {"global_max_pool": ("keep=true",)}
-"""What torch's module does without an argument for it."""
 
 
 def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[str, ast.Argument]:
@@ -92,7 +88,10 @@ def _said(signature: Signature, bound: Mapping[str, ast.Argument], complete: boo
             raise UnsaidError(f"`{theirs.name}`: it is missing")
         try:
             value = None if argument is None else written(argument.value)
-            said = ours(signature.operator, theirs, value, signature.rank)
+            if signature.operator == "pad" and value is not None:
+                found += padded(value, signature.rank)
+                continue
+            said = ours(signature.operator, theirs, value)
         except UnsaidError as reason:
             shown = theirs.name if argument is None else argument.span.text
             raise UnsaidError(f"`{shown}`: {reason}") from None

@@ -39,19 +39,30 @@ class Signature:
     parameters: tuple[Theirs, ...]
     rank: int | None
     """The number of spatial axes, if its name has it."""
+    always: tuple[str, ...] = ()
+    """The operator's arguments for what the module does without an argument."""
 
 
 def _signature(name: str, operator: str, text: str) -> Signature:
     before, _, after = text.partition(" * ")
     words = [(word, False) for word in before.split()] + [(word, True) for word in after.split()]
     rank = int(name[-2]) if name[-2:] in ("1d", "2d", "3d") else None
-    return Signature(operator, tuple(_parameter(word, named) for word, named in words), rank)
+    parameters = tuple(_parameter(word, named) for word, named in words)
+    always = [argument for start, argument in _ALWAYS.items() if name.startswith(start)]
+    return Signature(operator, parameters, rank, tuple(always))
 
 
 def _parameter(word: str, named: bool) -> Theirs:
     name, equals, default = word.partition("=")
     return Theirs(name, ast.literal_eval(default) if equals else REQUIRED, named)
 
+
+_ALWAYS: Mapping[str, str] = {
+    "AdaptiveMaxPool": "keep=true",
+    "ReflectionPad": 'mode="reflect"',
+    "ReplicationPad": 'mode="replicate"',
+}
+"""How a module's name begins -> an argument of the operator."""
 
 _FACTORY = "device=None dtype=None"
 _CONV = (
@@ -121,6 +132,12 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "ZeroPad1d": ("pad", "padding"),
     "ZeroPad2d": ("pad", "padding"),
     "ZeroPad3d": ("pad", "padding"),
+    "ReflectionPad1d": ("pad", "padding"),
+    "ReflectionPad2d": ("pad", "padding"),
+    "ReflectionPad3d": ("pad", "padding"),
+    "ReplicationPad1d": ("pad", "padding"),
+    "ReplicationPad2d": ("pad", "padding"),
+    "ReplicationPad3d": ("pad", "padding"),
     "Flatten": ("flatten", "start_dim=1 end_dim=-1"),
     "Upsample": ("upsample", _UPSAMPLE),
     "UpsamplingNearest2d": ("upsample", "size=None scale_factor=None"),

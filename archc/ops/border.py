@@ -26,6 +26,9 @@ from archc.ops.op import (
 _AXES = (("left", "right"), ("top", "bottom"), ("front", "back"))
 """The sides of a spatial axis, from the last axis to the first, as torch counts them."""
 
+SIDES = tuple(side for axis in _AXES for side in axis)
+"""All of them, in torch's order."""
+
 
 def both_sides(
     op: str, padding: int | tuple[int, ...], rank: int, mode: str | None = "zeros"
@@ -73,7 +76,7 @@ class Border(Op):
     back: int = parameter("int", 0, high=65536, keyword=True)
 
     def __post_init__(self) -> None:
-        for name in ("spatial", *(side for axis in _AXES for side in axis)):
+        for name in ("spatial", *SIDES):
             value = getattr(self, name)
             numbers = value if isinstance(value, tuple) else (value,)
             if any(n < 0 for n in numbers):
@@ -88,7 +91,7 @@ class Border(Op):
 
     def sides(self, x: TensorType) -> tuple[tuple[int, int], ...]:
         """The numbers before and after each spatial axis, in their order. Raises OpError."""
-        given = {side: n for axis in _AXES for side in axis if (n := getattr(self, side))}
+        given = {side: n for side in SIDES if (n := getattr(self, side))}
         if self.spatial or given:
             require_spatial(self.name, x)
         for side in given:
@@ -119,7 +122,7 @@ class Border(Op):
     def does_nothing(self) -> bool:
         """Whether its result is its operand, whatever that is."""
         sizes = self.spatial if isinstance(self.spatial, tuple) else (self.spatial,)
-        return not any((*sizes, *(getattr(self, side) for axis in _AXES for side in axis)))
+        return not any((*sizes, *(getattr(self, side) for side in SIDES)))
 
 
 @dataclass(frozen=True)
