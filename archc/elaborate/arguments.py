@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Label, Span, error, nearest
 from archc.elaborate.foreign import PARAMETERS, SHORT, instead
+from archc.elaborate.texts import unquoted
 from archc.elaborate.values import Value, describe
 from archc.syntax.edits import (
     appended,
@@ -139,6 +140,11 @@ def check_kind(name: str, kind: str | None, value: Value, span: Span) -> Value:
     if not accepted:
         whole = kind == "int" and isinstance(value, float) and value.is_integer()
         written = value_of(span)
+        bare = unquoted(value, written.text)
+        if bare is not None and kind in bare[1]:
+            message = f"`{name}` is declared `{kind}`, not {describe(value)}"
+            fix = replaced(written, bare[0])
+            raise error("E0315", message, span, help=f"write `{bare[0]}`", fix=fix)
         raise error(
             "E0315",
             f"`{name}` is declared `{kind}`, not {describe(value)}",

@@ -7,12 +7,14 @@ from archc.diagnostics import ArchError, Fix, Span, error
 from archc.elaborate.arguments import Given, Slot, bind, check_kind
 from archc.elaborate.arithmetic import ArithmeticRefused, checked
 from archc.elaborate.builder import Builder
-from archc.elaborate.builtins import BuiltinError
+from archc.elaborate.builtins import BUILTINS, BuiltinError
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
-from archc.elaborate.foreign import method
+from archc.elaborate.foreign import PARTS, chunks, method
 from archc.elaborate.frame import Frame
+from archc.elaborate.hidden import Hidden, hidden_by
 from archc.elaborate.positions import require_names
+from archc.elaborate.texts import of_arguments
 from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
@@ -28,6 +30,7 @@ from archc.elaborate.values import (
 from archc.ops.registry import OPS, parameters
 from archc.syntax import ast
 from archc.syntax.edits import replaced
+from archc.syntax.interpolated import interpolated
 
 
 class ApplyBlock(Protocol):
@@ -79,15 +82,29 @@ class Evaluator(Expressions):
                 return self._extern(callee, given, frame, node.span)
             case MadeLayer():
                 operands = [argument.value for argument in given]
+                hidden = self._hidden(node.callee, frame)
+                if hidden.help and not all(map(_is_operand, operands)):
+                    message = f"{describe(callee)} takes tensors"
+                    raise error("E0216", message, node.span, *hidden.labels, help=hidden.help)
                 value = operands[0] if len(operands) == 1 else tuple(operands)
                 return self.apply(callee, value, None, frame, node.span)
-        raise error("E0213", f"{describe(callee)} cannot be called", node.callee.span)
+        hidden = self._hidden(node.callee, frame)
+        message = f"{describe(callee)} cannot be called"
+        raise error("E0213", message, node.callee.span, *hidden.labels, help=hidden.help)
+
+    def _hidden(self, expr: ast.Expr, frame: Frame) -> Hidden:
+        """What a variable hides, if that is why `expr` is not what was meant."""
+        if isinstance(expr, ast.Name) and expr.name in frame.names:
+            return hidden_by(expr, frame.file.tree, {*OPS, *BUILTINS, *frame.file.names})
+        return Hidden()
 
     def _method(self, node: ast.Call, callee: ast.Attribute, frame: Frame) -> ArchError:
         """The error of `x.view(-1)`: nothing of the language has methods."""
         value = self.evaluate(callee.value, frame)
-        ours = method(node, callee, value.type.rank) if isinstance(value, Tensor) else None
+        ours = self._instead(node, callee, value)
         help = "operators are applied by `->`, or called: `relu(x)`"
+        if isinstance(value, Tensor) and callee.name in ("chunk", "split"):
+            help = PARTS
         if ours is not None:
             help = f"write `{ours}`"
         return error(
@@ -98,6 +115,13 @@ class Evaluator(Expressions):
             fix=replaced(node.span, ours) if ours is not None else (),
         )
 
+    def _instead(self, node: ast.Call, callee: ast.Attribute, value: Value) -> str | None:
+        """What to write for a call of a method; None if that is not known."""
+        if isinstance(value, Tensor):
+            parts = chunks(node, callee, value.type)
+            return method(node, callee, value.type.rank) if parts is None else parts
+        return interpolated(node.span.text) if isinstance(value, str) else None
+
     def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
         work = self.budget.at(span)
         if builtin.name != "len":
@@ -107,7 +131,8 @@ class Evaluator(Expressions):
         try:
             result = checked(builtin.call(*(a.value for a in given if a.name is None), **named))
         except (BuiltinError, ArithmeticRefused) as refusal:
-            raise error("E0214", str(refusal), span) from None
+            help, fix = of_arguments([a.value for a in given], [a.span for a in given])
+            raise error("E0214", str(refusal), span, help=help, fix=fix) from None
         except TypeError:
             raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None
         if isinstance(result, list | range):
@@ -257,6 +282,10 @@ class Evaluator(Expressions):
             layer = self.evaluate(stage.layer, frame)
             if isinstance(layer, list | tuple):
                 raise _list_applied(stage.layer)
+            hidden = self._hidden(stage.layer, frame)
+            if hidden.help and isinstance(layer, Tensor | int | float | str):
+                message = f"`->` needs a layer on its right, not {describe(layer)}"
+                raise error("E0217", message, stage.span, *hidden.labels, help=hidden.help)
             value = self.apply(layer, value, label, frame, stage.span)
         return value
 

@@ -10,6 +10,7 @@ from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, nega
 from archc.elaborate.builder import Builder
 from archc.elaborate.frame import Frame, Names
 from archc.elaborate.loops import Loop
+from archc.elaborate.texts import of_texts
 from archc.elaborate.unpack import unpack_turns
 from archc.elaborate.values import (
     OpConstructor,
@@ -208,7 +209,10 @@ class Expressions:
         try:
             return combine(op, left, right, self.budget.at(span))
         except ArithmeticRefused as refusal:
-            raise error("E0202", refusal.message, span, help=refusal.help) from None
+            help, fix = of_texts(op, (left, right), span)
+            raise error(
+                "E0202", refusal.message, span, help=help or refusal.help, fix=fix
+            ) from None
 
     def _tensors(self, op: str, left: Tensor, right: Tensor, frame: Frame, span: Span) -> Tensor:
         names = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
@@ -232,7 +236,10 @@ class Expressions:
                     return False
             except ArithmeticRefused as refusal:
                 span = node.first.span.to(operand.span)
-                raise error("E0202", refusal.message, span, help=refusal.help) from None
+                help, fix = of_texts(op, (left, right), span)
+                raise error(
+                    "E0202", refusal.message, span, help=help or refusal.help, fix=fix
+                ) from None
             left = right
         return True
 
@@ -265,7 +272,23 @@ class Expressions:
                 help=help,
                 fix=fix,
             )
+        if isinstance(node.value, ast.Attribute) and isinstance(node.index, ast.Number):
+            self._counted(node, node.value, index, len(value))
         return value[index]
+
+    def _counted(self, node: ast.Index, shape: ast.Attribute, index: int, axes: int) -> None:
+        """Warn of `x.shape[1]`, which is another axis in PyTorch, where the batch is the first."""
+        names = ("channels", *("depth", "height", "width")[4 - axes :])
+        if shape.name != "shape" or axes != len(names):
+            return
+        x = shape.value.span.text
+        meant = "the batch" if index == 0 else f"`{x}.{names[index - 1]}`"
+        self.builder.warn(
+            "W0011",
+            f"`{node.span.text}` is `{x}.{names[index]}`: axes count without the batch",
+            node.span,
+            help=f"write `{x}.{names[index]}`; in PyTorch, it is {meant}",
+        )
 
     def _slice(self, node: ast.Slice, frame: Frame) -> Value:
         value = self._sequence(node.value, frame)

@@ -3,7 +3,8 @@
 The names are facts about those libraries; what is made of them is a help and a literal fix.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from archc import plugins
@@ -13,9 +14,11 @@ from archc.elaborate.library import importable
 from archc.elaborate.torch_arguments import UnsaidError
 from archc.elaborate.torch_calls import module_call
 from archc.elaborate.torch_table import SIGNATURES, Signature
+from archc.ops.op import TensorType
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
 from archc.syntax.edits import importing, is_stage, replaced
+from archc.syntax.interpolated import interpolated
 
 OPERATORS: Mapping[str, str] = {
     "conv2d": "conv", "dense": "linear", "fc": "linear", "batch_norm": "bn", "batchnorm": "bn",
@@ -103,8 +106,10 @@ Mend = tuple[str, Fix]
 def translation(use: Use, known: set[str]) -> Mend:
     """What an unknown name stands for here."""
     word = use.place.text.rpartition(".")[2].strip()
-    if word == "Sequential" and use.call is not None:
-        return _sequence(use.call)
+    if word in ("chunk", "split"):
+        return PARTS, ()
+    if use.call is not None and word in _OF_CALLS:
+        return _OF_CALLS[word](use.call)
     if use.name.name == "self" and use.prefixed:
         help = f"there is no `self`: write `{word}`"
         return help, replaced(use.whole.span, word) if word in known else ()
@@ -127,6 +132,11 @@ def translation(use: Use, known: set[str]) -> Mend:
     return f"did you mean `{near}`?", replaced(use.name.span, near)
 
 
+def is_exact(use: Use) -> bool:
+    """Whether a name is a class of torch.nn, all of whose arguments are translated or refused."""
+    return use.place.text.rpartition(".")[2].strip() in SIGNATURES
+
+
 def _module(use: Use, signature: Signature) -> Mend:
     """A class of torch.nn, called or applied as it is: `x -> nn.ReLU`."""
     known = f"archc calls it `{signature.operator}`"
@@ -140,12 +150,42 @@ def _module(use: Use, signature: Signature) -> Mend:
     return known, replaced(use.call.span, ours)
 
 
+PARTS = (
+    "`take(x, n)` gives the first n channels, and `take(x, n, start=n)` the n that follow; "
+    "`x.channels // 2` are half of them"
+)
+"""What is there instead of `chunk` and `split`."""
+
+_LITERAL_BEFORE = re.compile(r'(?:[=(,\[:+]|->|return)\s*("[^"\\\n]*")\s*\+\s*$')
+
+
+def _text_of(call: ast.Call) -> Mend:
+    """`str(i)`, in a string, behind one, `"c" + str(i)`, or alone."""
+    text, start = call.span.source.text, call.span.start
+    value = call.arguments[0].span.text if call.arguments else ""
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    if line.count('"') % 2:
+        return f"a hole takes numbers as they are: `{{{value}}}`", replaced(call.span, value)
+    before = _LITERAL_BEFORE.search(line)
+    whole = call.span
+    if before is not None:
+        whole = Span(call.span.source, start - len(line) + before.start(1), call.span.end)
+    ours = interpolated(whole.text)
+    if ours is None:
+        return 'every string may have holes, as `"c{i}"`', ()
+    return f"every string may have holes: `{ours}`", replaced(whole, ours)
+
+
 def _sequence(call: ast.Call) -> Mend:
     layers = [argument.span.text for argument in call.arguments if argument.name is None]
     if not layers or len(layers) < len(call.arguments) or not is_stage(call.span):
         return "a pipe applies layers in turn: `x -> conv(64, 3) -> bn -> relu`", ()
     pipe = " -> ".join(layers)
     return "layers are applied in turn by `->`", replaced(call.span, pipe)
+
+
+_OF_CALLS: Mapping[str, Callable[[ast.Call], Mend]] = {"Sequential": _sequence, "str": _text_of}
+"""Names that stand for no operator -> what their call is here."""
 
 
 def _lost(use: Use) -> str:
@@ -216,16 +256,58 @@ def method(call: ast.Call, callee: ast.Attribute, rank: int) -> str | None:
         return f"{name}({receiver}, {values[0]})"
     if name in _NO_NEED:
         return receiver
-    if name in ("view", "reshape", "flatten") and (len(values) <= 2 or name == "flatten"):
-        return f"flatten({receiver})"
+    if name == "flatten":
+        return f"flatten({receiver})" if values == ["1"] else None
     if name in ("view", "reshape"):
-        return f"reshape({receiver}, [{', '.join(values[1:])}])"
-    if name == "mean" and rank:
-        kept = (
-            ", keep=true" if any(argument.name == "keepdim" for argument in call.arguments) else ""
-        )
-        return f"global_avg_pool({receiver}{kept})"
+        return _reshaped(receiver, values)
+    if name == "mean":
+        return _mean(receiver, call, rank)
     return _size(receiver, values, rank) if name == "size" else None
+
+
+def _reshaped(receiver: str, values: Sequence[str]) -> str | None:
+    """`x.view(n, -1)`, and `x.view(n, 8, 4, 4)`, where the first size is the batch's."""
+    if len(values) == 2:
+        return f"flatten({receiver})" if "-1" in values else None
+    if len(values) < 2 or "-1" in values[1:]:
+        return None
+    return f"reshape({receiver}, [{', '.join(values[1:])}])"
+
+
+def _mean(receiver: str, call: ast.Call, rank: int) -> str | None:
+    """`x.mean((2, 3), keepdim=True)`: over all positions, and over no other axis."""
+    named = {argument.name: argument.value.span.text for argument in call.arguments}
+    axes = named.get(None, named.get("dim"))
+    numbers = {int(each) for each in re.findall(r"-?\d+", axes or "")}
+    forward = {axis if axis >= 0 else axis + rank + 2 for axis in numbers}
+    if not rank or forward != set(range(2, rank + 2)):
+        return None
+    kept = ", keep=true" if named.get("keepdim") in ("true", "True") else ""
+    return f"global_avg_pool({receiver}{kept})"
+
+
+def chunks(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | None:
+    """`x.chunk(2, 1)` and `x.split(8, dim=1)`, of the channels: each part taken."""
+    values = [argument.value.span.text for argument in call.arguments]
+    named = [argument.name for argument in call.arguments]
+    size = 0
+    if len(values) == 2 and values[1] == "1" and named[1] in (None, "dim") and values[0].isdigit():
+        number, channels = int(values[0]), type_.channels
+        if callee.name in ("chunk", "split") and 0 < number <= channels and not channels % number:
+            size = channels // number if callee.name == "chunk" else number
+    count = type_.channels // size if size else 0
+    if not 1 < count <= _MOST_PARTS or not isinstance(callee.value, ast.Name):
+        return None
+    x = callee.value.name
+    each = f"{x}.channels // {count}" if callee.name == "chunk" else str(size)
+    starts = [f"{i} * {each}" if i > 1 else each for i in range(1, count)]
+    if callee.name == "split":
+        starts = [str(i * size) for i in range(1, count)]
+    parts = [f"take({x}, {each})", *(f"take({x}, {each}, start={start})" for start in starts)]
+    return f"({', '.join(parts)})"
+
+
+_MOST_PARTS = 4
 
 
 def _size(receiver: str, values: Sequence[str], rank: int) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import Declared, FileScope
-from archc.elaborate.foreign import Use, translation
+from archc.elaborate.foreign import Use, is_exact, translation
 from archc.elaborate.loops import Loop
 from archc.elaborate.values import (
     BlockConstructor,
@@ -150,7 +150,8 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
 def unknown_name(use: Use, known: set[str]) -> ArchError:
     """The error of a name that nothing binds, with what was meant."""
     help, fix = translation(use, known)
-    return error("E0301", f"unknown name `{use.place.text}`", use.place, help=help, fix=fix)
+    message = f"unknown name `{use.place.text}`"
+    return error("E0301", message, use.place, help=help, fix=fix, certain=is_exact(use))
 
 
 def trace(made: MadeLayer, path: Path, frame: Frame, span: Span) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from archc.diagnostics import Fix, Span
 from archc.elaborate.arguments import Given
 from archc.elaborate.foreign import Mend
-from archc.elaborate.values import MadeLayer
+from archc.elaborate.values import MadeLayer, Value
 from archc.ops.op import InexactError, OpError, TensorType
 from archc.syntax.edits import (
     inserted,
@@ -23,10 +23,15 @@ _INFERRED = "leave out the channels of the input: archc infers them"
 def mend_value(given: Mapping[str, Given], name: str, refusal: OpError) -> Help:
     """For a value that its parameter does not take."""
     argument = given[name]
-    if name in refusal.arguments:
-        written = value_of(argument.span)
+    written = value_of(argument.span)
+    if name in refusal.arguments and _is_written(argument.value, written):
         return refusal.help, replaced(written, _instead(argument, refusal.arguments[name]))
     return refusal.help, ()
+
+
+def _is_written(value: Value, written: Span) -> bool:
+    """Whether a string or bool stands where it is given, and not a name or a computation of it."""
+    return not isinstance(value, str) or written.text == f'"{value}"'
 
 
 def _instead(argument: Given, text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from archc.diagnostics import Span, error
+from archc.diagnostics import Diagnostic, Label, Span, error
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame
 from archc.elaborate.values import Value, describe
@@ -15,25 +15,83 @@ from archc.syntax.edits import without_arguments
 
 def input_types(net: ast.Block, evaluator: Evaluator, frame: Frame) -> list[TensorType]:
     """The type of each input of a net."""
-    return [_type(item, evaluator, frame) for item in net.inputs]
+    types = [_type(item, evaluator, frame) for item in net.inputs]
+    for item, type_ in zip(net.inputs, types, strict=True):
+        _note_batch(item, type_, evaluator)
+    return types
+
+
+_COLORS = (1, 3)
+
+
+def _note_batch(item: ast.Input, type_: TensorType, evaluator: Evaluator) -> None:
+    """`[1, 3, 32, 32]` is a volume of depth 3 here, and in PyTorch a batch of one image."""
+    assert item.shape is not None
+    first, *rest = type_.shape
+    large = all(not isinstance(size, int) or size >= _IMAGE for size in rest[1:])
+    if len(rest) != 3 or rest[0] not in _COLORS or not large:
+        return
+    image = ", ".join(dim.span.text for dim in item.shape.dims[1:])
+    note = Diagnostic(
+        "",
+        f"{type_} is a volume of {first} channel{'' if first == 1 else 's'} and depth {rest[0]}",
+        (Label(item.shape.span),),
+        help=f"shapes are of one sample: if `{first}` is the batch, write `[{image}]`",
+        severity="note",
+    )
+    evaluator.builder.warnings.append(note)
+
+
+_IMAGE = 8
+"""The least height and width of what looks like an image."""
 
 
 def _type(item: ast.Input, evaluator: Evaluator, frame: Frame) -> TensorType:
     assert item.shape is not None, "the parser refuses an input of a net without a shape"
+    _refuse_batch(item.shape, frame)
     if not 1 <= len(item.shape.dims) <= 4:
         raise error("E0222", "a shape has channels and up to three spatial sizes", item.shape.span)
     dims = tuple(_dim(dim, evaluator, frame) for dim in item.shape.dims)
     if not isinstance(dims[0], int):
         first = item.shape.dims[0].span
-        batch = len(dims) > 1 and isinstance(dims[1], int)
+        several = len(dims) > 2 and isinstance(dims[1], int)
         raise error(
             "E0222",
             "the number of channels cannot be symbolic",
             first,
-            help="leave the batch axis out: shapes are of one sample" if batch else None,
-            fix=without_arguments(first) if batch else (),
+            help=f"if `{first.text}` is the batch, leave it out: shapes are of one sample"
+            if several
+            else None,
         )
     return TensorType(dims)
+
+
+def _refuse_batch(shape: ast.Shape, frame: Frame) -> None:
+    """`[N, 3, 32, 32]`, whatever else is called N: channels have a number, which follows."""
+    first, *rest = shape.dims
+    if len(rest) > 1 and isinstance(rest[0], ast.Number) and _is_batch(first, frame):
+        raise error(
+            "E0222",
+            f"`{first.span.text}` stands for the batch, which shapes leave out",
+            first.span,
+            help="leave the batch axis out: shapes are of one sample",
+            fix=without_arguments(first.span),
+            certain=True,
+        )
+
+
+_BATCH = {"n", "b", "bs", "batch", "batch_size", "batchsize", "num"}
+
+
+def _is_batch(first: ast.Expr | ast.Rest, frame: Frame) -> bool:
+    """Whether a first size is a batch's: `N`, unless it has a value, or `-1`."""
+    if isinstance(first, ast.Unary):
+        return first.span.text.replace(" ", "") == "-1"
+    if not isinstance(first, ast.Name) or first.name.lower() not in _BATCH:
+        return False
+    declared = frame.file.names.get(first.name)
+    has_value = declared is not None and isinstance(declared[0], ast.Const)
+    return first.name not in frame.names and not has_value
 
 
 def _dim(dim: ast.Expr | ast.Rest, evaluator: Evaluator, frame: Frame) -> Dim:

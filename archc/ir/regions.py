@@ -45,6 +45,9 @@ def boundaries(graph: Graph) -> dict[int, Boundary]:
     return found
 
 
+_MOST_NAMED = 8
+
+
 def find_region(graph: Graph, name: str) -> list[int]:
     """The applications of the module at a path, as `features.denseblock1`. Raises ArchError."""
     found = [region.id for region in graph.regions.values() if ".".join(region.path) == name]
@@ -54,6 +57,19 @@ def find_region(graph: Graph, name: str) -> list[int]:
     layers = {".".join(node.layer.path) for node in graph.nodes() if node.layer.path}
     if name in layers:
         raise error("E0811", f"`{name}` is one operator: there is nothing in it to open")
+    of_block = [
+        ".".join(region.path)
+        for region in graph.regions.values()
+        if region.path and region.block == name
+    ]
+    if of_block:
+        listed = ", ".join(f"`{path}`" for path in dict.fromkeys(of_block[:_MOST_NAMED]))
+        more = " ..." if len(of_block) > _MOST_NAMED else ""
+        raise error(
+            "E0811",
+            f"`{name}` is a block, and regions are named by their labels",
+            help=f"its regions in `{graph.name}` are {listed}{more}",
+        )
     raise error(
         "E0811",
         f"`{graph.name}` has no region `{name}`",

@@ -4,7 +4,8 @@ An operator joins by standing in `_CLASSES`; a hyperparameter is a field of its 
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 
 from archc import plugins
@@ -205,8 +206,27 @@ def _refuse(
     instead: str | None = None,
 ) -> OpError:
     message = f"`{parameter.name}` must be {wanted}, not {_describe(value)}"
+    if isinstance(value, str) and instead is None and help is None:
+        instead = _unquoted(parameter, value)
+        help = None if instead is None else f"write `{instead}`, without quotes"
     arguments = {} if instead is None else {parameter.name: instead}
     return OpError(message, parameter=parameter.name, help=help, arguments=arguments)
+
+
+_QUOTED: Mapping[Kind, str] = {
+    "int": r"-?[0-9]{1,12}",
+    "sizes": r"[0-9]{1,12}",
+    "padding": r"[0-9]{1,12}",
+    "float": r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?(?:[eE]-?[0-9]{1,2})?",
+    "bool": r"(?i:true|false)",
+}
+
+
+def _unquoted(parameter: Parameter, value: str) -> str | None:
+    """The number or bool that a string holds, for a parameter that takes no string."""
+    pattern = _QUOTED.get(parameter.kind)
+    fits = pattern is not None and re.fullmatch(pattern, value)
+    return value.lower() if fits else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,8 @@ def none(s: Situation) -> Diagnostic | None:
     text = s.source.text[: s.start]
     if re.search(r"[=!]=\s*$", text):
         return _no_none(s.span, _TESTED)
+    if s.keyword == "NET" and s.bracket is not None and s.bracket.type == "LSQB":
+        return _no_none(s.span, "leave the batch axis out: shapes are of one sample", _axis(s))
     named = _NAMED_NONE.search(text) if s.bracket is not None else None
     if named is None or s.keyword in ("BLOCK", "NET", "EXTERN"):
         return _no_none(s.span, _TESTED if named else "bind a name where it has its first value")
@@ -172,6 +174,13 @@ def none(s: Situation) -> Diagnostic | None:
         fix = replaced(span_of(s, start, rest.end() if rest else s.end), "")
         return _no_none(s.span, "leave the argument out", fix)
     return _no_none(s.span, f"leave the argument out where the default of `{named[3]}` will do")
+
+
+def _axis(s: Situation) -> Fix:
+    """The batch axis of `[None, 3, 32, 32]` goes."""
+    rest = match_here(s, r"None\s*,\s*")
+    first = s.bracket is not None and s.previous is s.bracket
+    return replaced(span_of(s, s.start, rest.end()), "") if first and rest else ()
 
 
 def _no_none(span: Span, help: str, fix: Fix = ()) -> Diagnostic:

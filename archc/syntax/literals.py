@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from archc.diagnostics import Diagnostic, Label, Source, Span
 from archc.syntax.edits import inserted, replaced
+from archc.syntax.interpolated import interpolated
 
 MAX_DIGITS = 12
 MAX_FLOAT = 32
@@ -36,6 +37,10 @@ def pieces(source: Source, start: int, end: int) -> Iterator[str | Hole | Diagno
     Mistakes come as diagnostics in place of the part that has them.
     """
     position, end = start + 1, end - 1
+    formatted = _formatted(source, start, end + 1)
+    if formatted is not None:
+        yield formatted
+        return
     while position < end:
         found = _PIECE.match(source.text, position, end)
         assert found is not None, "the STRING terminal admits nothing else"
@@ -51,6 +56,26 @@ def pieces(source: Source, start: int, end: int) -> Iterator[str | Hole | Diagno
             yield _stray(source, found.start())
         else:
             yield {"{{": "{", "}}": "}"}.get(piece, piece)
+
+
+_FORMATTED = re.compile(r"\.format(\((?:[^()\"\n]|\([^()\"\n]*\))*\))")
+
+
+def _formatted(source: Source, start: int, end: int) -> Diagnostic | None:
+    """`"c{}".format(i)`, whose empty holes are none of this language."""
+    call = _FORMATTED.match(source.text, end)
+    if call is None or not re.search(r"\{\d*[}:!]", source.text[start:end]):
+        return None
+    span = Span(source, start, call.end())
+    ours = interpolated(span.text)
+    return Diagnostic(
+        "E0165",
+        "strings have no `format`: what is to stand in a hole is written there",
+        (Label(span),),
+        help='write `"c{i}"`' if ours is None else f"write `{ours}`",
+        fix=() if ours is None else replaced(span, ours),
+        certain=ours is not None,
+    )
 
 
 def _close(text: str, start: int, end: int) -> int:

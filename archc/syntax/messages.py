@@ -142,14 +142,15 @@ FOREIGN = {word: ("E0133", f"`{word}` cannot be a name", None) for word in _KEYW
     "def": (
         "E0124",
         "there is no `def`",
-        "write `block Name(hyperparameters)(x) { ... return y }`",
+        "write `block Name(hyperparameters)(x) { ... return y }`; for numbers, a list: "
+        "`[2 * i for i in range(n)]`",
     ),
     "class": (
         "E0124",
         "there is no `class`",
         "write `block Name(hyperparameters)(x) { ... return y }`",
     ),
-    "lambda": ("E0122", "there are no lambdas", "write a `block`, or put the expression in place"),
+    "lambda": ("E0122", "there are no lambdas", None),
     "True": ("E0131", "there is no `True`", "write `true`"),
     "False": ("E0131", "there is no `False`", "write `false`"),
     "None": ("E0166", "there is no `None`", None),

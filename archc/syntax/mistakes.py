@@ -11,6 +11,7 @@ from archc.diagnostics import Diagnostic, Fix, Label, Span, nearest
 from archc.syntax.braces import closing_fix, is_plain, missing_braces
 from archc.syntax.edits import indentation, inserted, replaced
 from archc.syntax.foreign import FOREIGN_RULES, Rule, say
+from archc.syntax.habits import HABIT_RULES
 from archc.syntax.literals import QUOTE_HELP
 from archc.syntax.messages import CLOSING, DECLARATIONS, OPERATORS, WORDS
 from archc.syntax.signatures import hyperparameter_among_inputs, missing_inputs
@@ -255,6 +256,7 @@ _ATOM = re.compile(r"[\w.]+(?:\([^()]*\))?")
 RULES: tuple[Rule, ...] = (
     _operator_of_update,
     _quote_in_hole,
+    *HABIT_RULES,
     *FOREIGN_RULES,
     *STRUCTURE_RULES,
     _radix,

@@ -1,0 +1,48 @@
+"""Strings where a number belongs, and strings put together as in Python: what to write instead."""
+
+import re
+from collections.abc import Sequence
+
+from archc.diagnostics import Fix, Span
+from archc.elaborate.values import Value
+from archc.syntax.edits import replaced
+from archc.syntax.interpolated import interpolated
+
+
+def unquoted(value: Value, written: str) -> tuple[str, tuple[str, ...]] | None:
+    """The number or bool that stands in quotes in `written`, and the kinds that it is welcome as;
+    None for another string, and for one that does not stand there itself."""
+    if not isinstance(value, str) or written != f'"{value}"':
+        return None
+    if value.lower() in ("true", "false"):
+        return value.lower(), ("bool",)
+    if re.fullmatch(r"-?[0-9]{1,12}", value):
+        return value, ("int", "float")
+    return (value, ("float",)) if re.fullmatch(r"-?[0-9]{1,12}\.[0-9]{1,12}", value) else None
+
+
+def of_texts(op: str, operands: Sequence[Value], span: Span) -> tuple[str | None, Fix]:
+    """For `left op right` that is refused: a number without its quotes, or a string with holes."""
+    texts = [value for value in operands if isinstance(value, str)]
+    if len(texts) != 1:
+        return (None, ())
+    quoted = f'"{texts[0]}"'
+    bare = unquoted(texts[0], quoted)
+    if bare is not None:  # `"8" + 1` may be a text as well
+        if op == "+" or span.text.count(quoted) != 1:
+            return (None, ())
+        help = f"a number has no quotes: write `{bare[0]}`"
+        return help, replaced(span, span.text.replace(quoted, bare[0]))
+    ours = interpolated(span.text)
+    if ours is None:
+        return (None, ())
+    return f"a string has holes: `{ours}`", replaced(span, ours)
+
+
+def of_arguments(values: Sequence[Value], places: Sequence[Span]) -> tuple[str | None, Fix]:
+    """For a function that refuses its arguments: the first of them that is a number in quotes."""
+    for value, place in zip(values, places, strict=True):
+        bare = unquoted(value, place.text)
+        if bare is not None:
+            return f"a number has no quotes: write `{bare[0]}`", replaced(place, bare[0])
+    return (None, ())
