@@ -264,6 +264,7 @@ class ForwardWriter(Naming):
         for position, each in enumerate(self.pending):
             if each.value == self._next_exit() and self.left[each.value] == 1:
                 self._collect(each.code)
+                self._collect_named()
                 continue
             after = self.pending[position + 1 :]
             later = {word for other in after for word in words_of(other.code)}
@@ -281,6 +282,11 @@ class ForwardWriter(Naming):
         self.left[self.live[self.collected]] -= 1
         self.collected += 1
         self.out += lines(self.indent, "", call("exits.append", [code]))
+
+    def _collect_named(self) -> None:
+        """Append the results whose turn has come and that have a name already."""
+        while (waiting := self._next_exit()) in self.names:
+            self._collect(self.names[waiting])
 
     def _assign(self, name: str, code: Code) -> None:
         if str(code) != name:
@@ -334,8 +340,7 @@ class ForwardWriter(Naming):
 
     def _hold(self, value: int, name: str, after: int | None = None) -> None:
         super()._hold(value, name, after)
-        while (waiting := self._next_exit()) in self.names:
-            self._collect(self.names[waiting])
+        self._collect_named()
 
 
 def _is_long(code: Code) -> bool:
