@@ -1,5 +1,6 @@
 """From a form to its class: constructor, attributes in order of making, `forward`."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -215,7 +216,7 @@ class ClassWriter(ConstructorWriter):
                 text += f".{word}"
             else:
                 kind = "parameter" if self.is_learned((*path, word)) else "submodule"
-                text += f'.get_{kind}("{word}")'
+                text += f".get_{kind}({py(word)})"
             path += (word,)
         return text
 
@@ -234,7 +235,7 @@ class ClassWriter(ConstructorWriter):
         taken = {*self.input_names(), *MEANINGFUL, "layer", "child"}
         for path in self.module.first.modules:
             name = "_".join(path[-2:] if path[-1].isdigit() else path[-1:])
-            name = name if is_name(name) else f"layer_{name}"
+            name = name if is_name(name) else re.sub(r"\W", "_", f"layer_{name}")
             while name in taken:
                 name += "_"
             taken.add(name)

@@ -105,7 +105,7 @@ class ConstructorWriter:
             return lines(8, f"self.{label} = ", code)
         learned = self.is_learned((*self.module.path, label))
         method = "self.register_parameter" if learned else "self.add_module"
-        return lines(8, "", call(method, [f'"{label}"', code]))
+        return lines(8, "", call(method, [py(label), code]))
 
     def is_learned(self, path: Path) -> bool:
         """Whether a layer is a learned tensor and no module."""

@@ -269,5 +269,5 @@ def _free(wanted: str, base: str, taken: set[str]) -> str:
 
 def camel(label: str) -> str:
     """`dense_block1` as a class name: `DenseBlock1`; a label of digits gets a word before it."""
-    words = "".join(word[:1].upper() + word[1:] for word in label.split("_"))
+    words = "".join(word[:1].upper() + word[1:] for word in re.split(r"[\W_]", label))
     return words if words[:1].isalpha() else f"Part{words}"

@@ -4,7 +4,6 @@ Keys are API: nothing is mangled, and what cannot be an attribute of a module is
 """
 
 import itertools
-import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from archc.syntax.edits import inserted, is_stage, replaced
 Help = tuple[str, Fix]
 
 _GROWN = "begin a list before the loop, and let it grow"
-_LABEL = re.compile(r"[A-Za-z0-9_]{1,64}")
+_LABEL = re.compile(r"[!#-&(-\-/-\[\]-z|~]{1,64}")
+"""What PyTorch takes as a key, but spaces, and what would end a string or make a hole in one."""
 
 
 @dataclass
@@ -166,7 +166,7 @@ def check_label(label: str, span: Span) -> None:
     """Refuse what cannot be an attribute of an nn.Module."""
     if not _LABEL.fullmatch(label):
         plain = re.sub(r"[^A-Za-z0-9_]", "_", label)
-        help = "labels are 1 to 64 letters, digits and underscores"
+        help = "labels are 1 to 64 letters, digits and signs, but no spaces, quotes, braces or `\\`"
         if "." in label:
             help += "; for a dot, open a `scope` of that name"
         fix = _relabelled(span, label, plain) if 1 <= len(label) <= 64 else ()
@@ -179,10 +179,10 @@ def check_label(label: str, span: Span) -> None:
             help=f"choose another name, say `{label}_`",
             fix=_relabelled(span, label, f"{label}_"),
         )
-    if keyword.iskeyword(label) or (label.startswith("__")):
+    if label.startswith("__"):
         raise error(
             "E0404",
-            f"`{label}` cannot be an attribute in Python",
+            f"`{label}` begins as Python's own names do",
             span,
             help=f"choose another name, say `{label.strip('_')}_`",
             fix=_relabelled(span, label, f"{label.strip('_')}_"),

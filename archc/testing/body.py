@@ -4,6 +4,8 @@ A statement is a line of text and a step over an environment; the steps run whil
 wherever the block is applied with other arguments. What does not fit is undone.
 """
 
+import keyword
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +18,9 @@ from archc.testing.blocks import Block, BlockStage, Stage
 from archc.testing.names import AWKWARD, AWKWARD_LABELS, LABELS, VARIABLES
 from archc.testing.operators import OFTEN, STAGES, Situation
 from archc.testing.stages import Draw, Env, MadeStage, Num, OpStage, Step, Unfit, Val, const, infer
+
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass
@@ -104,7 +109,8 @@ class Body:
         return name
 
     def quoted(self, label: str) -> str:
-        return f'"{label}"' if label[0].isdigit() or self.chance(15) else label
+        bare = _NAME.fullmatch(label) and not keyword.iskeyword(label) and not self.chance(15)
+        return label if bare else f'"{label}"'
 
     def tensors(self, where: Callable[[Val], bool] = lambda _: True) -> list[str]:
         """Tensors of the batch, those that nothing has read yet last."""

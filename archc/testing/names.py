@@ -18,7 +18,8 @@ LABELS = [
 AWKWARD_LABELS = [
     "F", "torch", "nn", "x", "weight", "bias", "layer", "0", "1", "7", "00", "Tensor", "super",
     "self", "print", "out", "width", "channels", "image", "i", "items", "keys", "pop", "modules_",
-    "_", "list", "01a", "growth", "training_", "child",
+    "_", "list", "01a", "growth", "training_", "child", "block1-0", "3x3", "a/b:0", "lambda", "-",
+    "relu(x)", "[0]", "*", "#1", "<&>", "50%", "$x", "+=", "`|",
 ]  # fmt: skip
 
 BLOCKS = ["Cell", "Unit", "Mixer", "Fuse", "Gate", "Stage", "Tower", "Merge", "Block", "Step"]
