@@ -53,6 +53,7 @@ SHIPPED = {
     "hardnet": ("HarDNet68", "HarDNet85", "HarDNet68DS", "HarDNet39DS"),
     "mgic": ("MGIC34", "MGIC34Tied"),
     "min_nets": ("CifarMinFP", "CifarMinFPBasic", "CifarPyrResNet", "CifarResNet", "DenseMin"),
+    "regnet": ("RegNetY400MF", "RegNetX400MF", "RegNetX8GF"),
     "resnet": ("ResNet50", "ResNet18", "ResNet34", "ResNet101", "ResNet152"),
     "resnet3d": (
         "ResNet3D18",

@@ -121,7 +121,11 @@ net Net()(image: [3, 8, 8]) {{
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_dense_block_of_one_layer_without_a_loop(mode: str, tmp_path: Path) -> None:
-    """Beside a longer one of its name, it is listed by its one layer."""
+    """Beside a longer one of its name, it is listed by its one layer.
+
+    The convolution behind it is no 1x1: on one thread the kernel of a small one asks torch for
+    memory to write, and so gets a copy of the block's features that no other kernel makes.
+    """
     net = """
 block Pair(layers)(x) {
     x = x -> first: Layer(4)
@@ -130,7 +134,7 @@ block Pair(layers)(x) {
 }
 
 net Net()(image: [3, 8, 8]) {
-    x = image -> stem: conv(6, 3) -> one: Pair(1) -> conv: conv(6, 1) -> two: Pair(2)
+    x = image -> stem: conv(6, 3) -> one: Pair(1) -> conv: conv(6, 3) -> two: Pair(2)
     return x -> norm: bn -> relu -> global_avg_pool -> classifier: linear(5)
 }
 """

@@ -82,7 +82,8 @@ NORM = "y = z -> norm: bn -> relu\n    "
         ("return z -> norm: bn -> silu -> b: conv(2)", [(False, True)]),
         ("return z -> norm: bn -> gelu -> b: conv(2)", []),
         ("return z -> norm: bn -> leaky_relu -> b: conv(2)", []),
-        ("return z -> norm: bn -> act: relu -> b: conv(2)", []),
+        ("return z -> norm: bn -> act: relu -> b: conv(2)", [(False, False)]),
+        ('scope s { z = z -> "0": bn -> "1": relu }\n    return z -> b: conv(2)', []),
         ("return z -> norm: bn -> b: conv(2)", []),
         ("y = z -> norm: bn\n    return (y -> relu) + y", []),
         ("y = z -> norm: bn\n    return y, y -> relu", []),
@@ -189,7 +190,7 @@ def test_where_pool_and_convolution_stay(body: str, tmp_path: Path) -> None:
 
 def test_a_labelled_pool_runs_first_where_nothing_is_built_again(tmp_path: Path) -> None:
     net = NET.replace(
-        "Block(3)", "Block(3) -> norm: bn -> act: relu -> c: conv(2) -> p: avg_pool(2)"
+        "Block(3)", "Block(3) -> norm: bn -> act: gelu -> c: conv(2) -> p: avg_pool(2)"
     )
     path = tmp_path / "net.arch"
     path.write_text(LAYER + BLOCK + net)

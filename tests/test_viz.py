@@ -145,7 +145,7 @@ net Forest()(image: [8, 8, 8]) { return image -> tree: Tree(2) }
 def test_elementwise_operators_join_the_one_before_them() -> None:
     picture = picture_of(shipped("densenet"))
     (stem,) = (box for box in picture.boxes if box.lines[0].startswith("conv0"))
-    assert stem.lines == ("conv0: conv(64, 7, 2)", "norm0: bn", "relu", "9,536 params")
+    assert stem.lines == ("conv0: conv(64, 7, 2)", "norm0: bn", "relu0: relu", "9,536 params")
 
 
 def test_edges_carry_shapes() -> None:

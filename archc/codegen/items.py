@@ -213,14 +213,17 @@ class BodyBuilder:
 
     def _rebuilt(self, rebuilt: Rebuilt | Closing) -> TorchFunction:
         """A batch norm and its activation in one, perhaps with a pool that is passed along."""
-        if isinstance(rebuilt, Closing):
-            pool = "" if rebuilt.pool is None else ", pool={1}"
-            return TorchFunction(f"norm_relu({{0}}, {{layer}}{pool})")
-        text = self.modules.torch_function(self.modules.graph.node(rebuilt.activation))
-        act = text.template.partition("(")[0]
+        activation = self.modules.graph.node(rebuilt.activation)
         words = ["{0}", "{layer}"]
-        if act != "torch.relu":
-            words.append(act)
+        if activation.layer.path is not None:
+            words.append("{1}")
+        else:
+            act = self.modules.torch_function(activation).template.partition("(")[0]
+            words += [act] if act != "torch.relu" else []
+        if isinstance(rebuilt, Closing):
+            if rebuilt.pool is not None:
+                words.append("{2}" if "{1}" in words else "pool={1}")
+            return TorchFunction(f"norm_relu({', '.join(words)})")
         if rebuilt.kept:
             words.append("keep=True")
         return TorchFunction(f"norm_act({', '.join(words)})")

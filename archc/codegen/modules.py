@@ -222,12 +222,19 @@ class Modules:
         path = applied.layer.path
         own = self.graph.regions[node.region].path
         passed = [path] if path is not None and path[: len(own)] != own else []
-        if isinstance(rebuilt, Closing) and rebuilt.pool is not None:
-            passed.append(self.graph.node(rebuilt.pool).layer.path or ())
+        if rebuilt is not None:
+            passed += self.labelled(rebuilt)
         results: tuple[int, ...] = (node.id,)
         if node.type.others:
             results = tuple(user for user, _ in self.graph.users(node.id))
         return Call(applied, None, operands, tuple(passed), results, rebuilt)
+
+    def labelled(self, rebuilt: Rebuilt | Closing) -> list[Path]:
+        """The layers that are given along with a norm: its activation and pool, if labelled."""
+        pool = rebuilt.pool if isinstance(rebuilt, Closing) else None
+        after = [rebuilt.activation] if pool is None else [rebuilt.activation, pool]
+        paths = (self.graph.node(id).layer.path for id in after)
+        return [path for path in paths if path is not None]
 
     def _enter(self, inner: Application, outer: Application) -> None:
         own = outer.region.path

@@ -120,13 +120,20 @@ def _activation(graph: Graph, norm: Node) -> Rebuilt | None:
     if len(users) != 1 or norm.id in {output.node for output in graph.outputs}:
         return None
     after = graph.node(users[0][0])
-    plain = after.layer.path is None and after.region == norm.region
+    plain = after.region == norm.region and _stands_free(graph, after)
     if not plain or not isinstance(after.op, Activation) or fields(after.op):
         return None
     if any(graph.node(id).layer.path == norm.layer.path for id in _between(graph, norm, after)):
         return None  # its running statistics move in the order of its applications
     readers = sum(_keeps(graph, *use) for use in _readers(graph, after.id))
     return Rebuilt(norm.id, after.id, kept=readers > _FEW, between=after.op.keeps == "input")
+
+
+def _stands_free(graph: Graph, activation: Node) -> bool:
+    """Whether it is a function, or a layer of the module that applies it, but no step of an
+    `nn.Sequential`, which calls its children itself."""
+    own, path = graph.regions[activation.region].path, activation.layer.path
+    return path is None or (path[: len(own)] == own and not path[-1].isdigit())
 
 
 def _between(graph: Graph, first: Node, last: Node) -> Iterator[int]:

@@ -58,7 +58,8 @@ def shielded(x: Tensor) -> Tensor:
 
     So what a backward pass will read outlasts writes in place, as a result of `torch.cat` outlasts
     those into its operands. Torch itself notices writes into what cannot be shielded: parameters,
-    and memory that torch did not take.
+    and memory that torch did not take. A kernel that asks for memory to write although it only
+    reads makes the copy, too (on a CPU, small 1x1 convolutions on one thread).
     """
     if type(x) is not Tensor:
         return x

@@ -2,7 +2,7 @@
 """Dense, compiled by archc 0 from dense.arch.
 
     archc compile dense.arch -O0
-Checksum 59ca1a74189b0867; passes: none. Edit a copy freely.
+Checksum 977aaf040df4e2bd; passes: none. Edit a copy freely.
 """
 
 import torch
@@ -17,13 +17,15 @@ class DenseLayer(nn.Module):  # blocks/dense.arch:4
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(channels)
+        self.relu1 = nn.ReLU()
         self.conv1 = nn.Conv2d(channels, 16, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(16)
+        self.relu2 = nn.ReLU()
         self.conv2 = nn.Conv2d(16, 4, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(torch.relu(self.norm1(x)))
-        return torch.cat([x, self.conv2(torch.relu(self.norm2(y)))], 1)
+        y = self.conv1(self.relu1(self.norm1(x)))
+        return torch.cat([x, self.conv2(self.relu2(self.norm2(y)))], 1)
 
 
 class DenseBlock(nn.Module):  # blocks/dense.arch:20
@@ -46,11 +48,12 @@ class Transition(nn.Module):  # blocks/dense.arch:32
     def __init__(self) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU()
         self.conv = nn.Conv2d(16, 8, 1, bias=False)
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pool(self.conv(torch.relu(self.norm(x))))
+        return self.pool(self.conv(self.relu(self.norm(x))))
 
 
 class Dense(nn.Module):  # dense.arch:3
