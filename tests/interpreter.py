@@ -22,7 +22,7 @@ from archc.ops.op import Op
 from archc.ops.parameter import Param, Scale
 from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, SpaceToDepth
-from archc.ops.regularization import Dropout, DropPath
+from archc.ops.regularization import Dropout, DropPath, SpatialDropout
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Flatten, Take
 
@@ -277,6 +277,11 @@ class Interpreter(Activations, Arithmetic, Rearrangements):
         self, op: Dropout, operands: Sequence[Tensor], weights: Weights, training: bool
     ) -> Tensor:
         return torch.dropout(operands[0], op.rate, training)
+
+    def spatial_dropout(
+        self, op: SpatialDropout, operands: Sequence[Tensor], weights: Weights, training: bool
+    ) -> Tensor:
+        return torch.feature_dropout(operands[0], op.rate, training)
 
     def drop_path(
         self, op: DropPath, operands: Sequence[Tensor], weights: Weights, training: bool

@@ -44,7 +44,7 @@ from archc.ops.pooling import (
 )
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
-from archc.ops.regularization import Dropout, DropPath
+from archc.ops.regularization import Dropout, DropPath, SpatialDropout
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Flatten, Take
 
@@ -311,6 +311,11 @@ def _dropout(draw: Draw) -> Case:
     return Case(Dropout(rate=draw(st.sampled_from([0.0, 0.2, 0.5]))), (any_type(draw),))
 
 
+def _spatial_dropout(draw: Draw) -> Case:
+    rate = draw(st.sampled_from([0.0, 0.2, 0.5]))
+    return Case(SpatialDropout(rate=rate), (image(draw),))
+
+
 def _drop_path(draw: Draw) -> Case:
     survival = draw(st.sampled_from([0.2, 0.5, 1.0]))
     return Case(DropPath(survival=survival), (any_type(draw),))
@@ -381,6 +386,7 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "channel_mean": _over_channels(ChannelMean),
     "channel_max": _over_channels(ChannelMax),
     "dropout": _dropout,
+    "spatial_dropout": _spatial_dropout,
     "drop_path": _drop_path,
     "param": _param,
     "scale": _scale,

@@ -119,8 +119,7 @@ def test_the_results_of_children_are_torchvisions(pair: Pair, torchvision: Any) 
         for name, *_ in list(pair.reference.named_children())[:-1]:
             getter = torchvision.models._utils.IntermediateLayerGetter
             ours, reference = (
-                getter(net, {name: "found"})(images)["found"]
-                for net in (pair.ours, pair.reference)
+                getter(net, {name: "found"})(images)["found"] for net in (pair.ours, pair.reference)
             )
             assert torch.equal(ours, reference), name
         shorter = [nn.Sequential(*list(net.children())[:-1]) for net in (pair.ours, pair.reference)]

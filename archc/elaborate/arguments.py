@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Label, Span, error, nearest
-from archc.elaborate.foreign import PARAMETERS, SHORT, instead
+from archc.elaborate.foreign_words import PARAMETERS, SHORT
 from archc.elaborate.texts import unquoted
+from archc.elaborate.torch_arguments import same
+from archc.elaborate.torch_table import FIXED, INFERRED, NEEDLESS
 from archc.elaborate.values import Value, describe
+from archc.ops.registry import OPS
 from archc.syntax.edits import (
     appended,
     is_stage,
@@ -95,17 +98,9 @@ def _of_unknown(
     """What to do about an argument whose name is no parameter's, beside those that are `given`."""
     name, place = argument.name or "", argument.span
     names = [slot.name for slot in slots]
-    if name in PARAMETERS:
-        ours = PARAMETERS[name]
-        if ours in given:
-            help = f"leave it out: archc calls it `{ours}`, which is given"
-            return help, without_arguments(place)
-        if ours in names:
-            return f"archc calls it `{ours}`", renamed_argument(place, ours)
-        if ours is None:
-            otherwise = instead(name, value_of(place).text)
-            why = f"`{callee}` {otherwise}" if otherwise else f"archc infers or needs no `{name}`"
-            return f"leave it out: {why}", without_arguments(place)
+    theirs = _of_torch(callee, argument, names, given)
+    if theirs is not None:
+        return theirs
     if name == "activation" and isinstance(argument.value, str):
         then = f" -> {argument.value}"
         fix = (*without_arguments(place), *appended(call, then)) if is_stage(call) else ()
@@ -119,9 +114,32 @@ def _of_unknown(
         written = _signature(callee, slots)
         if nearest(name, names) is None:
             return written, ()
-        return f"leave it out: {written}", without_arguments(place)
+        return f"leave it out: {written}", ()
     return f"did you mean `{near}`?", renamed_argument(place, near)
 
+
+def _of_torch(
+    callee: str, argument: Given, names: Sequence[str], given: set[str]
+) -> tuple[str, Fix] | None:
+    """What to do about a parameter of another library's; None if it is none that is known."""
+    name, place = argument.name or "", argument.span
+    ours = PARAMETERS.get(name)
+    if ours in given:
+        return f"leave one of them out: archc calls it `{ours}`, which is given", ()
+    if ours is not None and ours in names:
+        return f"archc calls it `{ours}`", renamed_argument(place, ours)
+    if name in INFERRED | NEEDLESS | _INFERRED_TOO and callee in OPS:
+        return f"leave it out: archc infers or needs no `{name}`", without_arguments(place)
+    fixed = FIXED.get((callee, _AXIS.get(name, name)))
+    if fixed is not None:
+        if any(same(argument.value, value) for value in fixed.values):
+            return f"leave it out: `{callee}` {fixed.words}", without_arguments(place)
+        return f"`{callee}` {fixed.words}", ()
+    return None
+
+
+_INFERRED_TOO = {"in_chans", "normalized_shape"}
+_AXIS = {"axis": "dim"}
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),

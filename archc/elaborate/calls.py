@@ -10,7 +10,7 @@ from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BUILTINS, BuiltinError
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
-from archc.elaborate.foreign import PARTS, chunks, method
+from archc.elaborate.foreign_methods import PARTS, chunks, method
 from archc.elaborate.frame import Frame
 from archc.elaborate.hidden import Hidden, hidden_by
 from archc.elaborate.positions import require_names
@@ -119,7 +119,7 @@ class Evaluator(Expressions):
         """What to write for a call of a method; None if that is not known."""
         if isinstance(value, Tensor):
             parts = chunks(node, callee, value.type)
-            return method(node, callee, value.type.rank) if parts is None else parts
+            return method(node, callee, value.type) if parts is None else parts
         return interpolated(node.span.text) if isinstance(value, str) else None
 
     def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:

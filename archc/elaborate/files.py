@@ -23,7 +23,7 @@ from archc.diagnostics import (
 from archc.resources import library_root
 from archc.syntax import ast
 from archc.syntax.edits import replaced
-from archc.syntax.parser import parse
+from archc.syntax.parser import read as read_tree
 from archc.syntax.source import is_folder, read_source, source_from_text
 
 MAX_FILES = 64
@@ -38,6 +38,8 @@ class FileScope:
 
     source: Source
     tree: ast.File
+    foreign: tuple[Diagnostic, ...] = ()
+    """What is wrong with its values in Python's words; `check_names` reports it."""
     names: dict[str, tuple[Declared, "FileScope"]] = field(default_factory=dict)
     imports: list[tuple[ast.Import, "FileScope"]] = field(default_factory=list)
     evaluating: set[str] = field(default_factory=set)
@@ -174,11 +176,12 @@ class _Loader:
     ) -> FileScope | None:
         try:
             source = read()
-            tree = parse(source)
+            tree, foreign = read_tree(source)
         except ArchError as problem:
             self.diagnostics += problem.diagnostics
             return None
-        scope = self.loaded[real] = FileScope(source, tree)
+        self.diagnostics += foreign if importers else ()
+        scope = self.loaded[real] = FileScope(source, tree, () if importers else foreign)
         for declaration in tree.declarations:
             if isinstance(declaration, ast.Import):
                 self._import(declaration, scope, (*importers, real))

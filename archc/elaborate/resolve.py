@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from archc.diagnostics import ArchError, Diagnostic, Label, error
+from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
-from archc.elaborate.foreign import Use
+from archc.elaborate.foreign import Use, uses_in
 from archc.elaborate.frame import operator_at, unknown_name
 from archc.elaborate.walk import bound_names, loop_names, parts_of, used_names
 from archc.ops.registry import OPS
 from archc.syntax import ast
+from archc.syntax.messages import FOREIGN
 
 
 @lru_cache(maxsize=1)  # all nets of a file share it
@@ -18,14 +19,23 @@ def check_names(program: FileScope) -> None:
     """Raise ArchError with each name that nothing in its block or file could ever bind."""
     known = {*program.names, *OPS, *BUILTINS}
     diagnostics: list[Diagnostic] = []
+    mended: list[Span] = []
     for declaration in program.own:
         if isinstance(declaration, ast.Block):
             diagnostics += _twice(declaration)
             inner = known | _bound(declaration)
             for use in _used(declaration):
-                if use.name.name not in inner:
-                    diagnostics += _unknown(use, inner)
+                known_here = use.name.name in inner or use.name.name in FOREIGN
+                if not known_here and not any(_within(use.place, span) for span in mended):
+                    found = _unknown(use, inner)
+                    mended += [edit.span for diagnostic in found for edit in diagnostic.fix]
+                    diagnostics += found
+    for value in program.foreign:
+        if not any(_within(value.labels[0].span, span) for span in mended):
+            diagnostics.append(value)
     if diagnostics:
+        if program.foreign:
+            diagnostics.sort(key=lambda diagnostic: diagnostic.labels[0].span.start)
         raise ArchError(tuple(diagnostics))
 
 
@@ -36,6 +46,11 @@ def _unknown(use: Use, known: set[str]) -> tuple[Diagnostic, ...]:
     except ArchError as refusal:
         return refusal.diagnostics
     return () if known_operator else unknown_name(use, known).diagnostics
+
+
+def _within(place: Span, span: Span) -> bool:
+    """Whether a place is in what a mend replaces as a whole."""
+    return place.source is span.source and span.start <= place.start and place.end <= span.end
 
 
 def _twice(block: ast.Block) -> Iterator[Diagnostic]:
@@ -71,18 +86,5 @@ def _comprehended(part: ast.Syntax) -> Iterator[str]:
 
 
 def _used(block: ast.Block) -> Iterator[Use]:
-    """Names in expressions, with the attributes and the call that they begin; targets and labels
-    are names of another kind."""
-    parts = [*parts_of(tuple(item.default for item in block.parameters)), *parts_of(block.body)]
-    uses: dict[int, Use] = {}
-    for part in parts:  # what is around a name comes before it
-        call = part if isinstance(part, ast.Call) else None
-        whole = call.callee if call else part
-        name = whole
-        while isinstance(name, ast.Attribute):
-            name = name.value
-        if isinstance(name, ast.Name) and isinstance(whole, ast.Name | ast.Attribute):
-            uses.setdefault(id(name), Use(name, whole, call))
-    for part in parts:
-        if isinstance(part, ast.Name):
-            yield uses[id(part)]
+    """Names in expressions; targets and labels are names of another kind."""
+    return uses_in([*(item.default for item in block.parameters if item.default), *block.body])

@@ -63,6 +63,8 @@ def ours(operator: str, theirs: Theirs, written: Written | None) -> Ours | None:
         written = Written(_default_text(theirs.default), theirs.default)
     if (operator, theirs.name) in FIXED:
         fixed = FIXED[operator, theirs.name]
+        if theirs.name == "training" and written.text == "self.training":
+            return None
         if any(same(written.value, value) for value in fixed.values):
             return None
         raise UnsaidError(f"`{operator}` {fixed.words}")
@@ -185,6 +187,9 @@ def _factor(written: Written) -> Written:
 
 _CONVERTED: Mapping[tuple[str, str], Callable[[Written], Written]] = {
     ("conv", "padding"): _conv_padding,
+    ("apply_conv", "padding"): _conv_padding,
+    ("max_pool", "padding"): _conv_padding,
+    ("avg_pool", "padding"): _conv_padding,
     ("upsample", "mode"): _mode,
     ("upsample", "align_corners"): _aligned,
     ("upsample", "scale_factor"): _factor,

@@ -1,24 +1,27 @@
 """A call of torch's, as in `nn.Conv2d(64, 96, 5, 1, 2)` -> the call of archc's operator."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded
-from archc.elaborate.torch_table import INFERRED, Signature
+from archc.elaborate.torch_table import INFERRED, OPERANDS, UNKNOWN, Signature, Theirs
 from archc.ops.op import word
 from archc.syntax import ast
 
-_WORDS: Mapping[str, object] = {"True": True, "False": False, "None": None}
+_LITERALS: Mapping[str, object] = {"True": True, "False": False, "None": None}
+WORDS: Mapping[str, str] = {"True": "true", "False": "false"}
+"""Python's words for values -> the language's."""
 
 
-def written(expr: ast.Expr) -> Written:
-    """An argument's expression as the language writes it, with its value if it is a literal.
+Render = Callable[[ast.Expr], str]
+"""An expression as the language writes it, calls of torch's inside included."""
 
-    Raises:
-        UnsaidError: `None` is part of the expression.
-    """
+
+def written(expr: ast.Expr, render: Render) -> Written:
+    """An argument's expression as the language writes it, with its value if it is a literal."""
     match expr:
-        case ast.Name(name=name) if name in _WORDS:
-            value = _WORDS[name]
+        case ast.Name(name=name) if name in _LITERALS:
+            value = _LITERALS[name]
             return Written("None" if value is None else word(value), value)
         case ast.Number(value=number):
             return Written(expr.span.text, number)
@@ -28,19 +31,23 @@ def written(expr: ast.Expr) -> Written:
             text = "".join(part for part in parts if isinstance(part, str))
             return Written(word(text), text)
         case ast.Paren(value=inner):
-            found = written(inner)
+            found = written(inner, render)
             return Written(f"({found.text})", found.value)
         case ast.Unary(op="-", operand=ast.Number(value=number)):
             return Written(expr.span.text, -number)
         case ast.Tuple(items=items) | ast.List(items=items):
-            known = [written(item) for item in items]
+            known = [written(item, render) for item in items]
             text = f"[{', '.join(item.text for item in known)}]"
             return Written(text, tuple(item.value for item in known))
-    return Written(expr.span.text)
+    return Written(render(expr))
 
 
 def module_call(
-    signature: Signature, arguments: Sequence[ast.Argument], *, complete: bool = True
+    signature: Signature,
+    arguments: Sequence[ast.Argument],
+    render: Render,
+    *,
+    complete: bool = True,
 ) -> str:
     """The call of an operator that makes what a module's class makes of these arguments.
 
@@ -50,16 +57,50 @@ def module_call(
         UnsaidError: archc cannot express an argument; the text names it and says why.
     """
     bound = _bound(signature, arguments)
+    return f"{signature.operator}({', '.join(_texts(signature, bound, render, complete))})"
+
+
+def function_call(signature: Signature, arguments: Sequence[ast.Argument], render: Render) -> str:
+    """The call of an operator on tensors that computes what a function of torch's does.
+
+    Raises:
+        UnsaidError: archc cannot express an argument; the text names it and says why.
+    """
+    bound = _bound(signature, arguments)
+    operands = []
+    for theirs in signature.parameters:
+        if theirs.name in OPERANDS:
+            if theirs.name not in bound:
+                raise UnsaidError(f"`{theirs.name}`: it is missing")
+            operands.append(render(bound[theirs.name].value))
+    texts = _texts(signature, bound, render, complete=True)
+    if signature.operator in _SIGNS:
+        first, second = map(_tight, operands)
+        return f"({first} {_SIGNS[signature.operator]} {second})"
+    return f"{signature.operator}({', '.join([*operands, *texts])})"
+
+
+_SIGNS: Mapping[str, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_PLAIN = re.compile(r"[\w.]+$|\w+\([^()]*\)$|\([^()]*\)$")
+
+
+def _tight(text: str) -> str:
+    return text if _PLAIN.match(text) else f"({text})"
+
+
+def _texts(
+    signature: Signature, bound: Mapping[str, ast.Argument], render: Render, complete: bool
+) -> list[str]:
+    """The arguments of the operator. Raises UnsaidError."""
     texts: list[str] = []
     in_place = True
-    for said in _said(signature, bound, complete):
+    for said in _said(signature, bound, render, complete):
         if said.needless:
             in_place = False
             continue
         in_place = in_place and not said.parameter.keyword
         texts.append(said.text if in_place else f"{said.parameter.name}={said.text}")
-    texts += signature.always
-    return f"{signature.operator}({', '.join(texts)})"
+    return [*texts, *signature.always]
 
 
 def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[str, ast.Argument]:
@@ -79,15 +120,19 @@ def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[s
     return bound
 
 
-def _said(signature: Signature, bound: Mapping[str, ast.Argument], complete: bool) -> list[Ours]:
+def _said(
+    signature: Signature, bound: Mapping[str, ast.Argument], render: Render, complete: bool
+) -> list[Ours]:
     """The operator's arguments, in its own order."""
     found = []
     for theirs in signature.parameters:
         argument = bound.get(theirs.name)
+        if theirs.name in OPERANDS:
+            continue
         if argument is None and theirs.name in INFERRED and complete:
             raise UnsaidError(f"`{theirs.name}`: it is missing")
         try:
-            value = None if argument is None else written(argument.value)
+            value = None if argument is None else _written(theirs, argument.value, render)
             if signature.operator == "pad" and value is not None:
                 found += padded(value, signature.rank)
                 continue
@@ -101,12 +146,18 @@ def _said(signature: Signature, bound: Mapping[str, ast.Argument], complete: boo
     return sorted(found, key=lambda said: said.parameter.keyword)
 
 
+def _written(theirs: Theirs, value: ast.Expr, render: Render) -> Written:
+    if theirs.name == "training":  # `self.training` is nothing here, and is not written
+        return Written(value.span.text)
+    return written(value, render)
+
+
 def _require_odd(operator: str, found: Sequence[Ours]) -> None:
     """Torch pads an even kernel more on one side than on the other to keep the size."""
     texts = {said.parameter.name: said for said in found}
-    if operator != "conv" or texts["padding"].text != '"same"':
+    if operator not in ("conv", "apply_conv") or texts["padding"].text != '"same"':
         return
-    kernel = texts["kernel"].value
+    kernel = texts["kernel"].value if "kernel" in texts else UNKNOWN
     sizes = kernel if isinstance(kernel, tuple) else (kernel,)
     if any(isinstance(size, int) and size % 2 == 0 for size in sizes):
         raise UnsaidError('`padding="same"`: an even kernel is padded unevenly in PyTorch')

@@ -1,4 +1,5 @@
-"""The signatures of torch.nn's modules that archc has an operator for, and how it names arguments.
+"""The signatures of torch.nn's modules and torch's functions that archc has an operator for, and
+how it names their arguments.
 
 These are facts about torch, in torch's words and with torch's defaults; a test holds them to torch.
 """
@@ -44,7 +45,7 @@ class Signature:
 
 
 def _signature(name: str, operator: str, text: str) -> Signature:
-    before, _, after = text.partition(" * ")
+    before, _, after = f" {text}".partition(" * ")
     words = [(word, False) for word in before.split()] + [(word, True) for word in after.split()]
     rank = int(name[-2]) if name[-2:] in ("1d", "2d", "3d") else None
     parameters = tuple(_parameter(word, named) for word, named in words)
@@ -59,6 +60,8 @@ def _parameter(word: str, named: bool) -> Theirs:
 
 _ALWAYS: Mapping[str, str] = {
     "AdaptiveMaxPool": "keep=true",
+    "adaptive_max_pool": "keep=true",
+    "UpsamplingBilinear": 'mode="bilinear", align_corners=true',
     "ReflectionPad": 'mode="reflect"',
     "ReplicationPad": 'mode="replicate"',
 }
@@ -141,16 +144,88 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "Flatten": ("flatten", "start_dim=1 end_dim=-1"),
     "Upsample": ("upsample", _UPSAMPLE),
     "UpsamplingNearest2d": ("upsample", "size=None scale_factor=None"),
+    "UpsamplingBilinear2d": (
+        "upsample",
+        "size=None scale_factor=None",
+    ),
     "PixelShuffle": ("pixel_shuffle", "upscale_factor"),
     "PixelUnshuffle": ("space_to_depth", "downscale_factor"),
     "ChannelShuffle": ("channel_shuffle", "groups"),
     "Dropout": ("dropout", "p=0.5 inplace=False"),
+    "Dropout1d": ("spatial_dropout", "p=0.5 inplace=False"),
+    "Dropout2d": ("spatial_dropout", "p=0.5 inplace=False"),
+    "Dropout3d": ("spatial_dropout", "p=0.5 inplace=False"),
 }
 
 SIGNATURES: Mapping[str, Signature] = {
     word: _signature(word, operator, text) for word, (operator, text) in _TEXTS.items()
 }
 """The modules by their names in torch.nn."""
+
+_WINDOWS = "input kernel_size stride=None padding=0"
+_FUNCTION_TEXTS: Mapping[str, tuple[str, str]] = {
+    "relu": ("relu", "input inplace=False"),
+    "relu6": ("relu6", "input inplace=False"),
+    "leaky_relu": ("leaky_relu", "input negative_slope=0.01 inplace=False"),
+    "gelu": ("gelu", "input * approximate='none'"),
+    "silu": ("silu", "input inplace=False"),
+    "sigmoid": ("sigmoid", "input"),
+    "hardsigmoid": ("hard_sigmoid", "input inplace=False"),
+    "hardswish": ("hard_swish", "input inplace=False"),
+    "tanh": ("tanh", "input"),
+    "softmax": ("softmax", "input dim=None"),
+    "dropout": ("dropout", "input p=0.5 training=True inplace=False"),
+    "interpolate": ("upsample", f"input {_UPSAMPLE} antialias=False"),
+    "pixel_shuffle": ("pixel_shuffle", "input upscale_factor"),
+    "pixel_unshuffle": ("space_to_depth", "input downscale_factor"),
+    "channel_shuffle": ("channel_shuffle", "input groups"),
+    "cat": ("concat", "tensors dim=0"),
+    "concat": ("concat", "tensors dim=0"),
+    "flatten": ("flatten", "input start_dim=0 end_dim=-1"),
+    "abs": ("abs", "input"),
+    "minimum": ("min", "input other"),
+    "maximum": ("max", "input other"),
+    "add": ("add", "input other * alpha=1"),
+    "sub": ("sub", "input other * alpha=1"),
+    "mul": ("mul", "input other"),
+    "div": ("div", "input other * rounding_mode=None"),
+}
+_FUNCTIONS_OF_RANK: Mapping[str, tuple[str, str]] = {
+    "dropout": ("spatial_dropout", "input p=0.5 training=True inplace=False"),
+    "max_pool": ("max_pool", f"{_WINDOWS} dilation=1 ceil_mode=False return_indices=False"),
+    "avg_pool": ("avg_pool", f"{_WINDOWS} ceil_mode=False count_include_pad=True"),
+    "adaptive_avg_pool": ("adaptive_avg_pool", "input output_size"),
+    "adaptive_max_pool": ("global_max_pool", "input output_size return_indices=False"),
+    "conv": ("apply_conv", "input weight bias=None stride=1 padding=0 dilation=1 groups=1"),
+    "conv_transpose": (
+        "apply_conv_transpose",
+        "input weight bias=None stride=1 padding=0 output_padding=0 groups=1 dilation=1",
+    ),
+}
+
+FUNCTIONS: Mapping[str, Signature] = {
+    word: _signature(word, operator, text)
+    for word, (operator, text) in [
+        *_FUNCTION_TEXTS.items(),
+        *((f"{word}{n}d", row) for word, row in _FUNCTIONS_OF_RANK.items() for n in (1, 2, 3)),
+    ]
+}
+"""The functions by their names in torch or torch.nn.functional."""
+
+OPERANDS = frozenset({"input", "other", "tensors", "weight"})
+"""Parameters of functions that are tensors."""
+
+KERAS: Mapping[str, Signature] = {
+    word: _signature(word, operator, text)
+    for word, (operator, text) in {
+        "Dense": ("linear", "units activation=None use_bias=True"),
+        "MaxPooling2D": ("max_pool", "pool_size=(2,2) strides=None padding='valid'"),
+        "AveragePooling2D": ("avg_pool", "pool_size=(2,2) strides=None padding='valid'"),
+        "GlobalAveragePooling2D": ("global_avg_pool", "* keepdims=False"),
+        "GlobalMaxPooling2D": ("global_max_pool", "* keepdims=False"),
+    }.items()
+}
+"""Layers of Keras that are an operator here whatever their arguments are, or nearly."""
 
 OF_OPERATOR: Mapping[str, Signature] = {
     signature.operator: signature for signature in reversed([*SIGNATURES.values()])
@@ -174,8 +249,13 @@ RENAMED: Mapping[str, str] = {
     "upscale_factor": "factor",
     "downscale_factor": "factor",
     "p": "rate",
+    "units": "out",
+    "use_bias": "bias",
+    "pool_size": "kernel",
+    "strides": "stride",
+    "keepdims": "keep",
 }
-"""Torch's parameters that archc calls otherwise."""
+"""Parameters that archc calls otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +268,8 @@ class Fixed:
 
 
 _CHANNELS = Fixed((1,), "is over the channels, `dim=1`")
+_IN_TRAINING = "drops in training only, `training=self.training`"
+_NO_ALPHA = Fixed((1,), "takes no factor")
 _ALL_AXES = "flattens all axes but the batch's"
 
 FIXED: Mapping[tuple[str, str], Fixed] = {
@@ -204,8 +286,18 @@ FIXED: Mapping[tuple[str, str], Fixed] = {
     ("global_max_pool", "output_size"): Fixed((1, (1,), (1, 1), (1, 1, 1)), "has one result"),
     ("avg_pool", "divisor_override"): Fixed((None,), "divides by the size of its window"),
     ("softmax", "dim"): _CHANNELS,
+    ("concat", "dim"): Fixed((1,), "joins channels, `dim=1`"),
+    ("dropout", "training"): Fixed((), _IN_TRAINING),
+    ("spatial_dropout", "training"): Fixed((), _IN_TRAINING),
+    ("apply_conv", "bias"): Fixed((None,), "has no bias"),
+    ("apply_conv_transpose", "bias"): Fixed((None,), "has no bias"),
+    ("add", "alpha"): _NO_ALPHA,
+    ("sub", "alpha"): _NO_ALPHA,
+    ("div", "rounding_mode"): Fixed((None,), "does not round"),
+    ("linear", "activation"): Fixed((None,), "has no activation"),
     ("flatten", "start_dim"): Fixed((1,), _ALL_AXES),
     ("flatten", "end_dim"): Fixed((-1,), _ALL_AXES),
+    ("upsample", "antialias"): Fixed((False,), "does not blur"),
     ("upsample", "recompute_scale_factor"): Fixed((None, False), "uses the factor as it is"),
 }
 """(operator, torch's parameter) -> what the operator does there."""

@@ -6,7 +6,15 @@ from typing import ClassVar
 
 from archc.ops.activation import Elementwise
 from archc.ops.autograd import Record
-from archc.ops.op import Saved, TensorType, TorchArg, TorchFunction, TorchModule, parameter
+from archc.ops.op import (
+    Saved,
+    TensorType,
+    TorchArg,
+    TorchFunction,
+    TorchModule,
+    parameter,
+    require_spatial,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,41 @@ class Dropout(Elementwise):
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("F.dropout({0}, {p}, self.training)", (TorchArg("p", self.rate),))
+
+
+@dataclass(frozen=True)
+class SpatialDropout(Elementwise):
+    """Dropout of whole channels (Tompson et al., 2015): `[C, *S]`, one draw for each channel of
+    each sample; evaluation changes nothing."""
+
+    name: ClassVar[str] = "spatial_dropout"
+    takes_learned: ClassVar[bool] = False
+    random: ClassVar[bool] = True
+
+    rate: float = parameter("float", low=0, below=1)
+
+    def rule(self, *types: TensorType) -> TensorType:
+        require_spatial(self.name, types[0])
+        return types[0]
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """A factor for each channel."""
+        gates = (out.channels, *(1,) * out.rank)
+        return (Saved("new", shape=gates),) if self.rate else ()
+
+    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
+        return super().records(types, out) if self.rate else ()
+
+    def view(self, *types: TensorType) -> bool:
+        return self.rate == 0
+
+    def module(self, *types: TensorType) -> TorchModule:
+        rate = TorchArg("p", self.rate, positional=True)
+        return TorchModule(f"nn.Dropout{types[0].rank}d", (rate,))
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        text = f"F.dropout{types[0].rank}d({{0}}, {{p}}, self.training)"
+        return TorchFunction(text, (TorchArg("p", self.rate),))
 
 
 @dataclass(frozen=True)

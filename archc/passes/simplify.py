@@ -12,7 +12,7 @@ from archc.ops.border import Crop, Pad
 from archc.ops.op import Op, TensorType
 from archc.ops.pooling import AvgPool, MaxPool, Pool
 from archc.ops.rearrangement import ChannelShuffle, Reshape
-from archc.ops.regularization import Dropout, DropPath
+from archc.ops.regularization import Dropout, DropPath, SpatialDropout
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Flatten, Take
 from archc.passes.base import Pass
@@ -22,12 +22,12 @@ from archc.passes.base import Pass
 class Simplify(Pass):
     """Remove operators whose result is their operand, and nodes that no output depends on.
 
-    Removed are `identity`, `dropout(0)`, `drop_path` at survival 1; `concat`, `sum`, `min` and
-    `max` of one tensor; `x * 1` and `x + 0`; pools of windows of one position, `pad` and `crop` by
-    nothing, `upsample(scale=1)`, `take` of all channels, `flatten` of a vector, `reshape` to the
-    same shape, `channel_shuffle` that moves nothing, and `relu` of a `relu` in the same region.
-    The function and the state_dict keys stay; strides and the order in which gradients are summed
-    may change, and with them the last bits.
+    Removed are `identity`, `dropout(0)`, `spatial_dropout(0)`, `drop_path` at survival 1; `concat`,
+    `sum`, `min` and `max` of one tensor; `x * 1` and `x + 0`; pools of windows of one position,
+    `pad` and `crop` by nothing, `upsample(scale=1)`, `take` of all channels, `flatten` of a vector,
+    `reshape` to the same shape, `channel_shuffle` that moves nothing, and `relu` of a `relu` in the
+    same region. The function and the state_dict keys stay; strides and the order in which gradients
+    are summed may change, and with them the last bits.
 
     Labelled layers stay, for attributes of the emitted module are API. Applications of one module
     stay alike: of a module that is applied more than once, only what computes nothing whatever its
@@ -84,6 +84,7 @@ def _pools_nothing(op: Pool, _: tuple[TensorType, ...]) -> bool:
 _ALWAYS: dict[type[Op], _Rule] = {
     Identity: lambda op, types: True,
     Dropout: lambda op, types: op.rate == 0,
+    SpatialDropout: lambda op, types: op.rate == 0,
     DropPath: lambda op, types: op.survival == 1,
     Concat: lambda op, types: len(types) == 1,
     Sum: lambda op, types: len(types) == 1,

@@ -1,6 +1,7 @@
 """Fix of the text that several mistakes need: an argument or a line goes, a word is replaced."""
 
 import re
+from collections.abc import Iterable
 
 from archc.diagnostics import Edit, Fix, Source, Span
 
@@ -10,6 +11,7 @@ _AFTER = re.compile(r"\s*,\s*")
 _NEAR = 200  # characters: an error may be met in every iteration of a loop
 _IMPORTS = re.compile(r"(?:.*^import\b[^\n]*\n)", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"(?:(?:#(?!#)[^\n]*)?\n)*(?:arch\b[^\n]*\n\n?)?")
+_AFTER_LABEL = re.compile(r":\s*$")
 _AFTER_ARROW = re.compile(r"->\s*(?:(?:\w+|\"[^\"\n]*\")\s*:\s*)?$")
 
 
@@ -80,10 +82,25 @@ def value_of(argument: Span) -> Span:
     return Span(argument.source, start, argument.end)
 
 
+def edited_span(span: Span, edits: Iterable[Edit]) -> str:
+    """The text of a span with edits made that lie in it, none of which overlaps another."""
+    text = span.text
+    for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
+        start, end = edit.span.start - span.start, edit.span.end - span.start
+        text = text[:start] + edit.text + text[end:]
+    return text
+
+
 def indentation(span: Span) -> str:
     """The white space at the beginning of a span's first line."""
     line = span.source.line(span.line)
     return line[: len(line) - len(line.lstrip())]
+
+
+def is_labelled(span: Span) -> bool:
+    """Whether a span is a layer behind its label."""
+    start = span.start
+    return _AFTER_LABEL.search(span.source.text, max(0, start - _NEAR), start) is not None
 
 
 def is_stage(span: Span) -> bool:

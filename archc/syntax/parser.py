@@ -15,10 +15,11 @@ from lark.utils import TextSlice
 from archc.diagnostics import MAX_SHOWN, ArchError, Diagnostic, Label, Source, Span
 from archc.syntax import ast, table
 from archc.syntax.builder import Builder
+from archc.syntax.foreign_values import foreign_value, quoted
 from archc.syntax.messages import CLOSING, DECLARATIONS, FOREIGN, KEYWORDS, OPENERS, RESERVED
 from archc.syntax.mistakes import explain
-from archc.syntax.recovery import statement_end
-from archc.syntax.situation import Situation, begins_statement
+from archc.syntax.recovery import STAND_INS, restart, statement_end
+from archc.syntax.situation import Situation, begins_statement, whole_word
 
 MAX_TOKENS = 100_000
 MAX_NESTING = 64
@@ -31,9 +32,22 @@ def parse(source: Source) -> ast.File:
     Raises:
         ArchError: every independent mistake of the file (at most 20), in their order.
     """
+    file, foreign = read(source)
+    if foreign:
+        raise ArchError(foreign)
+    return file
+
+
+def read(source: Source) -> tuple[ast.File, tuple[Diagnostic, ...]]:
+    """The syntax tree of a file, and what is wrong with its values in Python's words, as `True` and
+    `'same'`: they are understood, and a mend of what is around them may hold them.
+
+    Raises:
+        ArchError: every independent mistake of the file (at most 20), if there are others.
+    """
     reader = Reader(source)
     file: ast.File = _build(reader, reader.file())
-    return file
+    return file, tuple(reader.foreign)
 
 
 def parse_expression(source: Source) -> ast.Expr:
@@ -44,6 +58,8 @@ def parse_expression(source: Source) -> ast.Expr:
     """
     reader = Reader(source)
     expr: ast.Expr = _build(reader, reader.hole(0, len(source.text)))
+    if reader.foreign:
+        raise ArchError(tuple(reader.foreign[:1]))
     return expr
 
 
@@ -53,26 +69,19 @@ def _build(reader: "Reader", tree: Tree[Token] | None) -> Any:
         builder = Builder(reader.source, reader.hole)
         built = builder.build(tree)
         reader.errors += builder.errors
-    if reader.errors:
+    if reader.errors or len(reader.foreign) >= MAX_SHOWN:
+        reader.errors += reader.foreign
         reader.errors.sort(key=lambda diagnostic: diagnostic.labels[0].span.start)
         raise ArchError(tuple(reader.errors[:MAX_SHOWN]))
     return built
 
 
-_WORD = re.compile(r"\w+")
 _DECLARATION = re.compile(
     r"(?:net|block)\s+\w+\s*[(={]|const\s+\w+\s*=|import\s*\"|extern\s+layer\b"
 )
 
 _STRUCTURE = KEYWORDS - {"IN", "AND", "OR", "NOT", "TRUE", "FALSE", "LAYER", "FROM"}
 _CLOSERS = frozenset(CLOSING.values())
-_STAND_INS = {
-    # (inside a body, before its own body) -> tokens that parse
-    (True, False): "NAME EQUAL NAME",
-    (True, True): "IF NAME",
-    (False, False): "NET NAME EQUAL NAME LPAR RPAR",
-    (False, True): "BLOCK NAME LPAR RPAR LPAR NAME RPAR",
-}
 
 
 @dataclass
@@ -105,6 +114,8 @@ class Reader:
 
     source: Source
     errors: list[Diagnostic] = field(default_factory=list)
+    foreign: list[Diagnostic] = field(default_factory=list)
+    """The same of values in Python's words, which are read all the same."""
     tokens: int = 0
     long_names: set[str] = field(default_factory=set)
     """Names that are too long, each of which is reported once."""
@@ -156,13 +167,27 @@ class _Stretch:
 
     def _feed_all(self) -> None:
         thread, state = self.parser.lexer_thread, self.parser.parser_state
-        try:
-            for token in thread.lex(state):
-                self._feed(token)
-        except UnexpectedCharacters as problem:
-            raise _RefusedError(problem.pos_in_stream or 0, None) from None
-        except UnexpectedToken as problem:
-            raise _RefusedError(_start(problem.token), problem.token) from None
+        while True:
+            try:
+                for token in thread.lex(state):
+                    self._feed(token)
+                return
+            except UnexpectedCharacters as problem:
+                start = problem.pos_in_stream or 0
+                if not self._feed_string(start):
+                    raise _RefusedError(start, None) from None
+            except UnexpectedToken as problem:
+                raise _RefusedError(_start(problem.token), problem.token) from None
+
+    def _feed_string(self, start: int) -> bool:
+        """Read `'same'` as `"same"`, if it stands there and needs no thought."""
+        string = quoted(self.source, start, self.end, self.previous)
+        if string is None or "STRING" not in self.parser.accepts():
+            return False
+        self._note_foreign(start, None)
+        self._feed(string)
+        self.parser.lexer_thread.state.line_ctr.char_pos = string.end_pos
+        return True
 
     def _feed(self, token: Token) -> None:
         kind = token.type
@@ -188,6 +213,10 @@ class _Stretch:
     def _name(self, token: Token) -> Token:
         if token in RESERVED:
             return Token(token.upper(), str(token), token.start_pos, end_pos=token.end_pos)
+        value = foreign_value(token, self.parser.accepts, argument=not self._outside())
+        if value is not None:
+            self._note_foreign(_start(token), token)
+            return value
         if token in FOREIGN:
             raise _RefusedError(_start(token), token)
         if self._declares(token):
@@ -212,7 +241,7 @@ class _Stretch:
         return _DECLARATION.match(self.source.text, _start(token)) is not None
 
     def _keyword(self, token: Token) -> None:
-        word = _whole_word(token, self.source.text)
+        word = whole_word(token, self.source.text)
         if len(word) > len(token):
             raise _RefusedError(_start(token), word)
 
@@ -296,23 +325,24 @@ class _Stretch:
         """Say what is wrong, unless it is the echo of the mistake just recovered from."""
         if self.resumed:
             return
-        mark = self.marks[-1]
-        situation = Situation(
-            self.source,
-            broken.start,
-            broken.token,
-            self.previous,
-            mark.opener,
-            mark.keyword,
-            mark.annotated,
-            tuple(self.open),
-            frozenset(self.parser.accepts()),
-        )
-        found = explain(situation)
+        found = explain(self._situation(broken.start, broken.token))
         if not found.fix or all(other.fix != found.fix for other in self.reader.errors):
             self.reader.errors.append(found)
         if len(self.reader.errors) >= MAX_SHOWN:
             raise _GiveUpError
+
+    def _note_foreign(self, start: int, token: Token | None) -> None:
+        self.reader.foreign.append(explain(self._situation(start, token)))
+        if len(self.reader.foreign) >= MAX_SHOWN:
+            raise _GiveUpError
+
+    def _situation(self, start: int, token: Token | None) -> Situation:
+        mark = self.marks[-1]
+        opener, keyword, annotated = mark.opener, mark.keyword, mark.annotated
+        accepts, before = frozenset(self.parser.accepts()), self.previous
+        return Situation(
+            self.source, start, token, before, opener, keyword, annotated, (*self.open,), accepts
+        )
 
     def _error(self, code: str, message: str, token: Token) -> None:
         span = Span(self.source, _start(token), token.end_pos or 0)
@@ -329,7 +359,7 @@ class _Stretch:
         mark = self.marks[-1]
         opener = mark.opener or broken.token
         header = opener is not None and opener in OPENERS and not (mark.annotated and self.open)
-        offset, brackets = self._restart(broken)
+        offset, brackets = restart(self.source.text, broken.start, self.previous, self.open)
         while not self._outside():
             self.open.pop()
         inside = len(self.marks) > 1
@@ -340,24 +370,12 @@ class _Stretch:
         )
         self._return_to(mark)
         heading = self.source.text.startswith("{", offset) and offset < self.end
-        self._stand_in(_STAND_INS[inside, heading], offset)
+        self._stand_in(STAND_INS[inside, heading], offset)
         if declares or offset == self.end:
             self._close_bodies(offset)
         self.parser.lexer_thread.state.line_ctr.char_pos = offset
         self.previous = None
         self.resumed = True
-
-    def _restart(self, broken: _RefusedError) -> tuple[int, int]:
-        """Where to look for the end of the broken statement, and how many brackets are open."""
-        brackets = sum(token.type != "LBRACE" for token in self.open)
-        before = self.previous
-        if before is None or before.type in ("_NL", "LBRACE"):
-            return broken.start, brackets
-        line = self.source.text.rfind("\n", before.end_pos, broken.start)
-        lone = before.type in ("RETURN", "EXIT")
-        if line >= 0 and (lone or begins_statement(self.source.text, broken.start)):
-            return line, 0
-        return broken.start, brackets
 
     def _return_to(self, mark: _Mark) -> None:
         state = self.parser.parser_state
@@ -379,10 +397,3 @@ class _Stretch:
 
 def _start(token: Token) -> int:
     return token.start_pos or 0
-
-
-def _whole_word(token: Token, text: str) -> Token:
-    """The word that begins with a keyword: `forj`, where the lexer looked for `for` only."""
-    found = _WORD.match(text, _start(token))
-    assert found is not None
-    return Token("NAME", found[0], found.start(), end_pos=found.end())

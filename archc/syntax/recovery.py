@@ -4,12 +4,38 @@ The text of a broken statement need not lex, so the parser's own lexer is of no 
 """
 
 import re
+from collections.abc import Sequence
+
+from lark import Token
 
 from archc.syntax.situation import begins_statement
 
 _PIECE = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\[^\n])*"?|[(){}\[\]]|\n\s*')
 _LINE_END = re.compile(r"\n(?!\s*(?:->|[{}#]|else\b|\Z))")
 _DECLARATION = re.compile(r"\n\s*(?:(?:net|block|const|import|extern)\b|@)")
+
+
+STAND_INS = {
+    # (inside a body, before its own body) -> tokens that parse
+    (True, False): "NAME EQUAL NAME",
+    (True, True): "IF NAME",
+    (False, False): "NET NAME EQUAL NAME LPAR RPAR",
+    (False, True): "BLOCK NAME LPAR RPAR LPAR NAME RPAR",
+}
+
+
+def restart(
+    text: str, refused: int, before: Token | None, opened: Sequence[Token]
+) -> tuple[int, int]:
+    """Where to look for the end of the broken statement, and how many brackets are open."""
+    brackets = sum(token.type != "LBRACE" for token in opened)
+    if before is None or before.type in ("_NL", "LBRACE"):
+        return refused, brackets
+    line = text.rfind("\n", before.end_pos, refused)
+    lone = before.type in ("RETURN", "EXIT")
+    if line >= 0 and (lone or begins_statement(text, refused)):
+        return line, 0
+    return refused, brackets
 
 
 def statement_end(text: str, offset: int, brackets: int, inside: bool, header: bool) -> int:

@@ -11,6 +11,7 @@ from archc.syntax.messages import WORDS
 HEADERS = frozenset({"FOR", "IF", "BLOCK", "NET", "SCOPE"})
 """The keywords of what has a body."""
 
+_WORD = re.compile(r"\w+")
 _FIRST_WORD = re.compile(
     r"\s*(?:(?:for|if|scope|return|exit|assert)\b"
     r"|(?:net|block|const|import|extern)\b(?!\s*:)|[@}])"  # with a colon it is a label
@@ -18,6 +19,13 @@ _FIRST_WORD = re.compile(
 _ASSIGNMENT = re.compile(
     r"\s*[A-Za-z_]\w*(?:\[[^\]\n]*\]|[ \t]*,[ \t]*[A-Za-z_]\w*)*[ \t]*\+?=(?!=).*"
 )
+
+
+def whole_word(token: Token, text: str) -> Token:
+    """The word that begins with a keyword: `forj`, where the lexer looked for `for` only."""
+    found = _WORD.match(text, token.start_pos or 0)
+    assert found is not None
+    return Token("NAME", found[0], found.start(), end_pos=found.end())
 
 
 def begins_statement(text: str, offset: int) -> bool:

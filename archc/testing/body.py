@@ -19,7 +19,6 @@ from archc.testing.names import AWKWARD, AWKWARD_LABELS, LABELS, VARIABLES
 from archc.testing.operators import OFTEN, STAGES, Situation
 from archc.testing.stages import Draw, Env, MadeStage, Num, OpStage, Step, Unfit, Val, const, infer
 
-
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 

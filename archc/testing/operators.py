@@ -230,6 +230,12 @@ def _dropout(s: Situation) -> OpStage:
     return s.stage("dropout")
 
 
+def _spatial_dropout(s: Situation) -> OpStage:
+    _need(1 <= s.x.rank <= 3)
+    s.give("rate", s.one_of(0.5, 0.25, 0.0))
+    return s.stage("spatial_dropout")
+
+
 def _plain(name: str, **choices: tuple[Any, ...]) -> Callable[[Situation], OpStage]:
     """Elementwise, with hyperparameters to choose from; the first of each is its default."""
 
@@ -287,6 +293,7 @@ STAGES: dict[str, Callable[[Situation], OpStage]] = {
     "channel_mean": _reduction("channel_mean"),
     "channel_max": _reduction("channel_max"),
     "dropout": _dropout,
+    "spatial_dropout": _spatial_dropout,
     "scale": _plain("scale", init=(1.0, 0.5, 0.0)),
 }
 """Operators of one tensor. Those of several, `param` and `drop_path` are statements of their own,

@@ -1,0 +1,150 @@
+"""Methods of torch's tensors, and what the same is here: nothing of the language has methods."""
+
+from collections.abc import Callable, Mapping
+
+from archc.ops.op import TensorType
+from archc.syntax import ast
+
+_SAME = {"detach": "stop_gradient", "relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh"}
+_SIGNS = {"add": "+", "sub": "-", "mul": "*"}
+_NO_NEED = {"contiguous", "clone", "cuda", "cpu"}
+_AXES = {1: "width", 2: "height", 3: "depth"}
+
+
+def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | None:
+    """What `x.view(-1, 512)` is here, for a tensor of a type; None if that is not known."""
+    arguments = [argument.value for argument in call.arguments if argument.name is None]
+    named = {argument.name: argument.value for argument in call.arguments if argument.name}
+    receiver = callee.value.span.text
+    if callee.name in _SAME and not call.arguments:
+        return f"{_SAME[callee.name]}({receiver})"
+    if callee.name in _NO_NEED and not call.arguments:
+        return receiver
+    if callee.name in _SIGNS and len(arguments) == 1 and not named:
+        return f"({receiver} {_SIGNS[callee.name]} {arguments[0].span.text})"
+    if callee.name in _METHODS:
+        return _METHODS[callee.name](receiver, arguments, named, type_)
+    return None
+
+
+PARTS = (
+    "`take(x, n)` gives the first n channels, and `take(x, n, start=n)` the n that follow; "
+    "`x.channels // 2` are half of them"
+)
+"""What is there instead of `chunk` and `split`."""
+
+
+def chunks(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | None:
+    """`x.chunk(2, 1)` and `x.split(8, dim=1)`, of the channels: each part taken."""
+    values = [argument.value.span.text for argument in call.arguments]
+    named = [argument.name for argument in call.arguments]
+    size = 0
+    if len(values) == 2 and values[1] == "1" and named[1] in (None, "dim") and values[0].isdigit():
+        number, channels = int(values[0]), type_.channels
+        if callee.name in ("chunk", "split") and 0 < number <= channels and not channels % number:
+            size = channels // number if callee.name == "chunk" else number
+    count = type_.channels // size if size else 0
+    if not 1 < count <= _MOST_PARTS or not isinstance(callee.value, ast.Name):
+        return None
+    x = callee.value.name
+    each = f"{x}.channels // {count}" if callee.name == "chunk" else str(size)
+    starts = [f"{i} * {each}" if i > 1 else each for i in range(1, count)]
+    if callee.name == "split":
+        starts = [str(i * size) for i in range(1, count)]
+    parts = [f"take({x}, {each})", *(f"take({x}, {each}, start={start})" for start in starts)]
+    return f"({', '.join(parts)})"
+
+
+_MOST_PARTS = 4
+
+
+_Arguments = list[ast.Expr]
+_Named = Mapping[str, ast.Expr]
+
+
+def _number(expr: ast.Expr) -> int | None:
+    """A whole number as it is written."""
+    if isinstance(expr, ast.Unary) and expr.op == "-":
+        inner = _number(expr.operand)
+        return None if inner is None else -inner
+    number = isinstance(expr, ast.Number) and isinstance(expr.value, int)
+    return expr.value if number else None  # type: ignore[union-attr,return-value]
+
+
+def _numbers(expr: ast.Expr | None) -> tuple[int | None, ...]:
+    if expr is None:
+        return ()
+    items = expr.items if isinstance(expr, ast.Tuple | ast.List) else (expr,)
+    return tuple(map(_number, items))
+
+
+def _softmax(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
+    """Over the channels, which are axis 1, or the last but the spatial ones."""
+    axes = (*arguments, *(named[name] for name in named if name == "dim"))
+    if len(axes) != 1 or len(named) > 1 or _number(axes[0]) not in (1, -1 - type_.rank):
+        return None
+    return f"softmax({receiver})"
+
+
+def _flatten(receiver: str, arguments: _Arguments, named: _Named, _: TensorType) -> str | None:
+    """With the batch axis before it: `x.flatten(1)`."""
+    first = [*arguments, *(named[name] for name in named if name == "start_dim")]
+    whole = len(first) == len(arguments) + len(named) == 1 and _number(first[0]) == 1
+    return f"flatten({receiver})" if whole else None
+
+
+def _view(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
+    """`x.view(-1, 512)`, `x.view(x.size(0), -1)`: the first is the size of the batch."""
+    if len(arguments) == 1 and isinstance(arguments[0], ast.Tuple | ast.List):
+        arguments = [*arguments[0].items]
+    if named or len(arguments) < 2 or type_.elements is None:
+        return None
+    sizes = [*map(_number, arguments[1:])]
+    known = [size for size in sizes if size is not None and size > 0]
+    total = 1
+    for size in known:
+        total *= size
+    rest = [size for size in sizes if size == -1]
+    whole = len(known) == len(sizes) and total == type_.elements
+    if len(sizes) == 1 and (whole or (rest and _number(arguments[0]) != -1)):
+        return f"flatten({receiver})"
+    return f"reshape({receiver}, {known})" if whole else None
+
+
+def _mean(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
+    """Over all positions, or over the channels; `keepdim` by its name."""
+    axes = _numbers(arguments[0] if arguments else named.get("dim"))
+    keep = named.get("keepdim")
+    if len(arguments) > 1 or {*named} - {"dim", "keepdim"} or None in axes:
+        return None
+    kept = isinstance(keep, ast.Bool) and keep.value
+    if keep is not None and not isinstance(keep, ast.Bool):
+        return None
+    places = {axis % (type_.rank + 2) for axis in axes if axis is not None}
+    if places == {1} and kept:
+        return f"channel_mean({receiver})"
+    if not type_.rank or places != {*range(2, type_.rank + 2)}:
+        return None
+    return f"global_avg_pool({receiver}{', keep=true' if kept else ''})"
+
+
+def _size(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
+    """`x.size(2)`: sizes are counted with the batch axis there."""
+    axis = _number(arguments[0]) if len(arguments) == 1 and not named else None
+    if axis is None or not -type_.rank - 2 < axis < type_.rank + 2 or axis == 0:
+        return None
+    axis = axis - type_.rank - 2 if axis > 0 else axis
+    if axis == -type_.rank - 1:
+        return f"{receiver}.channels"
+    return f"{receiver}.{_AXES[-axis]}"
+
+
+_Method = Callable[[str, _Arguments, _Named, TensorType], str | None]
+_METHODS: Mapping[str, _Method] = {
+    "softmax": _softmax,
+    "flatten": _flatten,
+    "view": _view,
+    "reshape": _view,
+    "mean": _mean,
+    "size": _size,
+}

@@ -1,0 +1,70 @@
+"""The words of other libraries that are no call of torch.nn's: names, parameters, abbreviations.
+
+They are facts about those libraries. A word has a mend only where it surely means the same here.
+"""
+
+from collections.abc import Mapping
+
+ALIASES: Mapping[str, str] = {
+    "dense": "linear", "fc": "linear", "linear_layer": "linear", "batch_norm": "bn",
+    "batchnorm": "bn", "batch_norm2d": "bn", "BatchNorm": "bn", "maxpool": "max_pool",
+    "max_pool2d": "max_pool", "avgpool": "avg_pool", "avg_pool2d": "avg_pool",
+    "adaptive_avg_pool2d": "adaptive_avg_pool", "gap": "global_avg_pool", "cat": "concat",
+    "concatenate": "concat", "swish": "silu", "Swish": "silu", "hardsigmoid": "hard_sigmoid",
+    "hardswish": "hard_swish", "pixel_unshuffle": "space_to_depth", "minimum": "min",
+    "maximum": "max", "detach": "stop_gradient",
+}  # fmt: skip
+"""Other words for an operator -> its name here: its arguments are those that it has here."""
+
+_CONV = "conv", "keeps the size of the image and has no bias, unless told otherwise"
+_LAYER_NORM = "layer_norm", "normalises the channels at each position"
+_DROP_PATH = "drop_path", "takes the probability to stay, `survival=`, and does not rescale"
+
+UNLIKE: Mapping[str, tuple[str, str]] = {
+    "conv1d": _CONV,
+    "conv2d": _CONV,
+    "conv3d": _CONV,
+    "Conv1D": _CONV,
+    "Conv2D": _CONV,
+    "Conv3D": _CONV,
+    "deconv": ("conv_transpose", "has no bias unless told otherwise"),
+    "Conv2DTranspose": ("conv_transpose", "has no bias unless told otherwise"),
+    "BatchNormalization": ("bn", "has the `momentum` of PyTorch, 1 minus that of Keras"),
+    "norm": ("bn", "is batch norm, beside `layer_norm`, `group_norm` and `instance_norm`"),
+    "LayerNorm": (_LAYER_NORM[0], f"{_LAYER_NORM[1]}; PyTorch's does the last axes"),
+    "LayerNorm2d": (_LAYER_NORM[0], f"{_LAYER_NORM[1]}, with an `eps` of 1e-5"),
+    "LayerNormalization": (_LAYER_NORM[0], f"{_LAYER_NORM[1]}, with an `eps` of 1e-5"),
+    "layer_norm": _LAYER_NORM,
+    "interpolate": ("upsample", "takes `scale=`, `size=` or `like=`"),
+    "UpSampling2D": ("upsample", "takes `scale=`, `size=` or `like=`"),
+    "Parameter": ("param", "takes the shape, and how it begins: `param([8, 1, 1], \"ones\")`"),
+    "view": ("reshape", "takes the shape of one sample, and `flatten`, which makes a vector"),
+    "Unflatten": ("reshape", "takes the whole shape of one sample"),
+    "unflatten": ("reshape", "takes the whole shape of one sample"),
+    "LayerScale": ("scale", "begins with `init=`"),
+    "sign": ("sign_ste", "has the same values, and passes gradients straight through"),
+    "amax": ("global_max_pool", "takes the maximum of all positions, beside `channel_max`"),
+    "mean": ("global_avg_pool", "takes the mean of all positions, beside `channel_mean`"),
+    "DropPath": _DROP_PATH,
+    "StochasticDepth": _DROP_PATH,
+    "Concatenate": ("concat", "joins channels: `concat(x, y)`"),
+    "AlphaDropout": ("dropout", "sets to 0 what it drops"),
+}  # fmt: skip
+"""Words for something that is like an operator -> its name here, and what is else."""
+
+PARAMETERS: Mapping[str, str] = {
+    "out_channels": "out", "out_features": "out", "filters": "out", "channels": "out",
+    "kernel_size": "kernel", "ksize": "kernel", "strides": "stride", "pad": "padding",
+    "scale_factor": "scale", "p": "rate", "drop": "rate", "num_groups": "groups",
+    "elementwise_affine": "affine", "negative_slope": "slope", "upscale_factor": "factor",
+    "downscale_factor": "factor", "block_size": "factor", "output_size": "size",
+    "group_width": "group_size", "init_value": "init", "init_values": "init", "units": "out",
+    "num_filters": "out", "pool_size": "kernel", "dilation_rate": "dilation",
+    "use_bias": "bias", "epsilon": "eps", "alpha": "slope", "drop_rate": "rate",
+}  # fmt: skip
+"""Their parameters -> the parameter here."""
+
+SHORT: Mapping[str, str] = {
+    "k": "kernel", "s": "stride", "p": "padding", "g": "groups", "d": "dilation", "n": "out",
+}  # fmt: skip
+"""Letters of papers -> the parameter here."""

@@ -1,0 +1,310 @@
+"""Words of other libraries: each row of the tables means the same here, or has no mend."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_torch_mends import compiled, mended, said
+from torch import nn
+from torch.nn import functional
+
+from archc.diagnostics import ArchError, Diagnostic, edited
+from archc.elaborate.files import load_program
+from archc.elaborate.foreign_words import ALIASES, PARAMETERS, UNLIKE
+from archc.elaborate.net import elaborate
+from archc.elaborate.torch_table import FIXED, FUNCTIONS, KERAS, RENAMED
+from archc.ir.dump import dump
+from archc.ops.registry import OPS, parameters
+
+
+def spec(folder: Path, line: str, shape: str = "[8, 12, 10]") -> Path:
+    path = folder / "net.arch"
+    path.write_text(f"net N()(x: {shape}) {{\n    y = {line}\n    return y\n}}\n", "utf-8")
+    return path
+
+
+def mend_of(folder: Path, line: str, shape: str = "[8, 12, 10]") -> str | None:
+    """The line after its one mend; None if it has none."""
+    path = spec(folder, line, shape)
+    problem = said_of(path)
+    if not problem.fix:
+        return None
+    path.write_text(edited(path.read_text("utf-8"), problem.fix), "utf-8")
+    elaborate(load_program(path))
+    return path.read_text("utf-8").splitlines()[1].removeprefix("    y = ")
+
+
+def said_of(path: Path) -> Diagnostic:
+    with pytest.raises(ArchError) as caught:
+        elaborate(load_program(path))
+    return caught.value.diagnostics[0]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("nn.Conv2d(64, 96, 5, 1, 2)", "conv(96, 5, padding=2, bias=true)"),
+        ("nn.Conv2d(96, 96, 3, 1, 1, 1, 96)", "conv(96, 3, padding=1, groups=96, bias=true)"),
+        ("nn.Conv2d(64, 96, 3)", "conv(96, 3, padding=0, bias=true)"),
+        (
+            "nn.Conv2d(64, 64, (1, 7), 1, (0, 3))",
+            "conv(64, [1, 7], padding=[0, 3], bias=true)",
+        ),
+        (
+            "nn.Conv2d(64, 64, 3, padding='same', padding_mode='zeros', bias=False)",
+            'conv(64, 3, padding="same")',
+        ),
+        ("nn.Conv2d(64, 64, 3, 2, padding=1, bias=False)", "conv(64, 3, 2, padding=1)"),
+        ("nn.BatchNorm2d(96, affine=False, track_running_stats=True)", "bn(affine=false)"),
+        ("nn.MaxPool2d(2, stride=None, ceil_mode=True)", "max_pool(2, ceil_mode=true)"),
+        ("nn.Dropout2d(0.1)", "spatial_dropout(0.1)"),
+        ("nn.Dropout()", "dropout(0.5)"),
+        ("nn.ReLU(inplace=True)", "relu()"),
+        ("nn.ReLU", "relu"),
+        (
+            "nn.Sequential(nn.Conv2d(64, 8, 1), nn.BatchNorm2d(8), nn.ReLU(True))",
+            "conv(8, 1, padding=0, bias=true) -> bn() -> relu()",
+        ),
+    ],
+)
+def test_a_layer_of_torch_is_mended_in_one_round(theirs: str, ours: str, tmp_path: Path) -> None:
+    shape = "[96, 32, 32]" if "96, 96" in theirs else "[64, 32, 32]"
+    line = mend_of(tmp_path, f"x -> {theirs}", shape)
+    assert line == f"x -> {ours}"
+
+
+@pytest.mark.parametrize(
+    ("layer", "argument"),
+    [
+        ('nn.Conv2d(8, 8, 3, padding_mode="reflect")', "padding_mode"),
+        ('nn.Conv2d(8, 8, 4, padding="same")', "even kernel"),
+        ("nn.Conv2d(8, 8)", "kernel_size"),
+        ("nn.Conv2d(8, 8, 3, foo=1)", "foo=1"),
+        ("nn.MaxPool2d(2, dilation=2)", "dilation=2"),
+        ("nn.Softmax(dim=-1)", "dim=-1"),
+        ("nn.AdaptiveAvgPool2d((None, 7))", "(None, 7)"),
+        ("nn.Dropout(1.0)", "1.0"),
+    ],
+)
+def test_what_archc_cannot_express_is_named(layer: str, argument: str, tmp_path: Path) -> None:
+    problem = said(spec(tmp_path, f"x -> {layer}"))
+    assert not problem.fix
+    assert problem.help is not None
+    assert argument in problem.help
+
+
+def test_a_sequence_behind_a_label_has_keys_of_its_own(tmp_path: Path) -> None:
+    assert not said(spec(tmp_path, "x -> stem: nn.Sequential(nn.ReLU(), nn.Tanh())")).fix
+
+
+def test_values_of_python_outside_of_calls_are_mended_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(
+        "net N()(x: [8, 4, 4]) {\n    a = x -> conv(8, 3, bias=True)\n"
+        "    return a -> 'last': conv(8, 3, bias=False)\n}\n",
+        "utf-8",
+    )
+    with pytest.raises(ArchError) as caught:
+        elaborate(load_program(path))
+    assert [problem.code for problem in caught.value.diagnostics] == ["E0131", "E0127", "E0131"]
+    edits = [edit for problem in caught.value.diagnostics for edit in problem.fix]
+    path.write_text(edited(path.read_text("utf-8"), edits), "utf-8")
+    elaborate(load_program(path))
+
+
+# ------------------------------------------------------------------- each row
+
+
+@pytest.mark.parametrize("word", UNLIKE)
+def test_what_is_only_like_an_operator_has_no_mend(word: str, tmp_path: Path) -> None:
+    lines = [f"x -> {word}", f"x -> {word}(8)", f"{word}(x)", f"F.{word}(x, 1)"]
+    for line in lines[: 3 if word in FUNCTIONS else 4]:
+        path = spec(tmp_path, line)
+        try:
+            elaborate(load_program(path))
+        except ArchError as problem:
+            assert not problem.diagnostics[0].fix
+        else:
+            assert word in OPS  # `layer_norm`, which is archc's own word, too
+    assert UNLIKE[word][0] in OPS
+
+
+ARGUMENTS = {
+    "linear": "(8)",
+    "max_pool": "(2)",
+    "avg_pool": "(2)",
+    "adaptive_avg_pool": "(2)",
+    "space_to_depth": "(2)",
+}
+
+
+@pytest.mark.parametrize("word", ALIASES)
+def test_another_word_for_an_operator_is_that_operator(word: str, tmp_path: Path) -> None:
+    ours = ALIASES[word]
+    before = "global_avg_pool -> " if ours == "linear" else ""
+    arguments = ARGUMENTS.get(ours, "")
+    line = f"{word}(x, x)" if ours in ("min", "max") else f"x -> {before}{word}{arguments}"
+    meant = line.replace(word, ours, 1) if not before else f"x -> {before}{ours}{arguments}"
+    assert mend_of(tmp_path, line) == meant
+
+
+KERAS_MEANT = {
+    "Dense": ("(10)", "linear(10)"),
+    "MaxPooling2D": ("()", "max_pool([2, 2])"),
+    "AveragePooling2D": ("(3, strides=2)", "avg_pool(3, 2)"),
+    "GlobalAveragePooling2D": ("(keepdims=True)", "global_avg_pool(keep=true)"),
+    "GlobalMaxPooling2D": ("()", "global_max_pool()"),
+}
+
+
+@pytest.mark.parametrize("word", KERAS)
+def test_a_layer_of_keras_has_its_defaults(word: str, tmp_path: Path) -> None:
+    arguments, ours = KERAS_MEANT[word]
+    before = "global_avg_pool -> " if word == "Dense" else ""
+    assert mend_of(tmp_path, f"x -> {before}{word}{arguments}") == f"x -> {before}{ours}"
+
+
+@pytest.mark.parametrize(
+    "layer", ["Dense(10, activation='relu')", "MaxPooling2D(2, padding='same')"]
+)
+def test_a_layer_of_keras_that_does_more_has_no_mend(layer: str, tmp_path: Path) -> None:
+    assert not said_of(spec(tmp_path, f"x -> {layer}")).fix
+
+
+def test_each_renamed_parameter_is_one_of_an_operator() -> None:
+    known = {item.name for cls in OPS.values() for item in parameters(cls)}
+    assert {*PARAMETERS.values()} <= known
+    assert {*RENAMED.values()} <= known
+    assert {operator for operator, _ in FIXED} <= {*OPS}
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("x -> conv(8, kernel_size=3)", "x -> conv(8, kernel=3)"),
+        ('x -> conv(8, 3, padding_mode="zeros")', "x -> conv(8, 3)"),
+        ('x -> conv(8, 3, padding_mode="reflect")', None),
+        ("x -> conv(8, 3, in_channels=8)", "x -> conv(8, 3)"),
+        ("x -> conv(4, out_channels=8)", None),
+        ("x -> softmax(dim=1)", "x -> softmax()"),
+        ("x -> softmax(dim=2)", None),
+        ("x -> softmax(axis=1)", "x -> softmax()"),
+        ("x -> relu(inplace=true)", "x -> relu()"),
+        ("x -> relu(dim=1)", None),
+        ("x -> bn(track_running_stats=false)", None),
+        ("concat(x, x, dim=1)", "concat(x, x)"),
+        ("concat(x, x, dim=2)", None),
+        ("x -> flatten(start_dim=2)", None),
+        ("x -> dropout(0.5, training=true)", None),
+    ],
+)
+def test_a_parameter_of_torch_goes_only_where_it_changes_nothing(
+    line: str, meant: str | None, tmp_path: Path
+) -> None:
+    assert mend_of(tmp_path, line) == meant
+
+
+# --------------------------------------------------------- functions, methods
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("x.detach()", "stop_gradient(x)"),
+        ("x.relu()", "relu(x)"),
+        ("x.softmax(1)", "softmax(x)"),
+        ("x.softmax(dim=-3)", "softmax(x)"),
+        ("x.flatten(1)", "flatten(x)"),
+        ("x.view(-1, 960)", "flatten(x)"),
+        ("x.view(3, -1)", "flatten(x)"),
+        ("x.reshape(-1, 16, 60)", "reshape(x, [16, 60])"),
+        ("x.mean((2, 3))", "global_avg_pool(x)"),
+        ("x.mean([-2, -1], keepdim=true)", "global_avg_pool(x, keep=true)"),
+        ("x.mean(1, keepdim=true)", "channel_mean(x)"),
+        ("x.add(x)", "(x + x)"),
+        ("x.contiguous()", "x"),
+    ],
+)
+def test_a_method_is_mended_to_what_computes_the_same(
+    line: str, meant: str, tmp_path: Path
+) -> None:
+    assert mend_of(tmp_path, line) == meant
+    image = torch.randn(3, 8, 12, 10)
+    net = compiled(spec(tmp_path, "x -> identity" if meant == "x" else meant))
+    theirs = eval(line.replace("true", "True"), {"x": image})
+    torch.testing.assert_close(net(image), theirs)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x.relu_()",
+        "x.softmax(-1)",
+        "x.softmax(2)",
+        "x.flatten()",
+        "x.flatten(2)",
+        "x.view(-1, 480)",
+        "x.view(-1, 8, 60)",
+        "x.view(8, 12, 10)",
+        "x.mean()",
+        "x.mean(2)",
+        "x.mean(1)",
+        "x.add(x, alpha=2)",
+        "x.to(7)",
+        "x.size(0)",
+        "x.size()",
+        "torch.cat([x, x])",
+        "torch.cat([x, x], 2)",
+        "torch.sum(x, 1)",
+        "torch.max(x, x)",
+        "torch.flatten(x)",
+        "torch.sign(x)",
+        "F.dropout(x, 0.5)",
+        "F.linear(x, x)",
+        "F.layer_norm(x, 8)",
+        "F.pad(x, (1, 1))",
+        "tf.concat(x, x)",
+    ],
+)
+def test_what_computes_something_else_has_no_mend(line: str, tmp_path: Path) -> None:
+    assert not said_of(spec(tmp_path, line)).fix
+
+
+def test_a_dropout_in_training_only_is_one(tmp_path: Path) -> None:
+    line = "F.dropout(F.relu(x), 0.3, training=self.training)"
+    assert mend_of(tmp_path, line) == "dropout(relu(x), 0.3)"
+
+
+def test_a_convolution_by_a_weight_has_torchs_padding(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    head = 'net N()(x: [8, 12, 10]) {\n    w = param([4, 8, 3, 3], "normal")\n    y = '
+    path.write_text(head + "F.conv2d(x, w, None, 2)\n    return y\n}\n", "utf-8")
+    net = mended(path, said_of(path))
+    image = torch.randn(2, 8, 12, 10)
+    weight = next(net.parameters())
+    torch.testing.assert_close(net(image), functional.conv2d(image, weight, None, 2))
+
+
+def test_spatial_dropout_drops_whole_channels(tmp_path: Path) -> None:
+    net = compiled(spec(tmp_path, "x -> drop: spatial_dropout(0.5)"))
+    assert isinstance(net.get_submodule("drop"), nn.Dropout2d)
+    torch.manual_seed(0)
+    dropped = net(torch.ones(16, 8, 12, 10))
+    assert {*dropped.unique().tolist()} == {0.0, 2.0}
+    assert torch.equal(dropped, dropped[..., :1, :1].expand_as(dropped))
+    assert torch.equal(net.eval()(dropped), dropped)
+
+
+def test_spatial_dropout_needs_an_image(tmp_path: Path) -> None:
+    problem = said_of(spec(tmp_path, "x -> spatial_dropout(0.5)", "[8]"))
+    assert problem.code == "E0204"
+
+
+def test_what_was_meant_stays(tmp_path: Path) -> None:
+    """A dump is that of the spec written by hand."""
+    first = spec(tmp_path, "x -> nn.Conv2d(8, 16, 3, 2, 1, bias=False)")
+    first.write_text(edited(first.read_text("utf-8"), said(first).fix), "utf-8")
+    found = dump(elaborate(load_program(first)).graph)
+    assert found == dump(
+        elaborate(load_program(spec(tmp_path, "x -> conv(16, 3, 2, padding=1)"))).graph
+    )
