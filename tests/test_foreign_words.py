@@ -264,6 +264,10 @@ def test_a_method_is_mended_to_what_computes_the_same(
         "F.layer_norm(x, 8)",
         "F.pad(x, (1, 1))",
         "tf.concat(x, x)",
+        "keras.layers.LeakyReLU()(x)",
+        "layers.Flatten()(x)",
+        "layers.Conv2D(8, 3)(x)",
+        "nn.Dense(8)(x)",
     ],
 )
 def test_what_computes_something_else_has_no_mend(line: str, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from archc.syntax.edits import edited_span, importing, is_labelled, is_stage, re
 from archc.syntax.interpolated import interpolated
 
 _TORCH = {"nn", "torch", "F", "functional"}
-_PREFIXES = _TORCH | {"self", "tf", "keras", "layers", "timm", "np"}
+_KERAS = {"tf", "keras", "layers"}
+_PREFIXES = _TORCH | _KERAS | {"self", "timm", "np"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:
     """What the tables say of a word of another library."""
     if word in FUNCTIONS and _is_function(use):
         return _call_of(use, FUNCTIONS[word], known)
-    for signatures in (SIGNATURES, KERAS):
-        if word in signatures:
+    for signatures, homes in ((SIGNATURES, _TORCH), (KERAS, _KERAS)):
+        if word in signatures and (not use.prefixed or use.name.name in homes):
             return _call_of(use, signatures[word], known)
     if word in UNLIKE:
         return f"archc has `{UNLIKE[word][0]}`, which {UNLIKE[word][1]}", ()
