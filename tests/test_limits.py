@@ -8,13 +8,22 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archc.checking import check_spec
+from archc.diagnostics import ArchError
 from archc.elaborate.files import find_spec, load_program
 from archc.elaborate.limits import Budget, Limits
 from archc.elaborate.net import elaborate
 from archc.ir.dump import hyper_text
+from archc.testing.values import program
 
 ROOT = Path(__file__).parents[1]
 MEMORY = 512 * 2**20
@@ -198,8 +207,6 @@ def test_the_default_limits_end_all_work_in_little_memory(tmp_path: Path) -> Non
 
 def test_the_nets_of_a_file_share_the_steps(tmp_path: Path) -> None:
     """`archc check` compiles each of them."""
-    from archc.checking import check_spec
-
     path = tmp_path / "variants.arch"
     body = "n = 0\nfor i in range(9000) { n = n + i }\nassert n > 0, 'x'".replace("'", '"')
     text = f"net N(classes=10)(x: [3, 8, 8]) {{\n{body}\nreturn x -> relu\n}}\n"
@@ -216,6 +223,37 @@ def test_a_mistake_before_the_limit_is_said_too(tmp_path: Path) -> None:
     (tmp_path / "other.arch").write_text(spec("v = 1 + true\n", IN_A_LOOP["equal"][1]))
     codes, _, _ = in_child(tmp_path, steps=100_000)["mistake"]
     assert codes == ["E0212", "E0902"]
+
+
+SMALL = Limits(nodes=1_000, steps=50_000, bytes=2**21)
+BUSY = 5.0
+"""Seconds of processor time for a fortieth of the steps: a hundred times what they take."""
+
+
+@pytest.mark.parametrize(
+    "examples", [pytest.param(50, id="few"), pytest.param(5_000, id="many", marks=pytest.mark.full)]
+)
+def test_every_small_program_ends_within_its_steps(examples: int, tmp_path: Path) -> None:
+    """What is refused was not done: the steps beyond the limit are those of one operation."""
+    path = tmp_path / "program.arch"
+
+    @settings(max_examples=examples, deadline=None)
+    @given(st.randoms(use_true_random=False))
+    def ends(rng: Random) -> None:
+        path.write_text(program(rng))
+        budget = Budget(SMALL)
+        start = time.process_time()
+        try:
+            elaborate(load_program(path), budget=budget)
+        except ArchError as problem:
+            codes = {each.code for each in problem.diagnostics}
+            assert budget.affords(0, 0) or codes & {"E0902", "E0908"}
+            assert len(str(problem)) < 20_000
+        else:
+            assert budget.affords(0, 0)
+        assert time.process_time() - start < BUSY
+
+    ends()
 
 
 # ----------------------------------------------------------------- what is shipped
@@ -236,9 +274,9 @@ def test_shipped_specs_take_less_than_a_tenth_of_the_limits() -> None:
     ]
     nets += [(fact["spec"], fact["net"], fact["settings"]) for fact in FACTS if fact["settings"]]
     limits = Limits()
-    for name, net, settings in nets:
+    for name, net, chosen in nets:
         budget = Budget(limits)
-        given = {key: _text(value) for key, value in settings.items()}
+        given = {key: _text(value) for key, value in chosen.items()}
         elaborate(load_program(find_spec(name)), net, given, budget)
-        assert budget.steps < limits.steps / 10, (name, net, settings)
-        assert budget.bytes < limits.bytes / 10, (name, net, settings)
+        assert budget.steps < limits.steps / 10, (name, net, chosen)
+        assert budget.bytes < limits.bytes / 10, (name, net, chosen)
