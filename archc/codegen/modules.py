@@ -1,12 +1,15 @@
 """From a graph to its modules: what each one owns, what it is given, what it runs, in order."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ir.sharing import Closing, Rebuilt
 from archc.ops.extern import Result
 from archc.ops.op import TensorType, TorchFunction, TorchModule
+
+_Item = TypeVar("_Item", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Modules:
     makers: dict[Path, Node] = field(default_factory=dict)
     unused: set[Path] = field(default_factory=set)
     """The layers that no module applies."""
+    _added: set[tuple[int, Hashable]] = field(default_factory=set)
 
     @classmethod
     def of(cls, graph: Graph) -> "Modules":
@@ -153,23 +157,27 @@ class Modules:
                 around = set(chains[self.graph.node(operand).region])
                 for region in inside:
                     if region not in around:
-                        _add(self.applications[region].inputs, operand)
+                        self._add(self.applications[region].inputs, operand)
                         continue
                     break
             self._pass_along(inside, node)
             readers = [self.graph.node(user).region for user, _ in self.graph.users(node.id)]
             for region in inside[:-1]:
                 if node.id in final or any(region not in chains[reader] for reader in readers):
-                    _add(self.applications[region].outputs, node.id)
+                    self._add(self.applications[region].outputs, node.id)
         root = self.applications[min(self.applications)]
         root.inputs = [node.id for node in self.graph.inputs()]
         root.outputs = [output.node for output in self.graph.outputs]
         for application in self.applications.values():
-            order = [node for _, node in application.region.inputs]
-            application.inputs.sort(
-                key=lambda node: order.index(node) if node in order else len(order)
-            )
+            order = {node: i for i, (_, node) in enumerate(application.region.inputs)}
+            application.inputs.sort(key=lambda node: order.get(node, len(order)))
         self._calls(chains)
+
+    def _add(self, items: list[_Item], item: _Item) -> None:
+        """Append what is not there yet."""
+        if (id(items), item) not in self._added:
+            self._added.add((id(items), item))
+            items.append(item)
 
     def _pass_along(self, inside: list[int], node: Node) -> None:
         """What was made outside of a region and is applied inside is an argument of its forward.
@@ -181,7 +189,7 @@ class Modules:
             own = self.graph.regions[region].path
             applied = [path for path in applied if path[: len(own)] != own]
             for path in applied:
-                _add(self.applications[region].modules, path)
+                self._add(self.applications[region].modules, path)
             applied.append(own)
 
     def _calls(self, chains: dict[int, list[int]]) -> None:
@@ -241,7 +249,7 @@ class Modules:
         passed = tuple(inner.modules)
         if inner.region.path[: len(own)] != own:
             passed = (inner.region.path, *passed)
-            _add(outer.modules, inner.region.path)
+            self._add(outer.modules, inner.region.path)
         outer.calls.append(
             Call(None, inner.region, tuple(inner.inputs), passed, tuple(inner.outputs))
         )
@@ -265,11 +273,6 @@ class Modules:
 
 
 _Instead = Node | Rebuilt | Closing | None
-
-
-def _add(items: list, item: object) -> None:  # type: ignore[type-arg]
-    if item not in items:
-        items.append(item)
 
 
 def pooled(graph: Graph) -> Set[int]:

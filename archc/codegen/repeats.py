@@ -4,9 +4,11 @@ A repeat is a row of turns that are alike: the same calls of the same layers, ea
 counterpart in the turn before gave. The classes know nothing of it: only `forward` is shorter.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 
 from archc.codegen.forward import ForwardWriter
 from archc.codegen.items import Attribute, Chain, Function, Item, Loop, operands_of, results_of
@@ -69,19 +71,23 @@ class RepeatingWriter(ForwardWriter):
         return found
 
     def _of_length(self, position: int, stop: int, length: int) -> Repeat | None:
+        if not self._calls(position, length):
+            return None
         carried: dict[Place, int] = {}
         count = 1
         while position + (count + 1) * length <= stop and self._continues(
             position + count * length, length, count, carried
         ):
+            # What is no repeat is left at once: a row may be as long as the net.
+            if not carried or not self._is_closed(position + (count - 1) * length, length):
+                return None
             count += 1
-        if count == 1 or not carried:
+        if count == 1:
             return None
         before = self._places(position + (count - 2) * length, length)
         last = self._places(position + (count - 1) * length, length)
         values = (Carried(first, before[p], last[p]) for p, first in sorted(carried.items()))
-        repeat = Repeat(position, length, count, tuple(values))
-        return repeat if self._is_closed(repeat) else None
+        return Repeat(position, length, count, tuple(values))
 
     def _continues(self, start: int, length: int, turn: int, carried: dict[Place, int]) -> bool:
         """Whether the turn at `start` is like the one before; fills `carried` with the values that
@@ -133,21 +139,29 @@ class RepeatingWriter(ForwardWriter):
         pairs = zip(a.text.args, b.text.args, strict=True)
         return all(self.argument(a, position, p) == self.argument(b, other, q) for p, q in pairs)
 
-    def _is_closed(self, repeat: Repeat) -> bool:
-        """Whether nothing outside reads what a turn before the last one gives."""
-        stop = repeat.last + repeat.length
-        reads: dict[int, int] = {}
-        for item in self.body.items[repeat.start : stop]:
-            for operand in operands_of(item):
-                reads[operand] = reads.get(operand, 0) + 1
-        inner = self._places(repeat.start, repeat.last - repeat.start).values()
-        return all(self.left.get(value, 0) == reads.get(value, 0) for value in inner)
+    def _is_closed(self, start: int, length: int) -> bool:
+        """Whether nothing but it and the next turn reads what the turn at `start` gives."""
+        reads = Counter(
+            operand
+            for item in self.body.items[start : start + 2 * length]
+            for operand in operands_of(item)
+        )
+        inner = self._places(start, length).values()
+        return all(self.left.get(value, 0) == reads[value] for value in inner)
+
+    def _calls(self, start: int, length: int) -> bool:
+        """Whether a layer is applied in a turn."""
+        return self._calls_before[start + length] > self._calls_before[start]
+
+    @cached_property
+    def _calls_before(self) -> list[int]:
+        """For each item, how many before it are no functions."""
+        counts = (not isinstance(item, Function) for item in self.body.items)
+        return [0, *accumulate(counts)]
 
     def _is_worth_it(self, repeat: Repeat) -> bool:
-        """Three turns, or two long ones, in which a layer is applied."""
-        turn = self.body.items[repeat.last : repeat.last + repeat.length]
-        calls = any(not isinstance(item, Function) for item in turn)
-        return calls and (repeat.count > 2 or repeat.length >= 6)
+        """Three turns, or two long ones."""
+        return repeat.count > 2 or repeat.length >= 6
 
     # ---------------------------------------------------------- writing
 

@@ -10,7 +10,7 @@ from archc.elaborate.calls import Evaluator
 from archc.elaborate.exits import Exits
 from archc.elaborate.frame import Frame, trace
 from archc.elaborate.inputs import apart, bind_inputs
-from archc.elaborate.limits import BLOCK, EXIT, LimitError, exceeded
+from archc.elaborate.limits import BLOCK, LimitError, exceeded
 from archc.elaborate.loops import Loop
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import fit_inputs
@@ -372,7 +372,7 @@ class Executor:
         return value
 
     def _exit(self, statement: ast.Exit, frame: Frame) -> None:
-        self.budget.spend(EXIT, statement.span)
+        self.budget.spend_output(len(self.exits.outputs), statement.span)
         self._hint(statement.value, frame)
         if statement.label is not None:
             frame.hint = (self.evaluator.text(statement.label, frame),)

@@ -22,11 +22,11 @@ REPORT = 200
 BLOCK = 45
 OPERATOR = 11
 LAYER = 10
-EXIT = 50
+OUTPUT = 50
 OPERAND = 3
 """What is more work than an expression, in steps: an elaboration with the passes behind it, an
-error, a block or an operator that is applied, a layer that is made, an exit, a tensor that an
-operator reads."""
+error, a block or an operator that is applied, a layer that is made, a result of the net (and as
+much for each before it), a tensor that an operator reads."""
 
 CHARACTERS = 64
 """The characters of a string that are made or compared in a step."""
@@ -72,6 +72,10 @@ class Budget:
         if self.nodes > self.limits.nodes:
             raise exceeded("E0901", f"more than {self.limits.nodes:,} operators", span, "nodes")
         self.spend(OPERATOR + OPERAND * operands, span)
+
+    def spend_output(self, before: int, span: Span) -> None:
+        """A result of the net behind `before` others; what is said of each compares it with all."""
+        self.spend(OUTPUT * (1 + before), span)
 
     def hold(self, count: int, span: Span) -> None:
         """The bytes of a value that is made."""

@@ -223,7 +223,8 @@ class _Run:
             return []
         given = returned.value
         values = given if isinstance(given, tuple | list) else (given,)
-        for value in values:
+        for index, value in enumerate(values):
+            self.builder.budget.spend_output(index, returned.span)
             if not isinstance(value, Tensor):
                 message = f"a net returns tensors, not {describe(value)}"
                 raise error("E0219", message, Label(returned.span))
