@@ -157,8 +157,15 @@ def error(
     )
 
 
+_MOST_COMPARED = 2_000
+"""Words, more than any spec has: each takes some hundredth of a millisecond to compare."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The nearest of the known words, if one is near."""
+    """The nearest of the known words, if one is near and they are not too many to compare."""
+    known = set(known)
+    if len(known) > _MOST_COMPARED:
+        return None
     folded = {name.lower(): name for name in sorted(known, reverse=True)}
     near = difflib.get_close_matches(word.lower(), sorted(folded), n=1, cutoff=0.6)
     return folded[near[0]] if near else None

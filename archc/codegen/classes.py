@@ -1,6 +1,7 @@
 """From a form to its class: constructor, attributes in order of making, `forward`."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -232,12 +233,16 @@ class ClassWriter(ConstructorWriter):
     def passed(self) -> dict[Path, str]:
         """Names of the layers and modules that `forward` takes, by their paths."""
         names: dict[Path, str] = {}
+        counts: Counter[str] = Counter()
         taken = {*self.input_names(), *MEANINGFUL, "layer", "child"}
         for path in self.module.first.modules:
             name = "_".join(path[-2:] if path[-1].isdigit() else path[-1:])
             name = name if is_name(name) else re.sub(r"\W", "_", f"layer_{name}")
+            name = f"{name}_" if name in taken else name
+            stem = name
             while name in taken:
-                name += "_"
+                counts[stem] += 1
+                name = f"{stem}{counts[stem]}"
             taken.add(name)
             names[path] = name
         return names

@@ -6,6 +6,7 @@ order is that of the spec.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -261,13 +262,17 @@ class ForwardWriter(Naming):
     # ------------------------------------------------------------ writing
 
     def _flush(self) -> None:
-        for position, each in enumerate(self.pending):
+        words = [frozenset(words_of(each.code)) for each in self.pending]
+        later = Counter(word for each in words for word in each)
+        for each, own in zip(self.pending, words, strict=True):
+            for word in own:
+                later[word] -= 1
+                if not later[word]:
+                    del later[word]
             if each.value == self._next_exit() and self.left[each.value] == 1:
                 self._collect(each.code)
                 self._collect_named()
                 continue
-            after = self.pending[position + 1 :]
-            later = {word for other in after for word in words_of(other.code)}
             name = self._name(each.value, self._hint(each.value), also=later)
             self._assign(name, each.code)
             self._hold(each.value, name)

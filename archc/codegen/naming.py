@@ -69,10 +69,10 @@ class Naming:
 
     def _several(self, values: Sequence[int]) -> list[str]:
         """Names of several results, none of them twice."""
-        names: list[str] = []
+        names: dict[str, None] = {}
         for value in values:
-            names.append(self._name(value, self._hint(value), also=names))
-        return names
+            names[self._name(value, self._hint(value), also=names)] = None
+        return list(names)
 
     def _name(self, value: int, hint: str, also: Collection[str] = ()) -> str:
         """The hint, unless that name holds a value that is still needed."""
@@ -88,7 +88,8 @@ class Naming:
     def _is_free(self, name: str, also: Collection[str]) -> bool:
         holds = self.held.get(name)
         needed = holds is not None and self.left.get(holds, 0) > 0
-        return not needed and name not in (*also, *self.passed) and name not in _RESERVED
+        taken = name in also or name in self.passed or name in _RESERVED
+        return not needed and not taken
 
 
 _RESERVED = MEANINGFUL | {"layer", "i", "l", "O", "I"}

@@ -300,6 +300,7 @@ class Executor:
         constructor = made.maker
         assert isinstance(constructor, BlockConstructor)
         block = constructor.declaration
+        self.budget.spend(len(operands) ** 2 // 8, span)  # each has a name apart from the others
         inputs = bind_inputs(block, apart(self.builder, operands, frame, span), span)
         if frame.depth >= self.budget.limits.recursion:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
@@ -327,6 +328,7 @@ class Executor:
         if isinstance(value, Poison):
             raise Poisoned
         parts = value if isinstance(value, tuple | list) else (value,)
+        self.budget.spend(len(parts) ** 2 // 8, span)
         results = tuple(part.node for part in parts)
         called = region.names
         if isinstance(value, list) and len(called) == 1:

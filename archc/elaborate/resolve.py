@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
+from archc.diagnostics import MAX_SHOWN, ArchError, Diagnostic, Label, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
 from archc.elaborate.foreign import Use, uses_in
@@ -16,7 +16,8 @@ from archc.syntax.messages import FOREIGN
 
 @lru_cache(maxsize=1)  # all nets of a file share it
 def check_names(program: FileScope) -> None:
-    """Raise ArchError with each name that nothing in its block or file could ever bind."""
+    """Raise ArchError with each name that nothing in its block or file could ever bind, up to
+    as many as are shown: what was meant by a name takes long to find."""
     known = {*program.names, *OPS, *BUILTINS}
     diagnostics: list[Diagnostic] = []
     mended: list[Span] = []
@@ -25,6 +26,8 @@ def check_names(program: FileScope) -> None:
             diagnostics += _twice(declaration)
             inner = known | _bound(declaration)
             for use in _used(declaration):
+                if len(diagnostics) >= MAX_SHOWN:
+                    break
                 known_here = use.name.name in inner or use.name.name in FOREIGN
                 if not known_here and not any(_within(use.place, span) for span in mended):
                     found = _unknown(use, inner)

@@ -72,11 +72,13 @@ def _declarations(program: FileScope) -> Iterator[Diagnostic]:
     """What no other declaration mentions, in a file with nets; the nets are what it is for."""
     if not program.nets:
         return
-    mentions = Counter(name for each in program.own for name in _mentioned(each))
-    for declaration in program.own:
+    nets = {id(net) for net in program.nets}
+    mentioned = [(each, _mentioned(each)) for each in program.own]
+    mentions = Counter(name for _, names in mentioned for name in names)
+    for declaration, own in mentioned:
         name = declaration.name.name
-        others = mentions[name] - (name in _mentioned(declaration))
-        if declaration in program.nets or others or name.startswith("_"):
+        others = mentions[name] - (name in own)
+        if id(declaration) in nets or others or name.startswith("_"):
             continue
         kind = "extern layer" if isinstance(declaration, ast.ExternLayer) else "block"
         kind = "constant" if isinstance(declaration, ast.Const) else kind
