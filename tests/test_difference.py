@@ -1,5 +1,6 @@
 """What `archc diff` compares: what is computed, and of a change only the change."""
 
+import time
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -111,6 +112,20 @@ def test_the_same_written_otherwise_is_equal(
         Path("order.arch").write_text(block + net)
         graphs.append(compile_spec(Request("order.arch")).graph)
     assert compare(*graphs).equal == equal
+
+
+@pytest.mark.parametrize("step", ["x = x + image", "x = relu(x) + tanh(x)", "x = image * x"])
+def test_a_long_chain_is_compared_in_a_moment(step: str) -> None:
+    text = "net N(first=false)(image: [3, 8, 8]) {{\n    x = relu(image) if first else image\n"
+    text += "    for i in range(2000) {{ {} }}\n    return x -> global_avg_pool\n}}\n"
+    Path("long.arch").write_text(text.format(step))
+    one = compile_spec(Request("long.arch", passes=())).graph
+    other = compile_spec(Request("long.arch", arguments={"first": "true"}, passes=())).graph
+    start = time.perf_counter()
+    assert compare(one, commuted(one)).equal
+    (change,) = changed_in(compare(one, other))
+    assert dict(change.wiring.functions) == {"relu": 1}
+    assert time.perf_counter() - start < 20  # 2 s; the bound is for busy machines
 
 
 def test_one_operator_of_a_long_sum_is_named() -> None:

@@ -33,6 +33,7 @@ class Alignment:
 
     def __init__(self, a: Graph, b: Graph) -> None:
         self.sides = Names(a), Names(b)
+        self._counted: dict[Path, tuple[tuple[str, int], ...]] = {}
         self.modules = by_path(a.regions.values()), by_path(b.regions.values())
         functions = [_Functions(self.sides, here, there) for here, there in self._pairs()]
         for _ in range(2):  # a name of the first round may be what the second one needs
@@ -50,6 +51,11 @@ class Alignment:
 
     def functions(self, path: Path) -> tuple[tuple[str, int], ...]:
         """By the text of a function, how many more B has in a module, if not as many as A."""
+        if path not in self._counted:
+            self._counted[path] = self._count(path)
+        return self._counted[path]
+
+    def _count(self, path: Path) -> tuple[tuple[str, int], ...]:
         counts: Counter[str] = Counter()
         for side, modules, sign in zip(self.sides, self.modules, (-1, 1), strict=True):
             for region in modules.get(path, ()):

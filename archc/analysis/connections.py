@@ -56,7 +56,8 @@ class Names:
                 self.below[region.parent].append(region)
         self.own: dict[int, str] = {}
         for node in graph.nodes():  # operands first
-            self.own[node.id] = self._own_name(node)
+            if node.id not in self.parts:
+                self.own[node.id] = self._own_name(node)
 
     def is_function(self, node: Node) -> bool:
         """Whether a node is neither an input nor an attribute of a module."""
@@ -77,14 +78,19 @@ class Names:
     def sources(self, node: int) -> list[int]:
         """The operands of a node; of a sum that is an operand of a sum, its own."""
         found = []
-        for operand in self.graph.operands(node):
-            found += self.sources(operand) if operand in self.parts else [operand]
+        left = list(self.graph.operands(node)[::-1])
+        while left:
+            operand = left.pop()
+            if operand in self.parts:
+                left += self.graph.operands(operand)[::-1]
+            else:
+                found.append(operand)
         return found
 
     def readers(self, node: int) -> Iterator[int]:
         """The nodes of which one is a source."""
         for user, _ in self.graph.users(node):
-            yield from self.readers(user) if user in self.parts else [user]
+            yield self.parts.get(user, user)
 
     def operands(self, node: Node) -> tuple[str, ...]:
         """What a node reads, in the words of its region."""
@@ -148,21 +154,22 @@ class Names:
         found["others"] = Reading("result", ("result",), names)
         return found
 
-    def _parts(self) -> frozenset[int]:
-        """The sums that only another sum in their region reads, and so products and the like."""
+    def _parts(self) -> dict[int, int]:
+        """The sums that only another sum in their region reads, each with the whole that it is a
+        part of; and so products and the like."""
         graph = self.graph
         named = {output.node for output in graph.outputs}
         for region in graph.regions.values():
             named.update((*region.results, *(operand for _, operand in region.inputs)))
-        found = set()
-        for node in graph.nodes():
+        found: dict[int, int] = {}
+        for node in reversed(list(graph.nodes())):
             users = graph.users(node.id)
             if len(users) == 1 and node.id not in named and node.op.commutes:
                 user = graph.node(users[0][0])
                 same = self.word(user) == self.word(node) and user.region == node.region
                 if same and self.is_function(node) and self.is_function(user):
-                    found.add(node.id)
-        return frozenset(found)
+                    found[node.id] = found.get(user.id, user.id)
+        return found
 
     def _own_name(self, node: Node) -> str:
         if node.id in self.inputs:
