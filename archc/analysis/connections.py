@@ -3,19 +3,22 @@
 A value is named by where it comes from: a layer by its path, a function by its operands, another
 module by its path and the place of its result, an operand of the block by its position. Names stop
 at the border of a module, so that a change in one leaves the descriptions of all others as they
-are. A sum has its operands in any order, whether it is written at once or pair by pair; and so have
-products, minima and maxima.
+are. A layer without weights is a function, whatever its label. A sum has its operands in any order,
+whether it is written at once or pair by pair; and so have products, minima and maxima.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from archc.ir.graph import Graph, Node, Path, Region
 from archc.ir.regions import boundaries, chains
 from archc.ops.arithmetic import Add, Sum
+from archc.ops.op import Op
+from archc.ops.pooling import GlobalPool
+from archc.ops.tensor import Flatten
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class Names:
         self.inputs = {node.id: i for i, node in enumerate(graph.inputs())}
         self.modules = _numbered((r.id, r.parent, r.path) for r in graph.regions.values())
         self.layers = _numbered((n.id, n.region, n.layer.path) for n in graph.nodes())
+        self.kept = frozenset(
+            node.layer.path for node in graph.nodes() if node.op.opaque and node.layer.path
+        ) | frozenset(node.layer.path for node, _ in graph.weights() if node.layer.path)
         self.parts = self._parts()
         self.inside: dict[int, list[Node]] = {id: [] for id in graph.regions}
         for node in graph.nodes():
@@ -60,11 +66,17 @@ class Names:
                 self.own[node.id] = self._own_name(node)
 
     def is_function(self, node: Node) -> bool:
-        """Whether a node is neither an input nor an attribute of a module."""
-        return node.layer.path is None and node.id not in self.inputs
+        """Whether a node is neither an input nor a layer whose weights or class are its own."""
+        return node.layer.path not in self.kept and node.id not in self.inputs
 
     def word(self, node: Node) -> str:
-        """The text of an operator; a sum is `add`, however it is written."""
+        """The text of an operator; a sum is `add`, however it is written, and the vector of a
+        global pool that keeps its axes is that of one that does not."""
+        if isinstance(node.op, Flatten):
+            (operand,) = self.graph.operands(node.id)
+            pool = self.graph.node(operand).op
+            if operand in self.parts and isinstance(pool, GlobalPool):
+                return str(replace(pool, keep=False))
         return Add.name if isinstance(node.op, Sum) else str(node.op)
 
     def functions(self, region: int) -> list[Node]:
@@ -129,9 +141,9 @@ class Names:
             if node.id not in self.inputs:
                 path, operands = node.layer.path, self.operands(node)
                 found[self.own[node.id]] = (
-                    Reading("layer", path, operands)
-                    if path is not None
-                    else Reading("function", (self.word(node),), operands)
+                    Reading("function", (self.word(node),), operands)
+                    if path is None or self.is_function(node)
+                    else Reading("layer", path, operands)
                 )
         for inner in self.below[region.id]:
             module, reads = self.modules[inner.id], self.boundaries[inner.id].reads
@@ -164,17 +176,17 @@ class Names:
         found: dict[int, int] = {}
         for node in reversed(list(graph.nodes())):
             users = graph.users(node.id)
-            if len(users) == 1 and node.id not in named and node.op.commutes:
+            if len(users) == 1 and node.id not in named and self.is_function(node):
                 user = graph.node(users[0][0])
-                same = self.word(user) == self.word(node) and user.region == node.region
-                if same and self.is_function(node) and self.is_function(user):
+                here = user.region == node.region and self.is_function(user)
+                if here and _is_part(node.op, user.op):
                     found[node.id] = found.get(user.id, user.id)
         return found
 
     def _own_name(self, node: Node) -> str:
         if node.id in self.inputs:
             return f"input {self.inputs[node.id]}"
-        if node.layer.path is not None:
+        if not self.is_function(node):
             return self.layers[node.id]
         text = f"{self.word(node)}({', '.join(self.operands(node))})"
         return f"{node.op.name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -192,6 +204,13 @@ class Names:
             users = (self.graph.node(user).region for user, _ in self.graph.users(node))
             if any(region.id not in self.chains[user] for user in users):
                 yield node
+
+
+def _is_part(op: Op, of: Op) -> bool:
+    """Whether an operator is a part of the only one that reads it."""
+    if isinstance(op, GlobalPool):
+        return op.keep and isinstance(of, Flatten)
+    return op.commutes and (type(op) is type(of) or {type(op), type(of)} == {Add, Sum})
 
 
 def by_path(regions: Iterable[Region]) -> dict[Path, list[Region]]:

@@ -206,7 +206,8 @@ class _Modules:
         return Change(present.path, a, b, keys, wiring, children, position)
 
     def _inside(self, a: Child | None, b: Child | None) -> Iterator[Change]:
-        one, other = _children(a), _children(b)
+        kept = (names.kept for names in self.alignment.sides)
+        one, other = (_children(child, paths) for child, paths in zip((a, b), kept, strict=True))
         for i, name in enumerate(_merged(list(one), list(other))):
             child = self.compare(one.get(name), other.get(name), i)
             if child is not None:
@@ -217,11 +218,15 @@ class _Modules:
         return self.wirings.get(path) or Wiring(self.alignment.functions(path))
 
 
-def _children(child: Child | None) -> dict[str, Child]:
-    """The modules and layers directly in a module, by name; functions are no such."""
+def _children(child: Child | None, kept: frozenset[Path]) -> dict[str, Child]:
+    """The modules directly in a module, and its layers that are `kept`: functions are no such."""
     if not isinstance(child, RegionSummary):
         return {}
-    return {item.path[-1]: item for item in child.children if ":" not in item.path[-1]}
+    return {
+        item.path[-1]: item
+        for item in child.children
+        if isinstance(item, RegionSummary) or item.path in kept
+    }
 
 
 def _merged(a: Sequence[str], b: Sequence[str]) -> list[str]:
