@@ -11,7 +11,7 @@ from itertools import dropwhile
 
 from archc.diagnostics import ArchError, Fix, error
 from archc.elaborate.arguments import Given
-from archc.elaborate.torch_arguments import UnsaidError, Written, ours
+from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded
 from archc.elaborate.torch_table import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
 from archc.elaborate.values import Value
 from archc.ops.op import Op, TensorType
@@ -110,6 +110,10 @@ def _read(
     for theirs, argument in zip(order, positional, strict=False):
         if theirs.name in INFERRED and not _are_channels(argument.value, operand):
             raise UnsaidError
+        if operator == "pad":
+            sides = _of_each_side(argument, operand)
+            texts += [f"{side.parameter.name}={side.text}" for side in sides if not side.needless]
+            continue
         said = ours(operator, theirs, Written(argument.span.text, _comparable(argument.value)))
         if said is None or said.needless:
             continue
@@ -119,6 +123,17 @@ def _read(
         keyword = keyword or said.parameter.keyword
         texts.append(f"{name}={said.text}" if keyword else said.text)
     return tuple(texts)
+
+
+def _of_each_side(argument: Given, operand: TensorType | None) -> list[Ours]:
+    """Numbers as `F.pad` takes them, for sides from the last axis on; or one for all sides."""
+    value = _comparable(argument.value)
+    if not isinstance(value, tuple):
+        return padded(Written(argument.span.text, value), None)
+    if operand is None or len(value) % 2 or len(value) > 2 * operand.rank:
+        raise UnsaidError
+    rest = (0,) * (2 * operand.rank - len(value))
+    return padded(Written(argument.span.text, (*value, *rest)), operand.rank)
 
 
 def _are_channels(value: Value, operand: TensorType | None) -> bool:

@@ -184,7 +184,9 @@ def check(cls: type[Op], name: str, value: object) -> Value:
     except OpError as refusal:
         if refusal.help is None and _is_symbolic(value):
             takes = (
-                f"`{p.name}=` takes those of a tensor" for p in known.values() if p.kind == "tensor"
+                f"`{p.name}=y` takes the size of a tensor y"
+                for p in known.values()
+                if p.kind == "tensor"
             )
             refusal.help = next(takes, None)
         raise

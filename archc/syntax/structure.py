@@ -66,7 +66,10 @@ def slice_by_axes(s: Situation) -> Diagnostic | None:
     message = "tensors are not sliced by axes"
     found = _BY_AXES.match(s.source.text, name.start())
     if found is None or not (found[2] or found[3]) or not found[3]:
-        help = "`take(x, 8)` gives the first 8 channels"
+        help = (
+            "`take(x, 8)` gives the first 8 channels, and `crop(x, spatial=1)` the image without "
+            "its outermost rows and columns"
+        )
         return say("E0135", message, s.span, help)
     ours = f"take({found[1]}, {found[3]})"
     if found[2] and found[2] != "0":
