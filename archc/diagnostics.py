@@ -4,6 +4,7 @@ Phases raise `ArchError` with a tuple of diagnostics; only the command line rend
 """
 
 import difflib
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -169,6 +170,21 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     folded = {name.lower(): name for name in sorted(known, reverse=True)}
     near = difflib.get_close_matches(word.lower(), sorted(folded), n=1, cutoff=0.6)
     return folded[near[0]] if near else None
+
+
+_AS_NEAR = 0.1
+"""Words whose similarities (0 to 1) differ by less are as near to a third one as each other."""
+
+
+def only_near(word: str, near: str, known: Iterable[str]) -> bool:
+    """Whether `near` is nearer to a word than all others that are known, and another number is not
+    all that parts them: `y3` may stand for `y1` as well as for `y2`."""
+    if re.sub(r"[0-9]+", "", word) == re.sub(r"[0-9]+", "", near):
+        return False
+    others = [name for name in known if name.lower() not in (near.lower(), word.lower())]
+    best = difflib.SequenceMatcher(None, word.lower(), near.lower()).ratio()
+    cutoff = max(0.0, best - _AS_NEAR)
+    return not difflib.get_close_matches(word.lower(), map(str.lower, others), n=1, cutoff=cutoff)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -126,6 +126,13 @@ NOT_MENDED = [
     ('x = x -> "c{i}": conv(8, 3, out=16)', "E0313", ""),
     ('x = x -> "c{i}": conv(8, 4)', "E0211", "`padding=0`"),
     ("x = x -> pixel_shuffle(3)", "E0204", "`-> conv(18, 3)`"),
+    # texts that can be two things
+    ("out1 = x -> relu\n        out2 = x\n        x = out1 + out3", "E0301", "did you mean"),
+    ("x = x -> relu conv(8)", "E0110", "if it is a label"),
+    ("x = x -> dropout(02)", "E0125", "with a point"),
+    ("x -> relu", "E0141", "or return it"),
+    ("a b = x", "E0115", "line of its own"),
+    ("x = x -> conv(8, 3], 4)", "E0112", "where it belongs"),
 ]
 
 

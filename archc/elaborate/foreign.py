@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from archc import plugins
-from archc.diagnostics import Edit, Fix, Span, nearest
+from archc.diagnostics import Edit, Fix, Span, nearest, only_near
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.foreign_methods import PARTS
 from archc.elaborate.foreign_words import ALIASES, UNLIKE
@@ -74,10 +74,12 @@ def translation(use: Use, known: set[str]) -> Mend:
     path = importable(word, known)
     if path is not None:
         return f'`import "{path}"` brings it', importing(use.name.span.source, path)
-    near = nearest(word, {*known, *(plugin.name for plugin in plugins.offered(GROUP))})
+    names = {*known, *(plugin.name for plugin in plugins.offered(GROUP))}
+    near = nearest(word, names)
     if near is None:
         return "names are bound by `=`, parameters, `for` and `import`", ()
-    return f"did you mean `{near}`?", replaced(use.name.span, near)
+    fix = replaced(use.name.span, near) if only_near(word, near, names) else ()
+    return f"did you mean `{near}`?", fix
 
 
 def is_exact(use: Use) -> bool:

@@ -1,5 +1,7 @@
 """What the grammar takes and the language does not, so that the refusal can say what to write."""
 
+import re
+
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.syntax import ast
 from archc.syntax.edits import inserted, replaced, without_line
@@ -84,12 +86,17 @@ def _use_of(value: ast.Expr) -> tuple[str, Fix]:
         return help, replaced(between, " = ") if len(value.rest) == 1 else ()
     if isinstance(value, ast.Pipe) and isinstance(value.head, ast.Name):
         name = value.head.name
-        return f"bind it: `{name} = {name} -> ...`", inserted(value.span, f"{name} = ")
+        help = f"bind it: `{name} = {name} -> ...`"
+        if _LAST.match(value.span.source.text, value.span.end):
+            return f"{help}; or return it: `return {name} -> ...`", ()
+        return help, inserted(value.span, f"{name} = ")
     if isinstance(value, ast.Call):
         return _use_of_call(value)
     return _LOST, ()
 
 
+_LAST = re.compile(r"\s*(?:#[^\n]*\s*)*\}")
+"""What stands behind the last statement of a body, which may have been meant as its result."""
 _LOST = "bind it to a name, return it, or remove it"
 
 

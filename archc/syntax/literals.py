@@ -170,8 +170,6 @@ def _integer(digits: str, span: Span) -> int | Diagnostic:
             "E0125",
             "an integer has no leading zeros",
             (Label(span),),
-            help=f"write `{int(digits)}`",
-            fix=replaced(span, str(int(digits))),
-            certain=True,
+            help=f"write `{int(digits)}`, or `0.{digits[1:]}` with a point",
         )
     return int(digits)

@@ -115,8 +115,8 @@ def _not_closed(s: Situation, bracket: Token) -> Diagnostic:
     message_behind = s.keyword == "ASSERT" and "," in inside
     before_body = s.follows_header and s.keyword in ("FOR", "IF")
     if is_plain(inside, before_body) and not message_behind:
-        help = f"put {closing} here"
         fix = _closed(s, closing.strip("`"))
+        help = f"put {closing} here" if fix else help
     return Diagnostic(
         "E0112",
         f"expected {closing} to close the `{bracket}` at {where}, found {s.found}",
@@ -130,8 +130,19 @@ def _closed(s: Situation, closing: str) -> Fix:
     """The bracket behind what was read; instead of another one there, if that closes nothing."""
     closes = s.type in CLOSING.values()
     if closes and all(CLOSING[other.type] != s.type for other in s.open):
-        return replaced(s.span, closing)
+        rest = s.source.line(s.span.line)[s.span.column :]
+        return () if _closes_more(rest) else replaced(s.span, closing)
     return inserted(s.after_previous, closing)
+
+
+def _closes_more(text: str) -> bool:
+    """Whether a bracket is closed that is opened before: then it is an opening one that lacks."""
+    depth = 0
+    for char in text:
+        depth += (char in "([") - (char in ")]")
+        if depth < 0:
+            return True
+    return False
 
 
 def _body_not_closed(s: Situation) -> Diagnostic | None:
@@ -209,12 +220,16 @@ def _second_statement(s: Situation) -> Diagnostic | None:
     starts = s.type in {"NAME", "AT", *HEADERS, "RETURN", "EXIT", "ASSERT", "IMPORT", "CONST"}
     if not ended or not starts or s.bracket is not None or not _reads_as_statement(s):
         return None
+    if s.type in ("FOR", "IF") and "{" not in s.source.text[s.start :].split("\n")[0]:
+        return None
     help = "put each statement on a line of its own"
     gap = Span(s.source, s.after_previous.start, s.start)
-    fix = replaced(gap, "\n" + indentation(s.span))
+    whole = _WHOLE.search(s.source.line(s.span.line)[: s.span.column - 1])  # `a b = c` is not
+    fix = replaced(gap, "\n" + indentation(s.span)) if whole else ()
     return say("E0115", "a second statement on this line", s.span, help, fix, certain=True)
 
 
+_WHOLE = re.compile(r"(?<![=!<>])=(?!=)|\b(?:return|exit|assert|import|const)\b|[{}]")
 _STATEMENT = re.compile(r"@\w|[A-Za-z_]\w*(?:\[[^\]\n]*\])?\s*(?:\+?=(?!=)|,)")
 
 
@@ -279,11 +294,14 @@ RULES: tuple[Rule, ...] = (
 # ------------------------------------------------------------ in general
 
 
+_HEAD = re.compile(r"\w+[ \t]+[\w\"]")
+
+
 def _expected(s: Situation) -> Diagnostic:
     place = s.after_previous if s.line_ended else s.span
     message = f"expected {_wanted(s)}, found {s.found}"
     word = nearest(s.span.text, DECLARATIONS) if "IMPORT" in s.accepts else None
-    if word is not None and s.type == "NAME":
+    if word is not None and s.type == "NAME" and _HEAD.match(s.source.text, s.start):
         return say("E0110", message, place, f"did you mean `{word}`?", replaced(s.span, word))
     return say("E0110", message, place, _help(s))
 

@@ -100,6 +100,8 @@ def label_by_equals(s: Situation) -> Diagnostic | None:
         return None
     if not re.search(r"->\s*$", s.source.text[: s.previous.start_pos]):
         return None
+    if not match_here(s, r"=\s*[A-Za-z_]\w*[ \t]*(?:\(|->|#|\n|\})"):
+        return None
     span = span_of(s, s.previous.end_pos or 0, s.end)
     message, help = "a label is followed by a colon", f"write `{s.previous}:`"
     return say("E0156", message, s.span, help, replaced(span, ":"), certain=True)
@@ -139,8 +141,13 @@ def missing_arrow(s: Situation) -> Diagnostic | None:
     if not match_here(s, r"(?:[A-Za-z_]\w*|\"[^\"\n]*\")\s*[(:]"):
         return None
     message = f"expected the end of the statement, found {s.found}"
-    help = "`->` applies a layer"
-    return say("E0110", message, s.span, help, inserted(s.span, "-> "))
+    line = line_before(s)
+    if re.search(r"->\s*\w+\s*$", line):  # a label, or a layer
+        help = f"write `{before}:` if it is a label, and `{before} ->` if it is a layer"
+        return say("E0110", message, s.span, help)
+    binds = re.search(r"(?<![=!<>])=(?!=)|\b(?:return|exit)\b", line)
+    fix = inserted(s.span, "-> ") if binds else ()
+    return say("E0110", message, s.span, "`->` applies a layer", fix)
 
 
 STRUCTURE_RULES: tuple[Rule, ...] = (
