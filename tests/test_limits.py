@@ -217,6 +217,16 @@ def test_the_nets_of_a_file_share_the_steps(tmp_path: Path) -> None:
     assert elaborate(load_program(path), "N89", budget=Budget(limits)).graph
 
 
+def test_files_are_read_up_to_a_size_in_all(tmp_path: Path) -> None:
+    for i in range(9):
+        (tmp_path / f"part{i}.arch").write_text("# much\n" * 30_000)
+    imports = "".join(f'import "part{i}"\n' for i in range(9))
+    path = tmp_path / "main.arch"
+    path.write_text(f"{imports}net N()(x: [3, 8, 8]) {{ return x }}\n")
+    with pytest.raises(ArchError, match="E0907"):
+        load_program(path)
+
+
 def test_a_mistake_before_the_limit_is_said_too(tmp_path: Path) -> None:
     path = tmp_path / "mistake.arch"
     path.write_text(spec("", "v = i + x.wdth"))

@@ -28,6 +28,8 @@ from archc.syntax.source import is_folder, read_source, source_from_text
 
 MAX_FILES = 64
 MAX_IMPORT_DEPTH = 16
+MAX_CHARACTERS = 512 * 1024
+"""Of all files behind which another one is read."""
 
 Declared = ast.Const | ast.ExternLayer | ast.Block | ast.Variant
 
@@ -145,6 +147,7 @@ class _Loader:
         self.library = library_root().resolve()
         self.root = _project_root(home)
         self.loaded: dict[Path, FileScope] = {}
+        self.characters = 0
         self.diagnostics: list[Diagnostic] = []
 
     def result(self, main: FileScope | None) -> FileScope:
@@ -176,6 +179,7 @@ class _Loader:
     ) -> FileScope | None:
         try:
             source = read()
+            self.characters += len(source.text)
             tree, foreign = read_tree(source)
         except ArchError as problem:
             self.diagnostics += problem.diagnostics
@@ -222,8 +226,10 @@ class _Loader:
                 raise error(
                     "E0503", f"`{item.path}` imports itself, through its own imports", item.span
                 )
-            if len(chain) > MAX_IMPORT_DEPTH or len(self.loaded) >= MAX_FILES:
-                what = f"imports deeper than {MAX_IMPORT_DEPTH} or more than {MAX_FILES} files"
+            deep = len(chain) > MAX_IMPORT_DEPTH
+            if deep or len(self.loaded) >= MAX_FILES or self.characters > MAX_CHARACTERS:
+                what = f"imports deeper than {MAX_IMPORT_DEPTH}, more than {MAX_FILES} files "
+                what += f"or {MAX_CHARACTERS // 1024} KiB in all"
                 raise error("E0907", what, item.span)
         except ArchError as problem:
             self.diagnostics += problem.diagnostics
