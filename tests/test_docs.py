@@ -74,7 +74,7 @@ def test_a_message_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 # ------------------------------------------------------------------------------- commands
 
-OUTSIDE = ("pip ", "python", "git ", "cd ", "dot ", "pytest", "ruff ", "mypy")
+OUTSIDE = ("cat ", "pip ", "python", "git ", "cd ", "dot ", "pytest", "ruff ", "mypy")
 """Commands of others, which no test runs."""
 
 

@@ -248,6 +248,14 @@ def test_blocks_that_apply_a_layer_of_another_place_are_no_row(tmp_path: Path) -
     assert rows(tmp_path, body, blocks) == []
 
 
+def test_blocks_with_extern_layers_are_no_row(tmp_path: Path) -> None:
+    """A second call of what archc does not know might do more than give the result again."""
+    blocks = """extern layer Thing(): [C, H, W] -> [C, H, W] from "torch.nn:Identity"()
+block Unit()(x) { return x + (x -> conv: conv(4, 3) -> thing: Thing) }
+"""
+    assert rows(tmp_path, "return x -> a: Unit -> b: Unit", blocks) == []
+
+
 def test_all_rows_are_emitted(tmp_path: Path) -> None:
     """With numbers and without, in a list, beside others."""
     text = (

@@ -153,7 +153,7 @@ def _rows(
     """Regions of one block in a row, each of which reads its predecessor's result alone.
 
     Not those inside of others, which run again with them, nor what is in dense blocks, nor what
-    applies a layer of another place.
+    applies a layer of another place, or an extern one: nobody knows what a second call of it does.
     """
     applications = Counter(region.path for region in graph.regions.values())
     around = chains(graph)
@@ -175,9 +175,9 @@ def _rows(
 
 
 def _belongs(node: Node, region: Region) -> bool:
-    """Whether the layer that a node applies is a part of the region's module."""
+    """Whether what a node applies is a part of the region's module, and an operator of archc."""
     path = node.layer.path
-    return path is None or path[: len(region.path)] == region.path
+    return not node.op.opaque and (path is None or path[: len(region.path)] == region.path)
 
 
 # ------------------------------------------------------------------------- pools
