@@ -198,6 +198,11 @@ MARKUP = [
 ]  # fmt: skip
 
 
+LABELS = {each for each in MARKUP if re.fullmatch(r"[^\s\".'\\{}]+", each, re.ASCII)}
+LABELS &= {each for each in MARKUP if each.isascii()}
+"""What PyTorch takes as a key may be a label."""
+
+
 def with_doc(doc: str) -> str:
     return (
         f"## {doc}\nblock B(n)(x) {{ return x -> c: conv(n, 1) }}\n\n## {doc}\n## {doc}\n"
@@ -229,10 +234,17 @@ def test_doc_comments_are_inert_in_emitted_code(markup: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("markup", MARKUP)
 def test_strings_and_names_are_inert_everywhere(markup: str, tmp_path: Path) -> None:
-    """In labels they are refused; in messages, and in the names of files, they are shown."""
+    """In labels they are refused, or strings; in messages, and in the names of files, they are shown."""
     quoted = markup.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
     label = f'net N()(x: [3, 8, 8]) {{ return x -> "{quoted}": conv(3, 1) }}\n'
-    assert refused(label, tmp_path)
+    if markup in LABELS:
+        (tmp_path / "label.arch").write_text(label)
+        source = compile_spec(Request(str(tmp_path / "label.arch"))).source()
+        strings = [n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant)]
+        assert strings.count(markup) == 2  # add_module, get_submodule
+        assert without_text(source).count(markup) == 2
+    else:
+        assert refused(label, tmp_path)
     said = f'net N()(x: [3, 8, 8]) {{\n    assert 1 == 2, "{quoted}"\n    return x\n}}\n'
     assert refused(said, tmp_path)
     spec = tmp_path / f"{markup.replace('/', '')}.arch"
@@ -252,6 +264,8 @@ def test_drawn_words_are_inert(tmp_path: Path) -> None:
         quoted = markup.replace("\\", "\\\\").replace('"', '\\"')
         quoted = quoted.replace("{", "{{").replace("}", "}}")
         text += f'    x = x -> b{i}: B("{quoted}")\n'
+        if markup in LABELS:
+            text += f'    x = x -> "{quoted}": conv(3, 1)\n'
     spec = tmp_path / "spec.arch"
     spec.write_text(text + "    return x\n}\n")
     graph = compile_spec(Request(str(spec))).graph
