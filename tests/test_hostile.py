@@ -234,7 +234,7 @@ def test_doc_comments_are_inert_in_emitted_code(markup: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("markup", MARKUP)
 def test_strings_and_names_are_inert_everywhere(markup: str, tmp_path: Path) -> None:
-    """In labels they are refused, or strings; in messages, and in the names of files, they are shown."""
+    """In labels they are refused, or strings; in messages and in names of files they are shown."""
     quoted = markup.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
     label = f'net N()(x: [3, 8, 8]) {{ return x -> "{quoted}": conv(3, 1) }}\n'
     if markup in LABELS:
