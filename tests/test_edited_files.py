@@ -20,11 +20,11 @@ from surgery import (
 )
 from torch import Tensor, nn
 
-LAYER = "        return torch.cat([x, self.conv2(torch.relu(self.norm2(y)))], 1)\n"
+LAYER = "        return torch.cat([x, self.conv2(self.relu2(self.norm2(y)))], 1)\n"
 LOOP = "        for layer in self.children():\n            x = layer(x)\n        return x\n"
 
 EDITS = {
-    "another activation": (LAYER, LAYER.replace("torch.relu", "F.silu")),
+    "another activation": (LAYER, LAYER.replace("self.relu2(", "F.silu(")),
     "another order": (LAYER, LAYER.replace("[x, self", "[self").replace("(y)))]", "(y))), x]")),
     "a number": (LAYER, LAYER.replace("[x, ", "[0.5 * x, ")),
     "a dropout": (
@@ -117,7 +117,7 @@ def is_shared(net: nn.Module) -> bool:
 
 
 def test_why_nothing_is_shared_is_said_once(tmp_path: Path) -> None:
-    net = edited(tmp_path, LAYER, LAYER.replace("torch.relu", "F.silu"))
+    net = edited(tmp_path, LAYER, LAYER.replace("self.relu2(", "F.silu("))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for _ in range(3):

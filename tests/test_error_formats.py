@@ -16,7 +16,7 @@ from archc.explanations import pages
 
 pytestmark = pytest.mark.usefixtures("folder")
 
-WRONG = "net N()(image: [3, 8, 8]) {\n    return image -> conv2d(4, 3)\n}\n"
+WRONG = "net N()(image: [3, 8, 8]) {\n    return image -> swish\n}\n"
 
 
 def objects(text: str) -> list[dict[str, Any]]:
@@ -27,17 +27,17 @@ def test_a_message_in_json_has_its_places_and_its_fix() -> None:
     Path("wrong.arch").write_text(WRONG)
     result = run("compile", "wrong.arch", "--error-format", "json")
     assert (result.exit_code, result.stdout) == (1, "")
-    place = {"file": "wrong.arch", "line": 2, "column": 21, "end_line": 2, "end_column": 27}
+    place = {"file": "wrong.arch", "line": 2, "column": 21, "end_line": 2, "end_column": 26}
     assert objects(result.stderr) == [
         {
             "severity": "error",
             "code": "E0301",
-            "message": "unknown name `conv2d`",
+            "message": "unknown name `swish`",
             "file": "wrong.arch",
             "spans": [{**place, "label": "", "primary": True}],
             "notes": [],
-            "help": "archc calls it `conv`",
-            "fixes": [{**place, "text": "conv"}],
+            "help": "archc calls it `silu`",
+            "fixes": [{**place, "text": "silu"}],
             "certain": False,
         }
     ]
@@ -52,7 +52,7 @@ def test_every_line_in_json_is_an_object() -> None:
 
 
 def test_a_warning_in_json_comes_beside_the_data() -> None:
-    Path("bare.arch").write_text(WRONG.replace("conv2d", "conv"))
+    Path("bare.arch").write_text(WRONG.replace("swish", "conv(4, 3)"))
     result = run("compile", "bare.arch", "--error-format", "json")
     assert result.exit_code == 0
     assert [item["code"] for item in objects(result.stderr)] == ["W0004"]
@@ -64,8 +64,8 @@ def test_a_message_for_github_names_the_place() -> None:
     result = run("check", "wrong.arch", "--error-format", "github")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[0] == (
-        "::error file=wrong.arch,line=2,col=21,endLine=2,endColumn=27,title=E0301"
-        "::unknown name `conv2d`%0Ahelp: archc calls it `conv`"
+        "::error file=wrong.arch,line=2,col=21,endLine=2,endColumn=26,title=E0301"
+        "::unknown name `swish`%0Ahelp: archc calls it `silu`"
     )
 
 

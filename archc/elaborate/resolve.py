@@ -16,8 +16,9 @@ from archc.syntax.messages import FOREIGN
 
 @lru_cache(maxsize=1)  # all nets of a file share it
 def check_names(program: FileScope) -> None:
-    """Raise ArchError with each name that nothing in its block or file could ever bind, up to
-    as many as are shown: what was meant by a name takes long to find."""
+    """Raise ArchError with each name that nothing in its block or file could ever bind.
+
+    What was meant takes long to find: it is looked for as long as errors are shown."""
     known = {*program.names, *OPS, *BUILTINS}
     diagnostics: list[Diagnostic] = []
     mended: list[Span] = []
@@ -26,11 +27,10 @@ def check_names(program: FileScope) -> None:
             diagnostics += _twice(declaration)
             inner = known | _bound(declaration)
             for use in _used(declaration):
-                if len(diagnostics) >= MAX_SHOWN:
-                    break
                 known_here = use.name.name in inner or use.name.name in FOREIGN
                 if not known_here and not any(_within(use.place, span) for span in mended):
-                    found = _unknown(use, inner)
+                    shown = len(diagnostics) < MAX_SHOWN
+                    found = _unknown(use, inner if shown else set())
                     mended += [edit.span for diagnostic in found for edit in diagnostic.fix]
                     diagnostics += found
     for value in program.foreign:
