@@ -21,8 +21,11 @@ demo: $(VENV)/installed
 	@echo
 	@echo 'demo/ has the compiled net, its picture, and what the training left.'
 
+# A few files at a time; more would fight for memory.
+AT_ONCE := -n auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 # What thousands of emitted files leave behind in a process makes slow what comes after them.
 DRAWN := tests/test_generated.py tests/test_format.py
