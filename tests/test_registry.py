@@ -58,7 +58,13 @@ def test_a_value_of_the_language_becomes_a_field(
     [
         ("conv", "out", 16.0, "`out` must be a whole number, not 16.0", "use `//` or `int()`"),
         ("conv", "out", True, "`out` must be a whole number, not true", None),
-        ("conv", "out", "16", '`out` must be a whole number, not "16"', "write `16`, without quotes"),
+        (
+            "conv",
+            "out",
+            "16",
+            '`out` must be a whole number, not "16"',
+            "write `16`, without quotes",
+        ),
         ("conv", "out", Size("H") // 2, "not the symbolic size `H // 2`", None),
         ("conv", "out", object(), "`out` must be a whole number, not a object", None),
         ("conv", "kernel", 0, "`kernel` must be at least 1, not 0", None),
