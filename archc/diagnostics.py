@@ -73,6 +73,10 @@ class Span:
         """From the start of this span to the end of another one of the same source."""
         return Span(self.source, self.start, max(self.end, other.end))
 
+    def is_within(self, other: "Span") -> bool:
+        """Whether it lies in another one."""
+        return self.source is other.source and other.start <= self.start and self.end <= other.end
+
     def __str__(self) -> str:
         line, column = self.source.position(self.start)
         return f"{printable(self.source.path)}:{line}:{column}"

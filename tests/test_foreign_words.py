@@ -312,3 +312,84 @@ def test_what_was_meant_stays(tmp_path: Path) -> None:
     assert found == dump(
         elaborate(load_program(spec(tmp_path, "x -> conv(16, 3, 2, padding=1)"))).graph
     )
+
+
+# ------------------------------------------------------- the spec's own names
+
+
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [
+        ("block bn()(x) { return x -> relu }\n", "x -> nn.BatchNorm2d(8)"),
+        ("block bn()(x) { return x -> relu }\n", "x -> BatchNorm"),
+        ("block bn()(x) { return x -> relu }\n", "x -> nn.Sequential(bn, nn.BatchNorm2d(8))"),
+        ("const relu = 2\n", "F.relu(x)"),
+        ("const relu = 2\n", "x.relu()"),
+        ("block global_avg_pool()(x) { return x }\n", "x.mean([2, 3])"),
+        ("block take()(x) { return x }\n", "x.chunk(2, 1)"),
+    ],
+)
+def test_no_mend_brings_in_what_the_spec_calls_otherwise(
+    before: str, line: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(f"{before}net N()(x: [8, 12, 10]) {{\n    y = {line}\n    return y\n}}\n")
+    assert not said_of(path).fix
+
+
+def test_a_name_of_its_own_that_the_spec_passes_on_is_no_hindrance(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    text = "net N(scale=16)(x: [8, 12, 10]) {{\n    return x -> {}\n}}\n"
+    path.write_text(text.format("nn.Conv2d(8, scale, 1)"))
+    problem = said_of(path)
+    assert edited(path.read_text(), problem.fix) == text.format(
+        "conv(scale, 1, padding=0, bias=true)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        (
+            "x -> nn.Conv2d(x.shape[1], 2 * x.shape[1], 1)",
+            "x -> conv(2 * x.channels, 1, padding=0, bias=true)",
+        ),
+        (
+            "F.interpolate(x -> relu, size=(x.shape[2], x.shape[3]))",
+            "upsample(x -> relu, size=[x.shape[1], x.shape[2]])",
+        ),
+        ("x -> nn.Linear(8, x.shape[-1])", "x -> linear(x.shape[-1])"),
+        (
+            "x -> nn.Sequential(nn.Conv2d(8, x.shape[1], 1, bias=False), nn.ReLU())",
+            "x -> conv(x.channels, 1, padding=0) -> relu()",
+        ),
+        ("x -> nn.Conv2d(8, x.shape[0], 1)", None),
+        ("x -> nn.Conv2d(8, x.shape[i], 1)", None),
+        ("F.interpolate(x, size=x.shape[2:])", None),
+        ("x -> nn.Conv2d(8, 2 * len(x.shape), 1)", None),
+    ],
+)
+def test_axes_of_a_shape_are_counted_without_the_batch(
+    line: str, ours: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.arch"
+    text = "net N(i=1)(x: [8, 12, 10]) {{\n    y = {}\n    return y\n}}\n"
+    path.write_text(text.format(line))
+    problem = said_of(path)
+    assert ours or not problem.certain
+    assert (edited(path.read_text(), problem.fix) == text.format(ours)) == bool(ours)
+    assert problem.fix or not ours
+
+
+def test_the_shape_of_a_learned_tensor_has_no_mend(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(
+        "net N()(x: [8, 12, 10]) {\n    w = param([8, 4])\n"
+        "    return x -> nn.Conv2d(8, w.shape[1], 1)\n}\n"
+    )
+    assert not said_of(path).fix
+
+
+def test_one_axis_alone_is_not_moved(tmp_path: Path) -> None:
+    line = "upsample(x, size=[x.shape[2], x.shape[3]])"
+    assert not said_of(spec(tmp_path, line)).fix

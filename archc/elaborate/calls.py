@@ -10,9 +10,9 @@ from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BUILTINS, BuiltinError
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
-from archc.elaborate.foreign_methods import PARTS, chunks, method
+from archc.elaborate.foreign_methods import PARTS, chunks, method, unbatched_method
 from archc.elaborate.frame import Frame
-from archc.elaborate.hidden import Hidden, hidden_by
+from archc.elaborate.hidden import Hidden, hidden_by, hidden_in
 from archc.elaborate.positions import require_names
 from archc.elaborate.texts import of_arguments
 from archc.elaborate.values import (
@@ -105,19 +105,20 @@ class Evaluator(Expressions):
         help = "operators are applied by `->`, or called: `relu(x)`"
         if isinstance(value, Tensor) and callee.name in ("chunk", "split"):
             help = PARTS
-        if ours is not None:
+        fix = replaced(node.span, ours) if ours is not None else ()
+        hidden = hidden_in(fix, frame.own)
+        if hidden is not None:
+            help, fix = f"`{hidden}` is the spec's own here: give it another name", ()
+        elif ours is not None:
             help = f"write `{ours}`"
-        return error(
-            "E0212",
-            f"{describe(value)} has no method `{callee.name}`",
-            callee.span,
-            help=help,
-            fix=replaced(node.span, ours) if ours is not None else (),
-        )
+        message = f"{describe(value)} has no method `{callee.name}`"
+        return error("E0212", message, callee.span, help=help, fix=fix)
 
     def _instead(self, node: ast.Call, callee: ast.Attribute, value: Value) -> str | None:
         """What to write for a call of a method; None if that is not known."""
         if isinstance(value, Tensor):
+            if not value.type.batched:  # its axes are counted from 0 in PyTorch, too
+                return unbatched_method(node, callee)
             parts = chunks(node, callee, value.type)
             return method(node, callee, value.type) if parts is None else parts
         return interpolated(node.span.text) if isinstance(value, str) else None

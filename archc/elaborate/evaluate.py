@@ -261,16 +261,16 @@ class Expressions:
         index = self._whole(node.index, frame)
         if not -len(value) <= index < len(value):
             help: str | None = None
-            fix: Fix = ()
             if isinstance(node.value, ast.Attribute) and index == len(value):
-                help = f"a shape has no batch axis: write `{index - 1}`"
-                fix = replaced(node.index.span, str(index - 1))
+                help = (
+                    f"a shape has no batch axis: write `{index - 1}`, and all other axes, too, one "
+                    "less than in PyTorch"
+                )
             raise error(
                 "E0210",
                 f"index {index} is out of range: there are {len(value)} elements",
                 node.index.span,
                 help=help,
-                fix=fix,
             )
         if isinstance(node.value, ast.Attribute) and isinstance(node.index, ast.Number):
             self._counted(node, node.value, index, len(value))

@@ -5,7 +5,7 @@ the same is surely computed: a mend never gives another net than was meant.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from archc import plugins
@@ -13,13 +13,16 @@ from archc.diagnostics import Edit, Fix, Span, nearest, only_near
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.foreign_methods import PARTS
 from archc.elaborate.foreign_words import ALIASES, UNLIKE
+from archc.elaborate.hidden import hidden_in
 from archc.elaborate.library import importable
 from archc.elaborate.torch_arguments import UnsaidError
 from archc.elaborate.torch_calls import WORDS, Render, function_call, module_call
+from archc.elaborate.torch_shapes import axis_edits
 from archc.elaborate.torch_table import FUNCTIONS, KERAS, OPERANDS, SIGNATURES, Signature
 from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
+from archc.syntax.batched import all_batched
 from archc.syntax.edits import edited_span, importing, is_labelled, is_stage, replaced
 from archc.syntax.interpolated import interpolated
 
@@ -52,8 +55,16 @@ Mend = tuple[str, Fix]
 """A help, and the same as edits where it can be said so."""
 
 
-def translation(use: Use, known: set[str]) -> Mend:
-    """What an unknown name stands for here."""
+def translation(use: Use, known: set[str], own: Set[str]) -> Mend:
+    """What an unknown name stands for here. `own` are the names that the spec binds itself."""
+    help, fix = _translation(use, known)
+    hidden = hidden_in(fix, own)
+    if hidden is not None:
+        return f"{help}, but `{hidden}` is the spec's own here: give it another name", ()
+    return help, fix
+
+
+def _translation(use: Use, known: set[str]) -> Mend:
     word = use.place.text.rpartition(".")[2].strip()
     if word in ("chunk", "split"):
         return PARTS, ()
@@ -85,6 +96,9 @@ def translation(use: Use, known: set[str]) -> Mend:
 def is_exact(use: Use) -> bool:
     """Whether a name is a class or function all of whose arguments are translated or refused."""
     word = use.place.text.rpartition(".")[2].strip()
+    written = (use.call or use.whole).span
+    if ".shape" in written.text and not all_batched(written.source):
+        return False
     return word in SIGNATURES or word in KERAS or (word in FUNCTIONS and _is_function(use))
 
 
@@ -171,10 +185,13 @@ def _rendered(expr: ast.Expr, known: set[str]) -> str:
         if use.name.name in WORDS:
             edits += replaced(span, WORDS[use.name.name])
         elif use.prefixed or use.name.name in SIGNATURES:
-            help, fix = translation(use, known)
+            help, fix = _translation(use, known)
             if not fix:
                 raise UnsaidError(f"`{use.place.text}`: {help}")
             edits += fix
+    mended = [edit.span for edit in edits]
+    axes = (edit for edit in axis_edits(expr) if not any(map(edit.span.is_within, mended)))
+    edits += axes
     return edited_span(expr.span, edits)
 
 

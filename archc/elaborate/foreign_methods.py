@@ -27,6 +27,13 @@ def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | No
     return None
 
 
+def unbatched_method(call: ast.Call, callee: ast.Attribute) -> str | None:
+    """What `w.sub(1)` is for a learned tensor: what has no axes, as none is the batch."""
+    if callee.name in _NO_NEED and not call.arguments:
+        return callee.value.span.text
+    return None
+
+
 PARTS = (
     "`take(x, n)` gives the first n channels, and `take(x, n, start=n)` the n that follow; "
     "`x.channels // 2` are half of them"

@@ -1,5 +1,6 @@
 """The names and circumstances under which a statement is evaluated."""
 
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import ArchError, Span, error
@@ -54,6 +55,11 @@ class Frame:
     def bind(self, name: str, value: Value) -> None:
         self.names[name] = value
 
+    @property
+    def own(self) -> set[str]:
+        """The names that the spec binds itself."""
+        return {*self.names, *self.file.names}
+
     def loops_within(self, owner: Region) -> list[Loop]:
         """The loops in whose turns a region gets one layer after another."""
         return self.loops[self.outside :] if owner.id == self.region.id else self.loops
@@ -76,7 +82,7 @@ class Names:
         self.constants: dict[tuple[int, str], Value] = {}
 
     def known(self, frame: Frame) -> set[str]:
-        return {*frame.names, *frame.file.names, *OPS, *BUILTINS}
+        return {*frame.own, *OPS, *BUILTINS}
 
     def find(self, name: ast.Name, frame: Frame) -> Value | Declared:
         """A value, or the declaration of a constant, which the evaluator evaluates."""
@@ -90,7 +96,7 @@ class Names:
             return BUILTINS[word]
         if (op := operator_at(name)) is not None:
             return OpConstructor(op)
-        raise unknown_name(Use(name, name), self.known(frame))
+        raise unknown_name(Use(name, name), self.known(frame), frame.own)
 
     def _variable(self, name: ast.Name, value: Value) -> Value:
         if isinstance(value, Poison):
@@ -130,9 +136,8 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
     variants = [(variant, home)]
     while True:
         if variant.base.name not in home.names:
-            raise unknown_name(
-                Use(variant.base, variant.base), {net.name.name for net in home.nets}
-            )
+            nets = {net.name.name for net in home.nets}
+            raise unknown_name(Use(variant.base, variant.base), nets, frozenset())
         base, base_home = home.names[variant.base.name]
         if isinstance(base, ast.Block) and base.is_net:
             return BlockConstructor(base, base_home, tuple(variants))
@@ -147,9 +152,9 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
         variants.append((variant, home))
 
 
-def unknown_name(use: Use, known: set[str]) -> ArchError:
-    """The error of a name that nothing binds, with what was meant."""
-    help, fix = translation(use, known)
+def unknown_name(use: Use, known: set[str], own: Set[str]) -> ArchError:
+    """The error of a name that nothing binds, with what was meant; `own` names are the spec's."""
+    help, fix = translation(use, known, own)
     message = f"unknown name `{use.place.text}`"
     return error("E0301", message, use.place, help=help, fix=fix, certain=is_exact(use))
 

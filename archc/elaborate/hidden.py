@@ -1,10 +1,14 @@
 """Variables that hide an operator, a function or a block, and where they were bound."""
 
-from collections.abc import Collection, Iterator
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
 
-from archc.diagnostics import Label
+from archc.diagnostics import Fix, Label
+from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.walk import loop_names, walk_statements
+from archc.ops.registry import OPS
 from archc.syntax import ast
 
 
@@ -44,3 +48,18 @@ def _names(block: ast.Block) -> Iterator[ast.Name]:
                 yield from statement.targets
             case ast.For():
                 yield from loop_names(statement.names)
+
+
+_MENTIONED = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?!\w|\s*=[^=])")
+"""Names that a text uses: no attributes, and none of arguments."""
+
+
+def hidden_in(fix: Fix, own: Set[str]) -> str | None:
+    """An operator or function that a mend brings in and that the spec's `own` names hide."""
+    for edit in fix:
+        brought: Counter[str] = Counter(_MENTIONED.findall(edit.text))
+        brought.subtract(_MENTIONED.findall(edit.span.text))
+        for name, count in brought.items():
+            if count > 0 and name in own and (name in OPS or name in BUILTINS):
+                return name
+    return None

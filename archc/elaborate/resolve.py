@@ -25,16 +25,17 @@ def check_names(program: FileScope) -> None:
     for declaration in program.own:
         if isinstance(declaration, ast.Block):
             diagnostics += _twice(declaration)
-            inner = known | _bound(declaration)
+            own = {*program.names} | _bound(declaration)
+            inner = known | own
             for use in _used(declaration):
                 known_here = use.name.name in inner or use.name.name in FOREIGN
-                if not known_here and not any(_within(use.place, span) for span in mended):
+                if not known_here and not any(map(use.place.is_within, mended)):
                     shown = len(diagnostics) < MAX_SHOWN
-                    found = _unknown(use, inner if shown else set())
+                    found = _unknown(use, inner if shown else set(), own)
                     mended += [edit.span for diagnostic in found for edit in diagnostic.fix]
                     diagnostics += found
     for value in program.foreign:
-        if not any(_within(value.labels[0].span, span) for span in mended):
+        if not any(map(value.labels[0].span.is_within, mended)):
             diagnostics.append(value)
     if diagnostics:
         if program.foreign:
@@ -42,18 +43,13 @@ def check_names(program: FileScope) -> None:
         raise ArchError(tuple(diagnostics))
 
 
-def _unknown(use: Use, known: set[str]) -> tuple[Diagnostic, ...]:
+def _unknown(use: Use, known: set[str], own: set[str]) -> tuple[Diagnostic, ...]:
     """What is wrong with a name that the file does not bind, unless it is an operator's."""
     try:
         known_operator = operator_at(use.name) is not None
     except ArchError as refusal:
         return refusal.diagnostics
-    return () if known_operator else unknown_name(use, known).diagnostics
-
-
-def _within(place: Span, span: Span) -> bool:
-    """Whether a place is in what a mend replaces as a whole."""
-    return place.source is span.source and span.start <= place.start and place.end <= span.end
+    return () if known_operator else unknown_name(use, known, own).diagnostics
 
 
 def _twice(block: ast.Block) -> Iterator[Diagnostic]:
