@@ -13,8 +13,10 @@ from archc.diagnostics import Edit, Fix, Source, Span
 from archc.syntax.messages import DECLARATIONS
 
 _DECLARATION = re.compile(r"^([ \t]*)(?:net|block)\b", re.MULTILINE)
-_PIECE = re.compile(r'#.*|"(?:[^"\\]|\\.)*"?|->|\w+|[^\s\w]')
-_UNFINISHED = re.compile(r"[-+*/%<>=!,:.]|and|or|not|in|if|else|for")
+PIECE = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"?|'[^'\n]*'|->|\w+|[^\s\w]""")
+"""A piece of a line: a comment, a string, a word or a sign."""
+UNFINISHED = re.compile(r"[-+*/%<>=!,:.\\]|->|and|or|not|in|if|else|for")
+"""A last piece behind which a statement goes on below."""
 
 
 _OPERATOR = re.compile(r"->|[-+*/%<>!]|==|\b(?:and|or|not|if|else|for|in)\b")
@@ -100,7 +102,7 @@ class _Scan:
                 return
             end = text.find("\n", start)
             end = len(text) if end < 0 else end
-            pieces = [found for found in _PIECE.finditer(text, start, end) if found[0][0] != "#"]
+            pieces = [found for found in PIECE.finditer(text, start, end) if found[0][0] != "#"]
             if pieces:
                 if start > self.opening:
                     yield from self._line(pieces[0], text[start : pieces[0].start()], start)
@@ -117,7 +119,7 @@ class _Scan:
 
     def _line(self, first: re.Match[str], indent: str, start: int) -> Iterator[Missing]:
         """The bodies that end before a line."""
-        if self.brackets or first[0] in ("->", "{") or _UNFINISHED.fullmatch(self.before):
+        if self.brackets or first[0] in ("->", "{") or UNFINISHED.fullmatch(self.before):
             return
         if first[0] == "}":
             yield from self._dedent(indent, start, level=True)

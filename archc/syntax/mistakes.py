@@ -8,6 +8,7 @@ import re
 from lark import Token
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span, nearest
+from archc.syntax.bodies import colon_before_body
 from archc.syntax.braces import closing_fix, is_plain, missing_braces
 from archc.syntax.edits import indentation, inserted, replaced
 from archc.syntax.foreign import FOREIGN_RULES, Rule, say
@@ -16,7 +17,7 @@ from archc.syntax.literals import QUOTE_HELP
 from archc.syntax.messages import CLOSING, DECLARATIONS, OPERATORS, WORDS
 from archc.syntax.signatures import hyperparameter_among_inputs, missing_inputs
 from archc.syntax.situation import HEADERS, Situation, begins_statement
-from archc.syntax.structure import STRUCTURE_RULES, colon_before_body
+from archc.syntax.structure import STRUCTURE_RULES
 
 
 def explain(situation: Situation) -> Diagnostic:

@@ -1,41 +1,11 @@
-"""Bodies, slices, calls and pipes as other languages write them, or as one forgets to."""
+"""Slices, calls and pipes as other languages write them, or as one forgets to."""
 
 import re
 
-from archc.diagnostics import Diagnostic, Fix
-from archc.syntax.edits import appended, indentation, inserted, replaced
+from archc.diagnostics import Diagnostic
+from archc.syntax.edits import inserted, replaced
 from archc.syntax.foreign import Rule, line_before, match_here, say, span_of
 from archc.syntax.situation import HEADERS, Situation
-
-
-def colon_before_body(s: Situation) -> Diagnostic | None:
-    """`if n > 3:`, with what Python would take as its body."""
-    bodied = HEADERS | {"ELSE"}
-    if s.type != "COLON" or s.bracket is not None or s.keyword not in bodied:
-        return None
-    message, help = "a body stands in braces, not after a colon", "write `{ ... }`"
-    return say("E0129", message, s.span, help, _braces(s), certain=True)
-
-
-def _braces(s: Situation) -> Fix:
-    """Braces around the rest of the line, or around the lines that are indented more."""
-    text, own = s.source.text, indentation(s.span)
-    if match_here(s, r":[ \t]*\{"):
-        return replaced(s.span, "")
-    rest = match_here(s, r":[ \t]*([^#\n{]*[^#\n{ \t])?")
-    opening = replaced(s.span, "{" if text[s.start - 1] == " " else " {")
-    if rest is not None and rest[1]:
-        return (*opening, *appended(span_of(s, s.start, rest.end()), " }"))
-    end = text.find("\n", s.start)
-    last = None
-    while end >= 0:
-        start, end = end + 1, text.find("\n", end + 1)
-        line = text[start : end if end >= 0 else len(text)]
-        if line.strip() and len(line) - len(line.lstrip()) <= len(own):
-            break
-        if line.strip():
-            last = start + len(line)
-    return (*opening, *appended(span_of(s, last, last), f"\n{own}}}")) if last else ()
 
 
 def dots(s: Situation) -> Diagnostic | None:
