@@ -135,6 +135,7 @@ ARGUMENTS = {
     "avg_pool": "(2)",
     "adaptive_avg_pool": "(2)",
     "space_to_depth": "(2)",
+    "spatial_dropout": "(0.1)",
 }
 
 
@@ -145,6 +146,94 @@ def test_another_word_for_an_operator_is_that_operator(word: str, tmp_path: Path
     arguments = ARGUMENTS.get(ours, "")
     line = f"{word}(x, x)" if ours in ("min", "max") else f"x -> {before}{word}{arguments}"
     meant = line.replace(word, ours, 1) if not before else f"x -> {before}{ours}{arguments}"
+    assert mend_of(tmp_path, line) == meant
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "log_softmax",
+        "hardtanh",
+        "hard_tanh",
+        "Hardtanh",
+        "prelu",
+        "elu",
+        "celu",
+        "selu",
+        "rrelu",
+        "mish",
+        "rms_norm",
+        "alpha_dropout",
+        "adaptive_max_pool",
+        "adaptive_max_pool2d",
+        "lp_pool2d",
+        "matmul",
+        "bmm",
+        "stack",
+        "lrn",
+        "geglu",
+        "reglu",
+        "atanh",
+        "tan",
+        "min_pool",
+        "channel_min",
+        "global_sum_pool",
+        "dropout3d",
+        "dropout1d",
+        "gn",
+        "ln",
+        "convt",
+        "tconv",
+        "conv7x1(8)",
+        "conv3x3",
+        "conv3x3(8,16)",
+        "conv_relu",
+        "abn",
+        "softmax_",
+        "relu_",
+        "ibn",
+        "min_poool",
+    ],
+)
+def test_no_operator_is_offered_for_another_operation(layer: str, tmp_path: Path) -> None:
+    assert not said_of(spec(tmp_path, f"x -> {layer}")).fix
+
+
+@pytest.mark.parametrize("word", ["prelu", "elu", "selu", "rms_norm", "AlphaDrop_out", "matmul"])
+def test_an_operation_that_archc_has_not_is_said_to_be_absent(word: str, tmp_path: Path) -> None:
+    help = said_of(spec(tmp_path, f"x -> {word}(1)")).help or ""
+    assert f"archc has no operator `{word}`" in help
+
+
+def test_a_word_of_an_operation_that_is_no_layer_is_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text("net N()(x: [8, 4, 4]) {\n    stacks = 2\n    return x * stack\n}\n", "utf-8")
+    assert said_of(path).help == "did you mean `stacks`?"
+
+
+def test_a_block_of_ones_own_is_found_by_the_word_of_an_operation(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(
+        "block Mish()(x) {\n    return x -> tanh\n}\n\n"
+        "net N()(x: [8, 4, 4]) {\n    return x -> mish()\n}\n",
+        "utf-8",
+    )
+    assert said_of(path).fix[0].text == "Mish"
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("x -> conv3x3(16)", "x -> conv(16, 3)"),
+        ("x -> conv1x1(16, stride=2)", "x -> conv(16, 1, stride=2)"),
+        ("x -> cnov(16, 3)", "x -> conv(16, 3)"),
+        ("x -> convv(16, 3)", "x -> conv(16, 3)"),
+        ("x -> sigmiod", "x -> sigmoid"),
+        ("x -> soft_max", "x -> softmax"),
+        ("x -> laeky_relu(0.1)", "x -> leaky_relu(0.1)"),
+    ],
+)
+def test_a_slip_in_the_word_of_an_operator_is_mended(line: str, meant: str, tmp_path: Path) -> None:
     assert mend_of(tmp_path, line) == meant
 
 
@@ -216,12 +305,18 @@ def test_a_parameter_of_torch_goes_only_where_it_changes_nothing(
         ("x.softmax(dim=-3)", "softmax(x)"),
         ("x.flatten(1)", "flatten(x)"),
         ("x.view(-1, 960)", "flatten(x)"),
-        ("x.view(3, -1)", "flatten(x)"),
+        ("x.view(3, 960)", "flatten(x)"),
+        ("x.view(x.size(0), -1)", "flatten(x)"),
+        ("x.view(x.shape[0], -1)", "flatten(x)"),
         ("x.reshape(-1, 16, 60)", "reshape(x, [16, 60])"),
         ("x.mean((2, 3))", "global_avg_pool(x)"),
         ("x.mean([-2, -1], keepdim=true)", "global_avg_pool(x, keep=true)"),
         ("x.mean(1, keepdim=true)", "channel_mean(x)"),
         ("x.add(x)", "(x + x)"),
+        ("x.mul(1 - x)", "(x * (1 - x))"),
+        ("x.sub(x + 1)", "(x - (x + 1))"),
+        ("x.sub((x + 1) * (x - 1))", "(x - ((x + 1) * (x - 1)))"),
+        ("x.mul(-x)", "(x * (-x))"),
         ("x.contiguous()", "x"),
     ],
 )
@@ -244,6 +339,8 @@ def test_a_method_is_mended_to_what_computes_the_same(
         "x.flatten()",
         "x.flatten(2)",
         "x.view(-1, 480)",
+        "x.view(1, -1)",
+        "x.view(3, -1)",
         "x.view(-1, 8, 60)",
         "x.view(8, 12, 10)",
         "x.mean()",

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from archc import plugins
-from archc.diagnostics import Edit, Fix, Span, nearest, only_near
+from archc.diagnostics import Edit, Fix, Span
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.foreign_methods import PARTS
+from archc.elaborate.foreign_names import is_elsewhere, near_name
 from archc.elaborate.foreign_words import ALIASES, UNLIKE
 from archc.elaborate.hidden import hidden_in
 from archc.elaborate.library import importable
@@ -23,7 +24,7 @@ from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
 from archc.syntax.batched import all_batched
-from archc.syntax.edits import edited_span, importing, is_labelled, is_stage, replaced
+from archc.syntax.edits import edited_span, importing, inserted, is_labelled, is_stage, replaced
 from archc.syntax.interpolated import interpolated
 
 _TORCH = {"nn", "torch", "F", "functional"}
@@ -85,12 +86,40 @@ def _translation(use: Use, known: set[str]) -> Mend:
     path = importable(word, known)
     if path is not None:
         return f'`import "{path}"` brings it', importing(use.name.span.source, path)
+    return _near(use, word, known)
+
+
+def _near(use: Use, word: str, known: set[str]) -> Mend:
+    """The name that may have been meant, or what there is instead of it."""
     names = {*known, *(plugin.name for plugin in plugins.offered(GROUP))}
-    near = nearest(word, names)
+    is_applied = use.call is not None or is_stage(use.name.span)
+    near, sure = near_name(word, names, is_applied=is_applied)
     if near is None:
+        if is_applied and is_elsewhere(word):
+            return _ABSENT.format(word), ()
         return "names are bound by `=`, parameters, `for` and `import`", ()
-    fix = replaced(use.name.span, near) if only_near(word, near, names) else ()
-    return f"did you mean `{near}`?", fix
+    return f"did you mean `{near}`?", replaced(use.name.span, near) if sure else ()
+
+
+_ABSENT = (
+    "archc has no operator `{}`: build it from others in a `block`, or take a class of Python's "
+    "with `extern layer`"
+)
+_SQUARE = re.compile(r"conv(\d)x\1")
+_OF_CONV = {"stride", "padding", "groups", "dilation", "bias"}
+
+
+def _square_conv(use: Use, word: str) -> Mend | None:
+    """`conv3x3(16)`, without the channels of the input."""
+    found = _SQUARE.fullmatch(word)
+    if found is None or use.prefixed:
+        return None
+    help = f"the kernel is an argument: `conv(out, {found[1]})`"
+    first, *others = use.call.arguments if use.call else (None,)
+    if first is None or first.name is not None or any(a.name not in _OF_CONV for a in others):
+        return help, ()
+    kernel = inserted(Span(first.span.source, first.span.end, first.span.end), f", {found[1]}")
+    return help, (*replaced(use.name.span, "conv"), *kernel)
 
 
 def is_exact(use: Use) -> bool:
@@ -113,7 +142,7 @@ def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:
         return f"archc has `{UNLIKE[word][0]}`, which {UNLIKE[word][1]}", ()
     if word in ALIASES and (not use.prefixed or use.call is None):
         return f"archc calls it `{ALIASES[word]}`", replaced(use.whole.span, ALIASES[word])
-    return None
+    return _square_conv(use, word)
 
 
 def _is_function(use: Use) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from archc.elaborate.torch_calls import tight
 from archc.ops.op import TensorType
 from archc.syntax import ast
 
@@ -21,7 +22,7 @@ def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | No
     if callee.name in _NO_NEED and not call.arguments:
         return receiver
     if callee.name in _SIGNS and len(arguments) == 1 and not named:
-        return f"({receiver} {_SIGNS[callee.name]} {arguments[0].span.text})"
+        return f"({receiver} {_SIGNS[callee.name]} {tight(arguments[0].span.text)})"
     if callee.name in _METHODS:
         return _METHODS[callee.name](receiver, arguments, named, type_)
     return None
@@ -113,7 +114,8 @@ def _view(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType
         total *= size
     rest = [size for size in sizes if size == -1]
     whole = len(known) == len(sizes) and total == type_.elements
-    if len(sizes) == 1 and (whole or (rest and _number(arguments[0]) != -1)):
+    batch = arguments[0].span.text in (f"{receiver}.size(0)", f"{receiver}.shape[0]")
+    if len(sizes) == 1 and (whole or (rest and batch)):
         return f"flatten({receiver})"
     return f"reshape({receiver}, {known})" if whole else None
 

@@ -12,7 +12,10 @@ ALIASES: Mapping[str, str] = {
     "adaptive_avg_pool2d": "adaptive_avg_pool", "gap": "global_avg_pool", "cat": "concat",
     "concatenate": "concat", "swish": "silu", "Swish": "silu", "hardsigmoid": "hard_sigmoid",
     "hardswish": "hard_swish", "pixel_unshuffle": "space_to_depth", "minimum": "min",
-    "maximum": "max", "detach": "stop_gradient",
+    "maximum": "max", "detach": "stop_gradient", "dropout2d": "spatial_dropout",
+    "dropout2D": "spatial_dropout", "channel_dropout": "spatial_dropout",
+    "hsigmoid": "hard_sigmoid", "h_sigmoid": "hard_sigmoid", "hswish": "hard_swish",
+    "h_swish": "hard_swish", "lrelu": "leaky_relu", "leakyrelu": "leaky_relu",
 }  # fmt: skip
 """Other words for an operator -> its name here: its arguments are those that it has here."""
 
@@ -28,9 +31,16 @@ UNLIKE: Mapping[str, tuple[str, str]] = {
     "Conv2D": _CONV,
     "Conv3D": _CONV,
     "deconv": ("conv_transpose", "has no bias unless told otherwise"),
+    "convt": ("conv_transpose", "has no bias unless told otherwise"),
+    "tconv": ("conv_transpose", "has no bias unless told otherwise"),
+    "conv_transpose2d": ("conv_transpose", "has no bias unless told otherwise"),
     "Conv2DTranspose": ("conv_transpose", "has no bias unless told otherwise"),
     "BatchNormalization": ("bn", "has the `momentum` of PyTorch, 1 minus that of Keras"),
     "norm": ("bn", "is batch norm, beside `layer_norm`, `group_norm` and `instance_norm`"),
+    "gn": ("group_norm", "takes the number of groups"),
+    "ln": _LAYER_NORM,
+    "dropout1d": ("spatial_dropout", "drops whole channels, whatever the number of axes"),
+    "dropout3d": ("spatial_dropout", "drops whole channels, whatever the number of axes"),
     "LayerNorm": (_LAYER_NORM[0], f"{_LAYER_NORM[1]}; PyTorch's does the last axes"),
     "LayerNorm2d": (_LAYER_NORM[0], f"{_LAYER_NORM[1]}, with an `eps` of 1e-5"),
     "LayerNormalization": (_LAYER_NORM[0], f"{_LAYER_NORM[1]}, with an `eps` of 1e-5"),

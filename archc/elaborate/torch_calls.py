@@ -75,7 +75,7 @@ def function_call(signature: Signature, arguments: Sequence[ast.Argument], rende
             operands.append(render(bound[theirs.name].value))
     texts = _texts(signature, bound, render, complete=True)
     if signature.operator in _SIGNS:
-        first, second = map(_tight, operands)
+        first, second = map(tight, operands)
         return f"({first} {_SIGNS[signature.operator]} {second})"
     return f"{signature.operator}({', '.join([*operands, *texts])})"
 
@@ -84,7 +84,8 @@ _SIGNS: Mapping[str, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _PLAIN = re.compile(r"[\w.]+$|\w+\([^()]*\)$|\([^()]*\)$")
 
 
-def _tight(text: str) -> str:
+def tight(text: str) -> str:
+    """An operand, in parentheses unless nothing around it can take it apart."""
     return text if _PLAIN.match(text) else f"({text})"
 
 
