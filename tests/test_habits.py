@@ -77,6 +77,23 @@ MENDED = [
     ("if not wide is True { x = x -> relu }", "if not wide == true { x = x -> relu }"),
     ("if n => 3 { x = x -> relu }", "if n >= 3 { x = x -> relu }"),
     ("if n % 2 { x = x -> relu }", "if n % 2 != 0 { x = x -> relu }"),
+    ("if !wide && !(n == 4) { x = x -> relu }", "if not wide and not (n == 4) { x = x -> relu }"),
+    ("if (n == 3 || !wide) { x = x -> relu }", "if (n == 3 or not wide) { x = x -> relu }"),
+    ("if wide == (!wide) { x = x -> relu }", "if wide == (not wide) { x = x -> relu }"),
+    ("w = !wide\n        if w { x = x -> relu }", "if not wide { x = x -> relu }"),
+    # updates
+    (
+        'ws = [2, 4]\n        ws[i] *= 2 + 1\n        x = x -> "c{i}": conv(ws[0] * ws[1])',
+        'ws = [2, 4]\n        ws[i] = ws[i] * 3\n        x = x -> "c{i}": conv(ws[0] * ws[1])',
+    ),
+    (
+        'w = 4\n        w *= 2; w *= n + 1\n        x = x -> "c{i}": conv(w)',
+        'x = x -> "c{i}": conv(32)',
+    ),
+    (
+        'w = 9\n        if n == 3 { w -= max(n, 4) }\n        x = x -> "c{i}": conv(w)',
+        'x = x -> "c{i}": conv(5)',
+    ),
     # parts of tensors
     (
         "a, b = x.chunk(2, dim=1)\n        x = b + a",
@@ -120,6 +137,14 @@ NOT_MENDED = [
     ("x = x[:8, ...]", "E0135", ""),
     ("x = x[:, :8, 1:3]", "E0135", ""),
     ("if n == 3 & n == 4 { x = x -> relu }", "E0134", "`and`"),
+    ("if !n == 3 { x = x -> relu }", "E0126", "in parentheses"),
+    ("if !(n) < 3 { x = x -> relu }", "E0126", "in parentheses"),
+    ("if wide != !wide { x = x -> relu }", "E0126", "in parentheses"),
+    ("if (!n\n    == 3) { x = x -> relu }", "E0126", "in parentheses"),
+    ("n -= (4 +\n        4)", "E0110", "write `n = n - ...`"),
+    ("n -= 4 +\n        4", "E0110", "write `n = n - ...`"),
+    ("x *= x\n        -> relu", "E0110", "write `x = x * ...`"),
+    ("ws[1:] *= 2", "E0110", "write `a = a * ...`"),
     ("for j in 0..3 { x = x -> relu }", "E0157", "which leaves `3` out"),
     ('w = "64"\n        x = x -> "c{i}": conv(w)', "E0211", ""),
     ("x = x -> relu(1, 2)", "E0311", ""),

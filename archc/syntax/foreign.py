@@ -266,64 +266,6 @@ def semicolon(s: Situation) -> Diagnostic | None:
     return say("E0120", "there are no semicolons", s.span, help, fix, certain=certain)
 
 
-_OPERATORS = {"&&": "and", "||": "or", "!": "not", "|>": "->", "=>": "->"}
-
-
-def foreign_operator(s: Situation) -> Diagnostic | None:
-    """`&&`, `||`, `!`, `|>`, `=>` and `>>`."""
-    if s.previous == ">" and s.previous.end_pos == s.start and match_here(s, ">"):
-        span = span_of(s, s.start - 1, s.start + 1)
-        return say("E0132", "there is no `>>`", span, "write `->`", replaced(span, "->"))
-    found = match_here(s, r"&&|\|\||!(?!=)|\|>|=>")
-    if found is None:
-        return None
-    ours = _OPERATORS[found[0]]
-    if found[0] == "=>" and s.keyword in ("IF", "ASSERT"):
-        ours = ">="
-    span = span_of(s, s.start, found.end())
-    code = "E0126" if ours in ("and", "or", "not") else "E0132"
-    fix = replaced(span, _spaced(s, ours, found.end()))
-    certain = found[0] != "=>"
-    return say(code, f"there is no `{found[0]}`", span, f"write `{ours}`", fix, certain=certain)
-
-
-def _spaced(s: Situation, word: str, end: int) -> str:
-    """A word in the place of a symbol, apart from its neighbours."""
-    text = s.source.text
-    before = "" if text[s.start - 1 : s.start] in ("", " ", "\t", "(", "[") else " "
-    after = "" if text[end : end + 1] in ("", " ", "\t") else " "
-    return f"{before}{word}{after}"
-
-
-def bitwise(s: Situation) -> Diagnostic | None:
-    """`&`, `|`, `^`, `~`; of these `|` is most likely meant as a pipe."""
-    found = match_here(s, r"[&|^~]")
-    if found is None:
-        return None
-    message, help = "there are no bitwise operators", "`**` is the power"
-    fix: Fix = ()
-    if found[0] == "|" and s.keyword not in ("IF", "ASSERT"):
-        return say("E0134", message, s.span, "`->` applies a layer", replaced(s.span, "->"))
-    if found[0] in "&|":
-        ours = "and" if found[0] == "&" else "or"
-        help = f"write `{ours}` between conditions"
-        if not _COMPARISON.search(_bare_condition(s)):  # `a & b == c` is `(a & b) == c` in Python
-            fix = replaced(s.span, _spaced(s, ours, s.start + 1))
-    return say("E0134", message, s.span, help, fix)
-
-
-_COMPARISON = re.compile(r"[<>]|[=!]=|\b(?:in|not)\b")
-_INNERMOST = re.compile(r"\([^()\n]*\)")
-
-
-def _bare_condition(s: Situation) -> str:
-    """What a line has outside of parentheses."""
-    text = s.source.line(s.span.line)
-    while _INNERMOST.search(text):
-        text = _INNERMOST.sub("_", text)
-    return text
-
-
 def matrix_product(s: Situation) -> Diagnostic | None:
     """`q @ k`."""
     if s.type != "AT" or s.first_on_line:
@@ -378,13 +320,11 @@ FOREIGN_RULES: tuple[Rule, ...] = (
     numbered_label,
     declared_variable,
     string_prefix,
-    foreign_operator,
     walrus,
     annotation_of_type,
     matrix_product,
     slash_comment,
     single_quotes,
     semicolon,
-    bitwise,
 )
 """In the order in which they are asked."""

@@ -9,9 +9,10 @@ from lark import Token
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span, nearest
 from archc.syntax.bodies import colon_before_body
-from archc.syntax.braces import closing_fix, is_plain, missing_braces
+from archc.syntax.braces import PIECE, UNFINISHED, closing_fix, is_plain, missing_braces
 from archc.syntax.edits import indentation, inserted, replaced
 from archc.syntax.foreign import FOREIGN_RULES, Rule, say
+from archc.syntax.foreign_operators import OPERATOR_RULES
 from archc.syntax.habits import HABIT_RULES
 from archc.syntax.literals import QUOTE_HELP
 from archc.syntax.messages import CLOSING, DECLARATIONS, OPERATORS, WORDS
@@ -254,18 +255,37 @@ def _operator_of_update(s: Situation) -> Diagnostic | None:
     if before.type not in ("STAR", "MUL_DIV", "PLUS_MINUS", "POWER"):
         return None
     span = Span(s.source, before.start_pos or 0, s.end)
-    name = s.opener if s.opener is not None and s.opener.type == "NAME" else "a"
+    target = _updated(s, span.start)
+    help = f"write `{target or 'a'} = {target or 'a'} {before} ...`"
     rest = _REST.match(s.source.text, s.end)
-    assert rest is not None
-    value = rest[1] if _ATOM.fullmatch(rest[1]) else f"({rest[1]})"
-    help = f"write `{name} = {name} {before} ...`"
-    whole = Span(s.source, span.start, rest.end())
-    fix = replaced(whole, f"= {name} {before} {value}") if rest[1] and s.bracket is None else ()
+    fix: Fix = ()
+    if target and rest and _is_whole(rest[1]):
+        value = rest[1] if _ATOM.fullmatch(rest[1]) else f"({rest[1]})"
+        whole = Span(s.source, span.start, rest.end(1))
+        fix = replaced(whole, f"= {target} {before} {value}")
     message = "of the updates there is only `+=`"
     return say("E0110", message, span, help, fix, certain=True)
 
 
-_REST = re.compile(r"[ \t]*([^#\n{}]*[^#\n{} \t])?")
+def _updated(s: Situation, end: int) -> str:
+    """The name that is updated, with its index; nothing where it is something else."""
+    if s.opener is None or s.bracket is not None:
+        return ""
+    target = s.source.text[s.opener.start_pos or 0 : end].strip()
+    return target if _TARGET.fullmatch(target) else ""
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is all of a value: it ends here, and its brackets are its own."""
+    balanced = all(text.count(one) == text.count(two) for one, two in ("()", "[]"))
+    ended = not UNFINISHED.fullmatch(PIECE.findall(text)[-1])
+    return balanced and ended and not _closes_more(text) and not _UPDATE.search(text)
+
+
+_UPDATE = re.compile(r"[-+*/%]=")
+_TARGET = re.compile(r"[A-Za-z_]\w*(?:\[[^\[\]\n,:]+\])?")
+_REST = re.compile(r"[ \t]*([^#\n{}\";']*[^#\n{}\";' \t])[ \t]*(?=[#\n};]|\Z)(?!\s*->)")
+"""All that is left of a statement which ends on its line."""
 _ATOM = re.compile(r"[\w.]+(?:\([^()]*\))?")
 
 
@@ -274,6 +294,7 @@ RULES: tuple[Rule, ...] = (
     _quote_in_hole,
     *HABIT_RULES,
     *FOREIGN_RULES,
+    *OPERATOR_RULES,
     *STRUCTURE_RULES,
     _radix,
     _open_string,
