@@ -135,3 +135,60 @@ def test_applied_as_a_function_the_tensor_is_known(tmp_path: Path) -> None:
     )
     fixed = edited(path.read_text(encoding="utf-8"), refused(path).fix)
     assert "conv(image, 96, 5, padding=2)" in fixed
+
+
+@pytest.mark.parametrize(
+    ("layer", "readings"),
+    [
+        ("conv(64, 96, 3)", ["`conv(96, 3)`", "`conv(96, 3, padding=0, bias=true)`"]),
+        ("conv(64, 96, 3, bias=true)", ["`conv(96, 3, bias=true, padding=0)`"]),
+        ("conv(64, 96, 3, padding=1)", ["`conv(96, 3, padding=1, bias=true)`"]),
+        ("conv_transpose(64, 33, 2, groups=3)", ["`conv_transpose(33, 2, groups=3, bias=true)`"]),
+    ],
+)
+def test_pytorchs_order_may_mean_its_defaults_too(
+    layer: str, readings: list[str], tmp_path: Path
+) -> None:
+    problem = refused(spec(tmp_path, layer, "[64, 32, 32]"))
+    assert problem.help is not None
+    assert not problem.fix
+    assert all(reading in problem.help for reading in readings)
+
+
+@pytest.mark.parametrize(
+    ("layer", "meant"),
+    [
+        ("conv(64, 96, 3, padding=1, bias=false)", "conv(96, 3, padding=1, bias=false)"),
+        (
+            "conv(in_channels=64, out_channels=96, kernel_size=3)",
+            "conv(96, 3, padding=0, bias=true)",
+        ),
+        (
+            "conv(in_channels=64, out_channels=96, kernel_size=3, padding=1, bias=false)",
+            "conv(96, 3, padding=1)",
+        ),
+        (
+            "conv(kernel_size=5, stride=2, out_channels=96, in_channels=64, groups=2)",
+            "conv(96, 5, 2, padding=0, groups=2, bias=true)",
+        ),
+        ("bn(num_features=64, eps=1e-3)", "bn(eps=1e-3)"),
+        ("group_norm(num_groups=8, num_channels=64)", "group_norm(8)"),
+        (
+            "global_avg_pool -> linear(in_features=64, out_features=10, bias=false)",
+            "global_avg_pool -> linear(10, bias=false)",
+        ),
+    ],
+)
+def test_a_call_in_pytorchs_words_is_mended_in_one_round(
+    layer: str, meant: str, tmp_path: Path
+) -> None:
+    path = spec(tmp_path, layer)
+    problem = refused(path)
+    path.write_text(edited(path.read_text("utf-8"), problem.fix), "utf-8")
+    found = dump(elaborate(load_program(path)).graph)
+    assert found == dump(elaborate(load_program(spec(tmp_path, meant))).graph)
+
+
+def test_a_wrong_number_of_input_channels_is_not_left_out_with_the_rest(tmp_path: Path) -> None:
+    problem = refused(spec(tmp_path, "conv(in_channels=3, out_channels=96, kernel_size=3)"))
+    assert "padding" not in "".join(edit.text for edit in problem.fix)

@@ -13,7 +13,7 @@ from archc.elaborate.externs import make_extern
 from archc.elaborate.foreign_methods import PARTS, chunks, method, unbatched_method
 from archc.elaborate.frame import Frame
 from archc.elaborate.hidden import Hidden, hidden_by, hidden_in
-from archc.elaborate.positions import require_names
+from archc.elaborate.positions import require_names, require_own_names
 from archc.elaborate.texts import of_arguments
 from archc.elaborate.values import (
     BlockConstructor,
@@ -196,6 +196,7 @@ class Evaluator(Expressions):
     ) -> MadeLayer:
         operand = applied.type if isinstance(applied, Tensor) else None
         require_names(constructor.cls, given, operand)
+        require_own_names(constructor.cls, given, operand)
         slots = [Slot(hyper.name, hyper.required) for hyper in parameters(constructor.cls)]
         bound = bind(constructor.name, slots, given, span)
         return self.builder.make_op(constructor, bound, frame, span)

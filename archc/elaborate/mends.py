@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from archc.diagnostics import Fix, Span
 from archc.elaborate.arguments import Given
 from archc.elaborate.foreign import Mend
+from archc.elaborate.torch_arguments import same
 from archc.elaborate.values import MadeLayer, Value
-from archc.ops.op import InexactError, OpError, TensorType
+from archc.ops.op import InexactError, Op, OpError, TensorType, word
+from archc.ops.registry import parameters
 from archc.syntax.edits import (
     inserted,
     is_stage,
@@ -56,13 +58,34 @@ def mend_layer(
 
 
 def _input_channels(made: MadeLayer, operands: Sequence[TensorType]) -> Mend | None:
-    """`conv(3, 64, 3)` for 3 channels: the kernel is then 64."""
+    """`conv(3, 64, 3)` for 3 channels: the kernel is then 64.
+
+    PyTorch's order may mean PyTorch's defaults, too: a mend is only where they are given.
+    """
     out, stride = made.given.get("out"), made.given.get("stride")
     if out is None or stride is None or out.name is not None or stride.name is not None:
         return None
     if not operands or out.value != operands[0].channels:
         return None
-    return _INFERRED, without_arguments(out.span)
+    cls = type(made.maker)
+    if not issubclass(cls, Op):
+        return None
+    defaults = {item.name: item.default for item in parameters(cls)}
+    left = {
+        name: value
+        for name, value in _PYTORCHS.items()
+        if name not in made.given and not same(defaults[name], value)
+    }
+    if not left:
+        return _INFERRED, without_arguments(out.span)
+    texts = [given.span.text for given in made.given.values() if given is not out]
+    ours = f"{cls.name}({', '.join(texts)})"
+    theirs = f"{cls.name}({', '.join([*texts, *(f'{n}={word(v)}' for n, v in left.items())])})"
+    return f"{_INFERRED}, `{ours}`; with PyTorch's defaults it is `{theirs}`", ()
+
+
+_PYTORCHS: Mapping[str, object] = {"padding": 0, "bias": True}
+"""What a convolution of PyTorch's has unless told otherwise."""
 
 
 def _set(made: MadeLayer, name: str, text: str) -> Fix:

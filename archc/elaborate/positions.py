@@ -17,7 +17,7 @@ from archc.elaborate.values import Value
 from archc.ops.op import Op, TensorType
 from archc.ops.registry import Parameter, parameters
 from archc.ops.size import Size
-from archc.syntax.edits import replaced, without_arguments
+from archc.syntax.edits import replaced, value_of, without_arguments
 
 _OF_OPERATOR = re.compile("`")
 """A reason says what the operator does, beginning with its name."""
@@ -36,6 +36,54 @@ def require_names(cls: type[Op], given: Sequence[Given], operand: TensorType | N
     positional = [argument for argument in given if argument.name is None]
     if len(positional) > len(places):
         raise _refusal(cls, places, positional, given, operand)
+
+
+def require_own_names(cls: type[Op], given: Sequence[Given], operand: TensorType | None) -> None:
+    """Refuse a call all of whose arguments have PyTorch's names, the input's channels among them.
+
+    It means PyTorch's defaults, too: the mend is the whole call.
+    """
+    if cls.name not in OF_OPERATOR:
+        return
+    theirs = OF_OPERATOR[cls.name].parameters
+    names = [argument.name for argument in given]
+    inferred = [a for a in given if a.name in INFERRED and _are_channels(a.value, operand)]
+    if not inferred or not {*names} <= {item.name for item in theirs}:
+        return
+    own = {item.name for item in parameters(cls)}
+    if len({*names}) < len(names) or inferred[0].name in own:
+        return
+    try:
+        texts = _named(cls.name, theirs, given)
+    except UnsaidError:
+        return
+    text, (first, last) = ", ".join(texts), (given[0].span, given[-1].span)
+    raise error(
+        "E0312",
+        f"`{cls.name}` has no parameter `{inferred[0].name}`",
+        inferred[0].span,
+        help=f"PyTorch's is `{cls.name}({text})`; archc infers the channels of the input",
+        fix=replaced(first.to(last), text) if text else without_arguments(first, last),
+    )
+
+
+def _named(operator: str, parameters: Sequence[Theirs], given: Sequence[Given]) -> list[str]:
+    """Arguments by PyTorch's names, and its defaults, as arguments here. Raises UnsaidError."""
+    values = {argument.name: argument for argument in given}
+    found = []
+    for theirs in parameters:
+        argument = values.get(theirs.name)
+        written = None
+        if argument is not None:
+            text = value_of(argument.span).text
+            written = Written(text, _comparable(argument.value))
+        said = ours(operator, theirs, written)
+        if said is not None and not said.needless:
+            found.append(said)
+    return [
+        f"{said.parameter.name}={said.text}" if said.parameter.keyword else said.text
+        for said in sorted(found, key=lambda said: said.parameter.keyword)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
