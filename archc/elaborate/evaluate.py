@@ -8,6 +8,7 @@ from archc.diagnostics import Fix, Span, error, nearest
 from archc.elaborate.arguments import Given
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
 from archc.elaborate.builder import Builder
+from archc.elaborate.conditions import truth_of
 from archc.elaborate.frame import Frame, Names
 from archc.elaborate.loops import Loop
 from archc.elaborate.texts import of_texts
@@ -24,10 +25,7 @@ from archc.ir.names import element_name
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
 from archc.syntax import ast
-from archc.syntax.edits import appended, replaced
-
-_LOOSER = ast.Choice | ast.Pipe | ast.Compare | ast.Logical
-"""Expressions that bind less tightly than a comparison."""
+from archc.syntax.edits import replaced
 
 
 class Expressions:
@@ -61,18 +59,17 @@ class Expressions:
         self.budget.spend(1, expr.span)
         return self._methods[type(expr)](expr, frame)
 
-    def condition(self, expr: ast.Expr, frame: Frame) -> bool:
-        """A value that must be true or false."""
+    def condition(self, expr: ast.Expr, frame: Frame, *, tested: bool = True) -> bool:
+        """A value that must be true or false; `tested` says that nothing else becomes of it."""
+        inner = expr
+        while isinstance(inner, ast.Paren):
+            inner = inner.value
+        if isinstance(inner, ast.Logical):
+            self.budget.spend(1, expr.span)
+            return self._logical(inner, frame, tested=tested)
         value = self.evaluate(expr, frame)
         if not isinstance(value, bool):
-            help: str | None = None
-            fix: Fix = ()
-            if is_number(value):
-                help = "compare it, as in `n > 0`; Python means `n != 0`"
-                fix = () if isinstance(expr, _LOOSER) else appended(expr.span, " != 0")
-            elif isinstance(value, list | tuple | str):
-                text = f"len({expr.span.text}) > 0"
-                help, fix = f"write `{text}`", replaced(expr.span, text)
+            help, fix = truth_of(expr, value, tested=tested)
             raise error(
                 "E0206",
                 f"a condition must be true or false, not {describe(value)}",
@@ -243,10 +240,11 @@ class Expressions:
             left = right
         return True
 
-    def _logical(self, node: ast.Logical, frame: Frame) -> bool:
+    def _logical(self, node: ast.Logical, frame: Frame, *, tested: bool = False) -> bool:
+        """In Python it gives one of its operands: that is no matter where it is only `tested`."""
         decides = node.op == "or"
         for operand in node.operands:
-            if self.condition(operand, frame) == decides:
+            if self.condition(operand, frame, tested=tested) == decides:
                 return decides
         return not decides
 
@@ -273,13 +271,20 @@ class Expressions:
                 help=help,
             )
         if isinstance(node.value, ast.Attribute) and isinstance(node.index, ast.Number):
-            self._counted(node, node.value, index, len(value))
+            self._counted(node, node.value, index, len(value), frame)
         return value[index]
 
-    def _counted(self, node: ast.Index, shape: ast.Attribute, index: int, axes: int) -> None:
+    def _is_learned(self, expr: ast.Expr, frame: Frame) -> bool:
+        """Whether a name has a tensor without a batch axis."""
+        value = frame.names.get(expr.name) if isinstance(expr, ast.Name) else None
+        return isinstance(value, Tensor) and not value.type.batched
+
+    def _counted(
+        self, node: ast.Index, shape: ast.Attribute, index: int, axes: int, frame: Frame
+    ) -> None:
         """Warn of `x.shape[1]`, which is another axis in PyTorch, where the batch is the first."""
         names = ("channels", *("depth", "height", "width")[4 - axes :])
-        if shape.name != "shape" or axes != len(names):
+        if shape.name != "shape" or axes != len(names) or self._is_learned(shape.value, frame):
             return
         x = shape.value.span.text
         meant = "the batch" if index == 0 else f"`{x}.{names[index - 1]}`"

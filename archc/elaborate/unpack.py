@@ -1,5 +1,6 @@
 """Values taken apart: one for each name that they are bound to."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from archc.diagnostics import Fix, Span, error
@@ -76,7 +77,7 @@ def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str |
     """As many names as there are values."""
     if span.text.endswith(".shape") and len(names) == count + 1:
         help = f"a shape has no batch axis: leave out `{names[0].span.text}`"
-        return help, without_arguments(names[0].span)
+        return _left_out(help, names, names[:1])
     if len(names) > count:
         return _fewer(names, count)
     help = "give each value a name; `_` is one for what is not used"
@@ -88,4 +89,28 @@ def _fewer(names: Sequence[ast.Target], count: int) -> tuple[str | None, Fix]:
     if not count:
         return None, ()
     left_out = " and ".join(f"`{name.span.text}`" for name in names[count:])
-    return f"leave out {left_out}", without_arguments(names[count].span, names[-1].span)
+    return _left_out(f"leave out {left_out}", names, names[count:])
+
+
+_DECLARATION = re.compile(r"^(?:net|block|extern|const|import|@)\b|^@", re.MULTILINE)
+_COMMENT = re.compile(r"#[^\n]*")
+
+
+def _left_out(
+    help: str, names: Sequence[ast.Target], without: Sequence[ast.Target]
+) -> tuple[str, Fix]:
+    """Names that go, unless the block around them mentions them elsewhere."""
+    source = names[0].span.source
+    starts = [found.start() for found in _DECLARATION.finditer(source.text)]
+    first, last = names[0].span.start, names[-1].span.end
+    begin = max((start for start in starts if start <= first), default=0)
+    end = min((start for start in starts if start > first), default=len(source.text))
+    rest = f"{source.text[begin:first]}\n{source.text[last:end]}"
+    words = {word for target in without for word in re.findall(r"\w+", target.span.text)} - {"_"}
+    if not words.isdisjoint(_USED.findall(_COMMENT.sub("", rest))):
+        return f"{help}, here and where it is used", ()
+    return help, without_arguments(without[0].span, without[-1].span)
+
+
+_USED = re.compile(r"(?<![\w.])[A-Za-z_]\w*\b(?!\s*=[^=])")
+"""Names that are not attributes, and are not bound."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.syntax.edits import indentation, replaced, without_line
+from archc.syntax.kinds import compares_one_kind
 from archc.syntax.messages import FOREIGN, RESERVED
 from archc.syntax.situation import HEADERS, Situation
 
@@ -145,7 +146,8 @@ def identity(s: Situation) -> Diagnostic | None:
     span, ours = span_of(s, s.start, found.end()), "!=" if found[1] else "=="
     help = f"compare with `{ours}`"
     message = f"there is no `{found[0]}`"
-    return say("E0133", message, span, help, replaced(span, ours), certain=True)
+    certain = compares_one_kind(s.source.text, s.start, found.end())
+    return say("E0133", message, span, help, replaced(span, ours), certain=certain)
 
 
 _TESTED = (

@@ -3,6 +3,7 @@
 import re
 
 from archc.diagnostics import Diagnostic
+from archc.syntax.batched import all_batched, is_learned
 from archc.syntax.edits import inserted, replaced
 from archc.syntax.foreign import Rule, line_before, match_here, say, span_of
 from archc.syntax.situation import HEADERS, Situation
@@ -35,7 +36,8 @@ def slice_by_axes(s: Situation) -> Diagnostic | None:
         return None
     message = "tensors are not sliced by axes"
     found = _BY_AXES.match(s.source.text, name.start())
-    if found is None or not (found[2] or found[3]) or not found[3]:
+    learned = is_learned(s.source, name[0]) or _binds_take(s)
+    if found is None or not found[3] or learned:
         help = (
             "`take(x, 8)` gives the first 8 channels, and `crop(x, spatial=1)` the image without "
             "its outermost rows and columns"
@@ -45,7 +47,16 @@ def slice_by_axes(s: Situation) -> Diagnostic | None:
     if found[2] and found[2] != "0":
         ours = f"take({found[1]}, {found[3]} - {found[2]}, start={found[2]})"
     span = span_of(s, found.start(), found.end())
-    return say("E0135", message, span, f"write `{ours}`", replaced(span, ours), certain=True)
+    help, certain = f"write `{ours}`", all_batched(s.source)
+    return say("E0135", message, span, help, replaced(span, ours), certain=certain)
+
+
+_TAKE = re.compile(r"\btake\b(?!\s*\()|\b(?:block|net|extern)\s+take\b")
+
+
+def _binds_take(s: Situation) -> bool:
+    """Whether a text may call something of its own `take`."""
+    return _TAKE.search(s.source.text) is not None
 
 
 def unpacked_arguments(s: Situation) -> Diagnostic | None:
