@@ -85,6 +85,14 @@ BODIES = {
         "if down == 1: x = x -> a: conv(8, 3) else { x = x -> b: conv(8, 1) }",
         "if down == 1 { x = x -> a: conv(8, 3) } else { x = x -> b: conv(8, 1) }",
     ),
+    "an else behind a brace": (
+        "if down == 1 {\n    x = x -> relu\n} else: x = x -> tanh",
+        "if down == 1 {\n    x = x -> relu\n} else { x = x -> tanh }",
+    ),
+    "a sum in the name of a scope": (
+        'for i in range(2):\n    scope "s{i + 1}":\n        x = x -> c: conv(8, 3)',
+        'for i in range(2) {\n    scope "s{i + 1}" {\n        x = x -> c: conv(8, 3)\n    }\n}',
+    ),
     "a body in a body on the line": (
         "for i in range(2): if down == 1: x = x -> relu",
         "for i in range(2) { if down == 1 { x = x -> relu } }",

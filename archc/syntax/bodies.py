@@ -84,7 +84,7 @@ def _end_on_line(s: Situation, own: str, lines: list[_Line]) -> Fix:
         return ()  # a statement or a body that goes on below
     if following is not None and following.pieces[0][0] in ("->", "{"):
         return ()
-    before = list(PIECE.finditer(line_before(s)))
+    before = list(PIECE.finditer(line_before(s).lstrip(" \t}")))
     if not lines[0].is_whole or UNFINISHED.fullmatch(pieces[-1][0]):
         return ()
     if _depth(before, "{", "}") + _depth(pieces, "{", "}") or _depth(pieces, "([", ")]"):

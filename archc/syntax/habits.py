@@ -22,7 +22,7 @@ def formatted_label(s: Situation) -> Diagnostic | None:
     start = s.start - len(line) + head.end()
     whole = s.source.text[start : end.end()].rstrip()
     ours = interpolated(whole)
-    if ours is None or not re.search(r"[+%(]", whole):
+    if ours in (None, whole) or not re.search(r"[+%(]", whole):
         return None
     span = span_of(s, start, start + len(whole))
     message = "a label is a word or a string, not an expression"
