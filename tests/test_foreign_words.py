@@ -490,3 +490,37 @@ def test_the_shape_of_a_learned_tensor_has_no_mend(tmp_path: Path) -> None:
 def test_one_axis_alone_is_not_moved(tmp_path: Path) -> None:
     line = "upsample(x, size=[x.shape[2], x.shape[3]])"
     assert not said_of(spec(tmp_path, line)).fix
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("x.chunk(2)", "the first axis is the batch"),
+        ("x.split(4, dim=2)", "only channels, `dim=1`"),
+        ("x.chunk(16, 1)", "the first n channels"),
+        ("x -> drop_path(0.1)", "1 minus the rate"),
+        ("F.interpolate(x, size=x.shape[2:])", "`upsample(y, like=x)`"),
+        ("F.interpolate(x, x.shape[-2:])", "`upsample(y, like=x)`"),
+        ("x -> nn.BatchNorm2d(8, momentum=None)", "nothing for the `None`"),
+        ("torch.cat([x, x], axis=2)", "joins channels"),
+        ("x -> nn.PReLU()", "archc has no operator `PReLU`"),
+        ("x -> nn.ELU", '"torch.nn:ELU"'),
+        ("x -> F.elu(1)", "archc has no operator `elu`"),
+        ("torch.matmul(x, x)", "archc has no operator `matmul`"),
+    ],
+)
+def test_a_help_says_what_is_true_of_pytorch(line: str, words: str, tmp_path: Path) -> None:
+    problem = said_of(spec(tmp_path, line))
+    assert words in (problem.help or "")
+    assert not problem.fix
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("torch.cat([x, x], axis=1)", "concat([x, x])"),
+        ("x -> nn.Identity(54, unused=2)", "x -> identity()"),
+    ],
+)
+def test_arguments_that_pytorch_takes_are_understood(line: str, meant: str, tmp_path: Path) -> None:
+    assert mend_of(tmp_path, line) == meant

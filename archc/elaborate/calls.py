@@ -10,7 +10,7 @@ from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BUILTINS, BuiltinError
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
-from archc.elaborate.foreign_methods import PARTS, chunks, method, unbatched_method
+from archc.elaborate.foreign_methods import chunks, method, parts_help, unbatched_method
 from archc.elaborate.frame import Frame
 from archc.elaborate.hidden import Hidden, hidden_by, hidden_in
 from archc.elaborate.positions import require_names, require_own_names
@@ -104,7 +104,7 @@ class Evaluator(Expressions):
         ours = self._instead(node, callee, value)
         help = "operators are applied by `->`, or called: `relu(x)`"
         if isinstance(value, Tensor) and callee.name in ("chunk", "split"):
-            help = PARTS
+            help = parts_help(node)
         fix = replaced(node.span, ours) if ours is not None else ()
         hidden = hidden_in(fix, frame.own)
         if hidden is not None:

@@ -81,6 +81,8 @@ def _translation(use: Use, known: set[str]) -> Mend:
         if _is_same(use.name.name, word):
             return f"write `{word}`: operators have no prefix", replaced(use.whole.span, word)
         return f"operators have no prefix; `{word}` here is archc's own", ()
+    if use.prefixed and use.name.name in _TORCH | _KERAS:
+        return _absent_class(use, word), ()
     if use.name.name in _PREFIXES:
         return "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`", ()
     path = importable(word, known)
@@ -99,6 +101,12 @@ def _near(use: Use, word: str, known: set[str]) -> Mend:
             return _ABSENT.format(word), ()
         return "names are bound by `=`, parameters, `for` and `import`", ()
     return f"did you mean `{near}`?", replaced(use.name.span, near) if sure else ()
+
+
+def _absent_class(use: Use, word: str) -> str:
+    help = _ABSENT.format(word)
+    is_class = use.name.name == "nn" and word[:1].isupper()
+    return f'{help}: `... from "torch.nn:{word}"(...)`' if is_class else help
 
 
 _ABSENT = (
@@ -170,10 +178,19 @@ def _call_of(use: Use, signature: Signature, known: set[str]) -> Mend:
         else:
             ours = module_call(signature, arguments, render, complete=use.call is not None)
     except UnsaidError as reason:
+        if signature.operator == "upsample" and (like := _size_of(arguments)):
+            return f"{words}; `upsample(y, like={like})` takes the size of `{like}`", ()
         return f"{words}; {reason}", ()
     if use.call is None:
         return words, replaced(use.whole.span, ours.removesuffix("()"))
     return words, replaced(use.call.span, ours)
+
+
+def _size_of(arguments: Iterable[ast.Argument]) -> str | None:
+    """The tensor whose whole image gives a size: `x` in `size=x.shape[2:]`."""
+    texts = (argument.span.text for argument in arguments)
+    found = (re.fullmatch(r"(?:size\s*=\s*)?(\w+)\.shape\[-?2:\]", text) for text in texts)
+    return next((each[1] for each in found if each), None)
 
 
 _LITERAL_BEFORE = re.compile(r'(?:[=(,\[:+]|->|return)\s*("[^"\\\n]*")\s*\+\s*$')

@@ -41,6 +41,22 @@ PARTS = (
 )
 """What is there instead of `chunk` and `split`."""
 
+_OTHER_AXIS = (
+    "the first axis is the batch in PyTorch, and is not split here; only channels, `dim=1`, are "
+    "taken in parts, by `take`, and images are cut by `crop`"
+)
+
+
+def parts_help(call: ast.Call) -> str:
+    """What to say of `x.chunk(2, 1)`, and of that along another axis, as `x.chunk(2)`."""
+    axes = [
+        argument.value
+        for place, argument in enumerate(call.arguments)
+        if argument.name == "dim" or (argument.name is None and place == 1)
+    ]
+    axis = _number(axes[0]) if axes else 0
+    return PARTS if axis in (1, None) else _OTHER_AXIS
+
 
 def chunks(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | None:
     """`x.chunk(2, 1)` and `x.split(8, dim=1)`, of the channels: each part taken."""

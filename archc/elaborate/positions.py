@@ -208,5 +208,13 @@ def _mend(
         fix = replaced(first.to(last), text) if text else without_arguments(first, last)
         infers = "; archc infers the channels of the input" if reading.infers else ""
         return f"write {calls[0]}{infers}", fix
+    if cls.name == "drop_path":
+        return _SURVIVAL, ()
     keywords = [f"`{item.name}=`" for item in parameters(cls) if item.keyword]
     return f"name it: {', '.join(keywords)}" if keywords else "leave it out", ()
+
+
+_SURVIVAL = (
+    "`survival=` is the probability to stay, which is 1 minus the rate of PyTorch's and timm's: "
+    "`drop_path(survival=0.9)` for a rate of 0.1"
+)

@@ -99,6 +99,8 @@ def _require(operator: str, name: str, value: object) -> None:
     """Refuse a value that the operator would not take."""
     if isinstance(value, tuple) and UNKNOWN in value:
         return
+    if value is None:
+        raise UnsaidError(f"`{operator}` has nothing for the `None` of PyTorch")
     try:
         check(OPS[operator], name, value)
     except OpError as refusal:

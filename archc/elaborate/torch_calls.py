@@ -106,6 +106,8 @@ def _texts(
 
 def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[str, ast.Argument]:
     """The arguments by the names of torch's parameters. Raises UnsaidError."""
+    if signature.operator == "identity":
+        return {}  # it takes all arguments, and does nothing with them
     names = [item.name for item in signature.parameters if not item.named]
     known = {item.name for item in signature.parameters}
     positional = [argument for argument in arguments if argument.name is None]
@@ -115,9 +117,10 @@ def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[s
     for argument in arguments:
         if argument.name is None:
             continue
-        if argument.name not in known or argument.name in bound:
+        name = "dim" if argument.name == "axis" and "dim" in known else argument.name
+        if name not in known or name in bound:
             raise UnsaidError(f"PyTorch takes no `{argument.span.text}` there")
-        bound[argument.name] = argument
+        bound[name] = argument
     return bound
 
 
