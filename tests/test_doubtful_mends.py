@@ -122,3 +122,49 @@ def test_a_name_that_is_used_is_not_left_out(body: str, mends: bool) -> None:
     found = said(f"net N()(x: [8, 4, 4]) {{\n    {body}\n}}\n")
     assert found.code == "E0208"
     assert bool(found.fix) == mends
+
+
+PIPED = "net N()(x: [8, 4, 4]) {{\n    x = x -> {}\n    return x\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("layer", "certain"),
+    [
+        ("nn.Conv2d(4, 16, 3)", False),
+        ("nn.Conv2d(8, 16, 3)", False),
+        ("nn.Conv1d(8, 16, 3)", False),
+        ("nn.Linear(512, 10)", False),
+        ("nn.GroupNorm(8, 4)", False),
+        ("nn.BatchNorm1d(8)", False),
+        ("nn.Dropout1d(0.5)", False),
+        ("nn.MaxPool2d(2)", False),
+        ("MaxPooling2D(2)", False),
+        ("nn.ReLU(inplace=true)", True),
+        ("nn.Dropout(0.5)", True),
+        ("nn.GELU()", True),
+    ],
+)
+def test_what_is_also_said_of_the_input_is_not_dropped_without_asking(
+    layer: str, certain: bool
+) -> None:
+    found = said(PIPED.format(layer))
+    assert found.fix
+    assert found.certain == certain
+
+
+def test_a_stride_beside_same_has_no_mend() -> None:
+    found = said(PIPED.format('nn.Conv2d(8, 8, 3, stride=2, padding="same")'))
+    assert not found.fix
+    assert "stride" in (found.help or "")
+
+
+def test_a_list_is_not_counted_by_what_the_spec_calls_len() -> None:
+    text = "net N(xs=[8])(x: [8, 4, 4]) {\n    if xs { x = x -> relu }\n    return x\n}\n"
+    assert said(text).certain
+    assert not said("const len = 3\n" + text).fix
+
+
+def test_a_layer_that_the_spec_calls_otherwise_is_not_put_before_another() -> None:
+    text = PIPED.format("avg_pool(3, padding=[0, 1, 0, 1])")
+    assert "pad(" in "".join(edit.text for edit in said(text).fix)
+    assert not said("block pad()(x) { return x -> relu }\n" + text).fix

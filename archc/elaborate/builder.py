@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
 from archc.elaborate.arguments import Given
 from archc.elaborate.frame import Frame
+from archc.elaborate.hidden import hidden_in
 from archc.elaborate.limits import LAYER, REPORT, Budget
 from archc.elaborate.mends import mend_layer, mend_value
 from archc.elaborate.naming import Register
@@ -186,6 +187,7 @@ class Builder:
         except OpError as refusal:
             labels = self._operand_labels(operands, frame, span)
             help, fix = mend_layer(made, types, span, refusal)
+            fix = () if hidden_in(fix, frame.own) else fix
             raise error(
                 "E0204", refusal.message, Label(span), *labels, help=help, fix=fix
             ) from None

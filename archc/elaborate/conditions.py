@@ -1,6 +1,9 @@
 """What a condition would be that has the value which Python takes as true or false."""
 
+from collections.abc import Set
+
 from archc.diagnostics import Fix
+from archc.elaborate.hidden import hidden_in
 from archc.elaborate.values import Value, is_number
 from archc.syntax import ast
 from archc.syntax.edits import appended, replaced
@@ -9,8 +12,12 @@ _LOOSER = ast.Choice | ast.Pipe | ast.Compare | ast.Logical
 """Expressions that bind less tightly than a comparison."""
 
 
-def truth_of(expr: ast.Expr, value: Value, *, tested: bool) -> tuple[str | None, Fix]:
-    """The help and the mend; none where the value itself may be used, and is not only `tested`."""
+def truth_of(
+    expr: ast.Expr, value: Value, own: Set[str], *, tested: bool
+) -> tuple[str | None, Fix]:
+    """The help and the mend; none where the value itself may be used, and is not only `tested`.
+
+    `own` are the names that the spec binds itself."""
     if not tested:
         return "`and` and `or` give true or false; to choose a value write `a if c else b`", ()
     if is_number(value):
@@ -18,5 +25,6 @@ def truth_of(expr: ast.Expr, value: Value, *, tested: bool) -> tuple[str | None,
         return "compare it, as in `n > 0`; Python means `n != 0`", fix
     if isinstance(value, list | tuple | str):
         text = f"len({expr.span.text}) > 0"
-        return f"write `{text}`", replaced(expr.span, text)
+        fix = replaced(expr.span, text)
+        return f"write `{text}`", () if hidden_in(fix, own) else fix
     return None, ()

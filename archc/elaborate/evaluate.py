@@ -69,7 +69,7 @@ class Expressions:
             return self._logical(inner, frame, tested=tested)
         value = self.evaluate(expr, frame)
         if not isinstance(value, bool):
-            help, fix = truth_of(expr, value, tested=tested)
+            help, fix = truth_of(expr, value, frame.own, tested=tested)
             raise error(
                 "E0206",
                 f"a condition must be true or false, not {describe(value)}",

@@ -19,7 +19,7 @@ from archc.elaborate.library import importable
 from archc.elaborate.torch_arguments import UnsaidError
 from archc.elaborate.torch_calls import WORDS, Render, function_call, module_call
 from archc.elaborate.torch_shapes import axis_edits
-from archc.elaborate.torch_table import FUNCTIONS, KERAS, OPERANDS, SIGNATURES, Signature
+from archc.elaborate.torch_table import FUNCTIONS, INFERRED, KERAS, OPERANDS, SIGNATURES, Signature
 from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
@@ -136,7 +136,20 @@ def is_exact(use: Use) -> bool:
     written = (use.call or use.whole).span
     if ".shape" in written.text and not all_batched(written.source):
         return False
-    return word in SIGNATURES or word in KERAS or (word in FUNCTIONS and _is_function(use))
+    if word in FUNCTIONS and _is_function(use):
+        return not _says_more(word, FUNCTIONS[word])
+    found = SIGNATURES.get(word) or KERAS.get(word)
+    return found is not None and not _says_more(word, found)
+
+
+def _says_more(word: str, signature: Signature) -> bool:
+    """Whether a call also says how many channels or axes its input has: torch refuses others, and
+    the mend, in which that is not said, would hide the mistake."""
+    channels = any(item.name in INFERRED for item in signature.parameters)
+    return channels or _OF_AXES.search(word) is not None
+
+
+_OF_AXES = re.compile(r"[123][dD]$")
 
 
 def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded
+from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded, same
 from archc.elaborate.torch_table import INFERRED, OPERANDS, UNKNOWN, Signature, Theirs
 from archc.ops.op import word
 from archc.syntax import ast
@@ -161,6 +161,8 @@ def _require_odd(operator: str, found: Sequence[Ours]) -> None:
     texts = {said.parameter.name: said for said in found}
     if operator not in ("conv", "apply_conv") or texts["padding"].text != '"same"':
         return
+    if "stride" in texts and not same(texts["stride"].value, 1):
+        raise UnsaidError('`padding="same"`: PyTorch takes it without a stride only')
     kernel = texts["kernel"].value if "kernel" in texts else UNKNOWN
     sizes = kernel if isinstance(kernel, tuple) else (kernel,)
     if any(isinstance(size, int) and size % 2 == 0 for size in sizes):
