@@ -121,6 +121,12 @@ def test_a_habit_is_mended_to_what_was_meant(typed: str, meant: str) -> None:
     assert dump(ours) == dump(theirs)
 
 
+@pytest.mark.parametrize("comment", ["// then act", "//then act on it", "// the act, (in) 2"])
+def test_a_comment_of_c_behind_a_pipe_is_one(comment: str) -> None:
+    text = "net N()(x: [8, 4, 4]) {\n    x = x -> relu %s\n    return x\n}\n"
+    assert mended(text % comment) == text % comment.replace("//", "#")
+
+
 NOT_MENDED = [
     ('x = x -> "c%02d" % i: conv(8)', "E0110", ""),
     ('x = x -> "c{i:02d}": conv(8)', "E0165", "write the expression alone"),
@@ -151,6 +157,10 @@ NOT_MENDED = [
     ('x = x -> "c{i}": conv(8, 3, out=16)', "E0313", ""),
     ('x = x -> "c{i}": conv(8, 4)', "E0211", "`padding=0`"),
     ("x = x -> pixel_shuffle(3)", "E0204", "`-> conv(18, 3)`"),
+    ("x = x -> relu // act", "E0140", "a comment begins with `#`"),
+    ("x = x * n // act here", "E0110", ""),
+    ("if n == 3 { x = x -> relu // then act }", "E0110", ""),
+    ("a, b = x.chunk(2)", "E0212", "is the batch"),
     # texts that can be two things
     ("out1 = x -> relu\n        out2 = x\n        x = out1 + out3", "E0301", "did you mean"),
     ("x = x -> relu conv(8)", "E0110", "if it is a label"),

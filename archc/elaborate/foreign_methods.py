@@ -43,7 +43,7 @@ PARTS = (
 
 _OTHER_AXIS = (
     "the first axis is the batch in PyTorch, and is not split here; only channels, `dim=1`, are "
-    "taken in parts, by `take`, and images are cut by `crop`"
+    "taken in parts, by `take(x, n)`, and images are cut by `crop`"
 )
 
 

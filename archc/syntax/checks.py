@@ -28,6 +28,8 @@ def _mixed(operator: ast.Expr, readings: list[str]) -> Diagnostic:
         help = "put parentheses around the operator or around the pipe"
     else:
         help = "write " + " or ".join(f"`{reading}`" for reading in shown)
+    if re.search(r"[ \t]//[ \t]*[A-Za-z]\w*$", operator.span.text):
+        help += "; a comment begins with `#`"
     message = "an operator beside `->` needs parentheses"
     return Diagnostic("E0140", message, (Label(operator.span),), help=help)
 

@@ -277,12 +277,19 @@ def matrix_product(s: Situation) -> Diagnostic | None:
 
 
 def slash_comment(s: Situation) -> Diagnostic | None:
-    """`// a comment`, on a line of its own."""
-    if not match_here(s, r"//") or line_before(s).strip():
+    """`// a comment`, on a line of its own, or behind a pipe, where no operator may stand."""
+    before = line_before(s)
+    ends_line = s.bracket is None and match_here(s, r"[^{}\n]*(?:\n|\Z)")
+    behind = _BEHIND_PIPE.fullmatch(before) if ends_line else None
+    if behind is None and (before.strip() or not match_here(s, r"//")):
         return None
-    span = span_of(s, s.start, s.start + 2)
+    start = s.start if behind is None else s.start - len(before) + behind.start(1)
+    span = span_of(s, start, start + 2)
     message, fix = "a comment begins with `#`", replaced(span, "#")
-    return say("E0139", message, span, "write `#`", fix, certain=True)
+    return say("E0139", message, span, "write `#`", fix, certain=behind is None)
+
+
+_BEHIND_PIPE = re.compile(r'[^"#\n]*->[^"#\n]*?[\w)][ \t]+(//)[ \t]*[A-Za-z]\w*[ \t]+')
 
 
 def walrus(s: Situation) -> Diagnostic | None:
