@@ -264,9 +264,9 @@ def test_a_range_of_names_says_once_what_they_share(first: str, last: str, expec
 def test_a_large_net_is_summarised_in_a_moment() -> None:
     graph = elaborate(load_program(find_spec("resnet_cifar")), None, {"depth": "1202"}).graph
     assert len(graph) > 4_000
-    start = time.perf_counter()
+    start = time.process_time()
     summarize(graph)
-    assert time.perf_counter() - start < 2  # 0.1 s; the bound is for busy machines
+    assert time.process_time() - start < 2  # 0.1 s; the bound is for busy machines
 
 
 # ------------------------------------------------------------- depth and width

@@ -199,8 +199,8 @@ def test_a_file_of_everything() -> None:
         "(Const sizes (List [1 2]))",
         (
             "(ExternLayer CBAM [(Parameter r int 16 )] [(Shape [C (Rest S)]) (Shape [C])] "
-            "(Shape [(Arithmetic 2 [[* C]]) (Rest S)]) pkg.mod:CBAM "
-            "[(Argument None C) (Argument r r)])"
+            "[(Shape [(Arithmetic 2 [[* C]]) (Rest S)])] pkg.mod:CBAM "
+            "[(Argument None C) (Argument r r)] [])"
         ),
         (
             "(Block B [(Parameter a None None ) (Parameter b None 1 ) "

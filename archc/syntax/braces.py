@@ -187,12 +187,16 @@ class _Scan:
     def _at(self, offset: int) -> Span:
         return Span(self.source, offset, offset)
 
+    def _ends_a_body(self, chosen: bool) -> bool:
+        """Whether an `else` stands where a body is open, and is not that of an expression."""
+        return bool(self.bodies) and not (chosen or self.brackets or self.before == "}")
+
     def _read(self, pieces: Sequence[re.Match[str]]) -> Iterator[Missing]:
         """Keep the books of brackets and bodies over a line; in it a body may end by `else`."""
         opened = len(self.bodies)
         chosen = True  # whether an `if` of an expression waits for its `else`
         for piece in pieces:
-            if piece[0] == "else" and not (chosen or self.brackets or self.before == "}"):
+            if piece[0] == "else" and self._ends_a_body(chosen):
                 body = self.bodies.pop()
                 yield self._missing(body, Edit(self._at(piece.start()), "} "))
                 self.indent = body.indent
