@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parsed import file
@@ -72,3 +73,8 @@ def test_any_edit_of_a_spec_gives_a_file_or_diagnostics(at: int, cut: int, put: 
 
 def test_the_edited_spec_is_sound() -> None:
     assert len(file(SPEC).declarations) == 3
+
+
+def test_an_else_where_no_body_is_open_is_a_diagnostic() -> None:
+    with pytest.raises(ArchError, match="expected"):
+        parse(source_from_text("net N()(x: [1]) { else else", "any.arch"))
