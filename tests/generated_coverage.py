@@ -74,7 +74,7 @@ LEAST = {
     "dense block": 0.2,
     "basic dense layer": 0.08,
     "bottleneck": 0.08,
-    "dense layer with dropout": 0.01,
+    "dense layer with dropout": 0.02,
     "widths that differ in a block": 0.05,
     "norm and relu behind a block": 0.08,
     "pool in one with these": 0.01,

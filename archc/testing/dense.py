@@ -98,9 +98,9 @@ class Dense(Applications):
         return [self._drawn("bn", x), act, self._drawn("conv", x), *self._dropout()]
 
     def _dropout(self) -> list[Stage]:
-        """Seldom one."""
+        """One in some layers: all of a block must be dense for it to be met there."""
         rate = const(self.one_of(0.5, 0.25))
-        return [OpStage("dropout", (("rate", rate),))] if self.chance(30) else []
+        return [OpStage("dropout", (("rate", rate),))] if self.chance(50) else []
 
     def _layers_in_a_loop(self, base: str, target: str) -> None:
         """One block, which appends to its features, with a growth that may vary."""
