@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from archc.version import __version__
+
 if TYPE_CHECKING:
     from archc.api import Model, load, loads
     from archc.diagnostics import ArchError, SpecWarning
 
-__version__ = "0.1.0"
 __all__ = ["ArchError", "Model", "SpecWarning", "__version__", "load", "loads"]
 
 _HOMES = {

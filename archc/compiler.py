@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from archc import __version__
 from archc.codegen.emit import Header, emit, held_values
 from archc.diagnostics import Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program, load_text
@@ -20,6 +19,7 @@ from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT, run_pipeline
 from archc.resources import library_root
 from archc.timing import Phases
+from archc.version import __version__
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from archc import __version__
 from archc.cli.check import check_command
 from archc.cli.compile import compile_command
 from archc.cli.diff import diff_command
@@ -32,6 +31,7 @@ from archc.cli.passes import passes_command
 from archc.cli.plan import plan_command
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
+from archc.version import __version__
 
 WRONG_INPUT, INTERNAL, INTERRUPTED = 1, 3, 130
 

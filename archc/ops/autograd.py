@@ -5,12 +5,10 @@ two. A function is a `Record`; from the records of a net its memory in training 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from archc.ops.size import Dim
-
-if TYPE_CHECKING:
-    from archc.ops.op import TensorType
+from archc.ops.tensor_type import TensorType
 
 DType = Literal["float", "float32", "mask", "int64", "bool"]
 """`float` is that of the net. A `mask` is of bool on an accelerator, and of the net's dtype on a
@@ -80,7 +78,7 @@ class Record:
     """
 
     reads: tuple[int, ...]
-    type: "TensorType"
+    type: TensorType
     saves: tuple[Saved, ...] = ()
     gradients: tuple[Gradient, ...] = ()
     weights: tuple[Gradient, ...] = ()
