@@ -11,7 +11,7 @@ from archc.elaborate.files import FileScope, load_program, load_text
 from archc.elaborate.limits import NET, Budget, LimitError, Limits
 from archc.elaborate.net import elaborate
 from archc.elaborate.resolve import check_names
-from archc.elaborate.unused import unused
+from archc.lint.unused import unused, warnings_of
 from archc.passes.pipeline import DEFAULT, run_pipeline
 
 MOST_ROUNDS = 100
@@ -70,7 +70,7 @@ def _check(load: Callable[[], FileScope], limits: Limits) -> Checked:
         try:
             elaboration = elaborate(program, net.name.name, budget=budget)
             require_text(run_pipeline(elaboration.graph, DEFAULT))
-            found += elaboration.warnings
+            found += warnings_of(program, elaboration)
         except ArchError as problem:
             found += problem.diagnostics
             stage = Stage.ELABORATED

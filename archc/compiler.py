@@ -15,6 +15,7 @@ from archc.elaborate.limits import Budget, Limits
 from archc.elaborate.net import Elaboration, Variation, elaborate, variations
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
+from archc.lint.unused import warnings_of
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT, run_pipeline
 from archc.resources import library_root
@@ -67,10 +68,11 @@ class Compilation:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """Warnings and notes of the elaboration."""
+        """Warnings and notes of the spec."""
+        found = warnings_of(self.program, self.elaboration)
         if self.elaboration.affords_variations:
-            return self.elaboration.warnings
-        return (*self.elaboration.warnings, Diagnostic("", _FIXED, severity="note"))
+            return found
+        return (*found, Diagnostic("", _FIXED, severity="note"))
 
     def source(self) -> str:
         """The text of `model.py`. Raises ArchError."""

@@ -154,12 +154,37 @@ def error(
     certain: bool = False,
 ) -> ArchError:
     """An `ArchError` of one diagnostic."""
+    found = _diagnostic("error", code, message, labels, help, notes, fix, certain=certain)
+    return ArchError((found,))
+
+
+def warning(
+    code: str,
+    message: str,
+    *labels: Label | Span,
+    help: str | None = None,
+    fix: Iterable[Edit] = (),
+    certain: bool = False,
+) -> Diagnostic:
+    """Something to say that does not stop a compile."""
+    return _diagnostic("warning", code, message, labels, help, (), fix, certain=certain)
+
+
+def _diagnostic(
+    severity: Severity,
+    code: str,
+    message: str,
+    labels: Iterable[Label | Span],
+    help: str | None,
+    notes: Iterable[str],
+    fix: Iterable[Edit],
+    *,
+    certain: bool,
+) -> Diagnostic:
     places = tuple(Label(label) if isinstance(label, Span) else label for label in labels)
     edits = tuple(fix)
     sure = certain and bool(edits)
-    return ArchError(
-        (Diagnostic(code, message, places, tuple(notes), help, fix=edits, certain=sure),)
-    )
+    return Diagnostic(code, message, places, tuple(notes), help, severity, edits, sure)
 
 
 _MOST_COMPARED = 2_000

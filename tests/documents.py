@@ -13,6 +13,7 @@ from archc.diagnostics import ArchError, Diagnostic
 from archc.elaborate.files import FileScope, load_program
 from archc.elaborate.net import elaborate, variations
 from archc.elaborate.resolve import check_names
+from archc.lint.unused import warnings_of
 from archc.passes.pipeline import DEFAULT, run_pipeline
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +85,7 @@ def compiled(program: FileScope) -> Iterator[tuple[str, tuple[Diagnostic, ...]]]
             for each in variations(program, name, {}, elaboration)
         ]
         graph = run_pipeline(elaboration.graph, DEFAULT)
-        yield emit(graph, varied, header), elaboration.warnings
+        yield emit(graph, varied, header), warnings_of(program, elaboration)
 
 
 def said_of(path: Path, example: str) -> list[Diagnostic]:

@@ -20,6 +20,7 @@ from archc.elaborate.files import load_program
 from archc.elaborate.net import Elaboration, elaborate, variations
 from archc.ir.dump import dump
 from archc.ir.verify import verify
+from archc.lint.unused import warnings_of
 
 CASES = Path(__file__).parent / "cases"
 _MARK = re.compile(r"#~ (.*)")
@@ -44,7 +45,8 @@ def compare(golden: Path, text: str, update: bool) -> None:
 def said(path: Path) -> tuple[Diagnostic, ...]:
     """All that archc says of a spec: errors, or warnings where it compiles."""
     try:
-        return elaborate(load_program(path)).warnings
+        program = load_program(path)
+        return warnings_of(program, elaborate(program))
     except ArchError as problem:
         return problem.diagnostics
 

@@ -17,7 +17,9 @@ ROOT = Path(archc.__file__).parent
 FOUNDATION = {"diagnostics", "resources"}
 GRAPH = {"diagnostics", "ops", "ir"}
 FRONT = {"syntax", "elaborate"}
-COMPILER = FOUNDATION | FRONT | GRAPH | {"passes", "codegen", "plugins", "timing", "version"}
+COMPILER = (
+    FOUNDATION | FRONT | GRAPH | {"lint", "passes", "codegen", "plugins", "timing", "version"}
+)
 PUBLIC = {"", "api", "compiler", "diagnostics"}
 
 # DESIGN.md, section 4: for each package or module, what it may import of archc, and from outside
@@ -36,6 +38,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ops": ({"diagnostics", "plugins"}, set()),
     "ir": ({"diagnostics", "ops"}, {"networkx"}),
     "elaborate": (FOUNDATION | {"syntax", "ops", "ir", "plugins"}, set()),
+    "lint": ({"diagnostics", "syntax", "elaborate"}, set()),
     "passes": (GRAPH | {"plugins", "timing"}, set()),
     "codegen": (GRAPH, {"jinja2"}),
     "analysis": (GRAPH, set()),

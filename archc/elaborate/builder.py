@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archc.diagnostics import ArchError, Diagnostic, Label, Span, error
+from archc.diagnostics import ArchError, Diagnostic, Label, Span, error, warning
 from archc.elaborate.arguments import Given
 from archc.elaborate.frame import Frame
 from archc.elaborate.hidden import hidden_in
@@ -295,12 +295,9 @@ class Builder:
 
     def warn(self, code: str, message: str, *labels: Label | Span, help: str | None = None) -> None:
         """Say something that does not stop the compile, once for a place."""
-        (diagnostic,) = error(code, message, *labels, help=help).diagnostics
-        warning = Diagnostic(
-            code, message, diagnostic.labels, diagnostic.notes, help, severity="warning"
-        )
-        if not self._is_said(warning):
-            self.warnings.append(warning)
+        found = warning(code, message, *labels, help=help)
+        if not self._is_said(found):
+            self.warnings.append(found)
 
     def _is_said(self, diagnostic: Diagnostic) -> bool:
         """Whether there was a diagnostic of this code at this place; from now on there was."""

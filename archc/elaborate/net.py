@@ -14,7 +14,6 @@ from archc.elaborate.frame import Frame, variant_constructor
 from archc.elaborate.limits import Budget, LimitError, Limits, deep_recursion
 from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
-from archc.elaborate.unused import combined, unused
 from archc.elaborate.values import (
     BlockConstructor,
     Poison,
@@ -36,6 +35,8 @@ class Elaboration:
     """A graph, and what is to be said of its spec that is no error."""
 
     graph: Graph
+    notes: tuple[Diagnostic, ...]
+    """Which of several nets it is."""
     warnings: tuple[Diagnostic, ...]
     budget: Budget
     affords_variations: bool
@@ -89,10 +90,9 @@ def elaborate(
     before = budget.steps, budget.bytes
     run = _Run(program, declaration, budget)
     graph = run.elaborate(arguments or {})
-    warnings = combined(unused(program), run.builder.warnings)
     steps, held = budget.steps - before[0], budget.bytes - before[1]
     affords = budget.affords(4 * steps, 4 * held)
-    return Elaboration(graph, (*notes, *warnings), budget, affords)
+    return Elaboration(graph, notes, tuple(run.builder.warnings), budget, affords)
 
 
 class _Run:

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from archc.diagnostics import Diagnostic, Fix, Label, Span
+from archc.diagnostics import Diagnostic, Label, Span, warning
 from archc.elaborate.annotations import UNUSED
 from archc.elaborate.files import Declared, FileScope
+from archc.elaborate.net import Elaboration
 from archc.elaborate.walk import parts_of, used_names, walk_statements
 from archc.syntax import ast
 from archc.syntax.edits import without_line
@@ -33,19 +34,6 @@ def unused(program: FileScope) -> tuple[Diagnostic, ...]:
     return tuple(sorted(found, key=lambda each: each.labels[0].span.start))
 
 
-def _warning(
-    code: str,
-    message: str,
-    span: Span,
-    help: str | None = None,
-    fix: Fix = (),
-    *,
-    certain: bool = False,
-) -> Diagnostic:
-    label = Label(span)
-    return Diagnostic(code, message, (label,), (), help, "warning", fix, certain)
-
-
 # ------------------------------------------------------------- declarations
 
 
@@ -58,12 +46,12 @@ def _imports(program: FileScope) -> Iterator[Diagnostic]:
     for item, imported in program.imports:
         names = {declaration.name.name for declaration in imported.own}
         if not names & mentioned:
-            yield _warning(
+            yield warning(
                 "W0005",
                 f'nothing of "{item.path}" is used',
                 item.span,
-                "remove the import",
-                without_line(item.span),
+                help="remove the import",
+                fix=without_line(item.span),
                 certain=True,
             )
 
@@ -82,12 +70,12 @@ def _declarations(program: FileScope) -> Iterator[Diagnostic]:
             continue
         kind = "extern layer" if isinstance(declaration, ast.ExternLayer) else "block"
         kind = "constant" if isinstance(declaration, ast.Const) else kind
-        yield _warning(
+        yield warning(
             "W0005",
             f"the {kind} `{name}` is never used",
             declaration.name.span,
-            f"remove it, or call it `_{name}`",
-            without_line(declaration.span),
+            help=f"remove it, or call it `_{name}`",
+            fix=without_line(declaration.span),
         )
 
 
@@ -117,7 +105,7 @@ def _extern_parameters(extern: ast.ExternLayer) -> Iterator[Diagnostic]:
 
 def _unread(owner: str, name: ast.Name) -> Diagnostic:
     message = f"`{name.name}` of `{owner}` is never read"
-    return _warning("W0006", message, name.span, f"remove it, or call it `_{name.name}`")
+    return warning("W0006", message, name.span, help=f"remove it, or call it `_{name.name}`")
 
 
 # ---------------------------------------------------------------- variables
@@ -130,11 +118,11 @@ def _variables(block: ast.Block) -> Iterator[Diagnostic]:
         for target, overwritten in _targets(_reached(body)):
             if target.name.startswith("_") or (target.name in read and not overwritten):
                 continue
-            yield _warning(
+            yield warning(
                 "W0007",
                 f"the value of `{target.name}` is never used",
                 target.span,
-                f"remove the statement, or call it `_{target.name}`",
+                help=f"remove the statement, or call it `_{target.name}`",
             )
 
 
@@ -184,15 +172,12 @@ def _unreached(block: ast.Block) -> Iterator[Diagnostic]:
     for body in _bodies(block.body):
         count = len(_reached(body))
         if count < len(body):
-            yield Diagnostic(
+            yield warning(
                 "W0009",
                 "this is never reached",
-                (
-                    Label(body[count].span.to(body[-1].span)),
-                    Label(body[count - 1].span, "its body ends here"),
-                ),
+                body[count].span.to(body[-1].span),
+                Label(body[count - 1].span, "its body ends here"),
                 help="remove it, or put it before the `return`",
-                severity="warning",
             )
 
 
@@ -202,15 +187,12 @@ def _single_turns(block: ast.Block) -> Iterator[Diagnostic]:
     for loop in loops:
         end = next(filter(_returns, loop.body), None)
         if end is not None:
-            yield Diagnostic(
+            yield warning(
                 "W0010",
                 "this ends the loop in its first turn",
-                (
-                    Label(end.span),
-                    Label(Span(loop.span.source, loop.span.start, loop.items.span.end), "the loop"),
-                ),
+                end.span,
+                Label(Span(loop.span.source, loop.span.start, loop.items.span.end), "the loop"),
                 help="put it behind the loop, or into an `if`",
-                severity="warning",
             )
 
 
@@ -235,24 +217,17 @@ def _returns(statement: ast.Statement) -> bool:
     return False
 
 
-def combined(
-    unread: Sequence[Diagnostic], elaborated: Sequence[Diagnostic]
-) -> tuple[Diagnostic, ...]:
-    """The warnings of the text and those of the elaboration, a statement that both name once.
+def warnings_of(program: FileScope, elaboration: Elaboration) -> tuple[Diagnostic, ...]:
+    """All that is to be said of a net: what its text shows, and what its elaboration.
 
     A layer that is bound to an unread name is also one that is never applied, or that no output
-    depends on: what the elaboration says is then enough.
+    depends on: what the elaboration says of a statement is then enough.
     """
-    lines = {
-        (label.span.source.path, label.span.line)
-        for each in elaborated
-        if each.code in ("W0001", "W0003")
-        for label in each.labels[:1]
-    }
-    kept = [
-        each
-        for each in unread
-        if each.code != "W0007"
-        or (each.labels[0].span.source.path, each.labels[0].span.line) not in lines
-    ]
-    return (*kept, *elaborated)
+    lines = {_line(each) for each in elaboration.warnings if each.code in ("W0001", "W0003")}
+    kept = [each for each in unused(program) if each.code != "W0007" or _line(each) not in lines]
+    return (*elaboration.notes, *kept, *elaboration.warnings)
+
+
+def _line(warning: Diagnostic) -> tuple[str, int]:
+    span = warning.labels[0].span
+    return span.source.path, span.line
