@@ -38,7 +38,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ops": ({"diagnostics", "plugins"}, set()),
     "ir": ({"diagnostics", "ops"}, {"networkx"}),
     "elaborate": (FOUNDATION | {"syntax", "ops", "ir", "plugins"}, set()),
-    "lint": ({"diagnostics", "syntax", "elaborate"}, set()),
+    "lint": ({"diagnostics", "syntax", "elaborate", "ir"}, set()),
     "passes": (GRAPH | {"plugins", "timing"}, set()),
     "codegen": (GRAPH, {"jinja2"}),
     "analysis": (GRAPH, set()),
@@ -111,8 +111,6 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 
 NOT_YET_OPENED: list[set[str]] = [
-    {f"archc.elaborate.{name}" for name in ("values", "arguments", "texts")},
-    {f"archc.elaborate.{name}" for name in ("externs", "annotations", "calls")},
     {f"archc.analysis.{name}" for name in ("summary", "table", "html")},
 ]
 """Circles that are still there."""

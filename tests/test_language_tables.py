@@ -83,14 +83,14 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 def test_annotations_and_functions_are_all_named() -> None:
-    from archc.elaborate.annotations import CHOICES
     from archc.elaborate.builtins import BUILTINS
+    from archc.ir.annotations import ANNOTATIONS
 
     text = LANGUAGE.read_text(encoding="utf-8")
     for name in BUILTINS:
         assert f"`{name}(" in text, name
-    for name, known in CHOICES.items():
+    for name, annotation in ANNOTATIONS.items():
         assert f"| `@{name}` |" in text
-        for parameter, words in known.items():
-            assert f"`{parameter}`" in text
-            assert all(f'`"{word}"`' in text for word in words if " " not in word)
+        for parameter in parameters(annotation):
+            assert f"`{parameter.name}`" in text
+            assert all(f'`"{word}"`' in text for word in parameter.choices)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from archc.analysis.alignment import Alignment, Wiring
 from archc.analysis.summary import LayerSummary, RegionSummary, Summary, figures, summarize
+from archc.ir.annotations import Annotation
 from archc.ir.dump import hyper_text
-from archc.ir.graph import Annotation, Graph, Path
+from archc.ir.graph import Graph, Path
 
 SCHEMA = 1
 """The version of the JSON form; new keys do not change it, other meanings do."""

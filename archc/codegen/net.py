@@ -24,7 +24,7 @@ from archc.codegen.text import (
     py,
     tensors,
 )
-from archc.ir.graph import Graph, Node, Path, Region
+from archc.ir.graph import Graph, Hyper, Node, Path, Region
 from archc.ops.extern import Extern
 from archc.ops.op import OpError, TensorType
 from archc.ops.size import Size
@@ -118,7 +118,8 @@ class NetWriter(ClassWriter):
     def _initialise(self) -> list[str]:
         """The spec's `@init`."""
         found = [each for each in self.graph.info.annotations if each.name == "init"]
-        words = {word: value for each in found for word, value in each.arguments if word}
+        words: dict[str, Hyper] = {}
+        words.update((word, value) for each in found for word, value in each.arguments if word)
         made = [self.modules.torch_module(path) for path in self.modules.makers]
         return initialisation(words, made) if found else []
 

@@ -1,15 +1,18 @@
 """Binding the arguments of a call to parameters, with the errors that this can meet."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Label, Span, error, nearest
 from archc.elaborate.foreign_words import PARAMETERS, SHORT
+from archc.elaborate.mends import mend_value
 from archc.elaborate.texts import unquoted
 from archc.elaborate.torch_arguments import same
 from archc.elaborate.torch_table import FIXED, INFERRED, NEEDLESS
-from archc.elaborate.values import Value, describe
-from archc.ops.registry import OPS
+from archc.elaborate.values import Given, Value, describe
+from archc.ops.op import OpError
+from archc.ops.op import Value as Hyperparameter
+from archc.ops.registry import OPS, Parametrised, Unfit, check
+from archc.ops.size import Size
 from archc.syntax.edits import (
     appended,
     is_stage,
@@ -20,29 +23,15 @@ from archc.syntax.edits import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """One evaluated argument."""
-
-    name: str | None
-    value: Value
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One parameter of what is called."""
-
-    name: str
-    required: bool
-
-
 def bind(
-    callee: str, slots: Sequence[Slot], arguments: Sequence[Given], span: Span
+    callee: str, slots: Mapping[str, bool], arguments: Sequence[Given], span: Span
 ) -> Mapping[str, Given]:
-    """Which argument each parameter gets; parameters without one are left out."""
+    """Which argument each parameter gets; parameters without one are left out.
+
+    `slots` says of each parameter whether it has to be given.
+    """
     bound: dict[str, Given] = {}
-    names = [slot.name for slot in slots]
+    names = list(slots)
     positional = [argument for argument in arguments if argument.name is None]
     if len(positional) > len(names):
         extra = positional[len(names)]
@@ -79,25 +68,23 @@ def bind(
                 else (),
             )
         bound[argument.name] = argument
-    for slot in slots:
-        if slot.required and slot.name not in bound:
-            raise error(
-                "E0314", f"`{callee}` needs `{slot.name}`", span, help=_signature(callee, slots)
-            )
+    for name, required in slots.items():
+        if required and name not in bound:
+            raise error("E0314", f"`{callee}` needs `{name}`", span, help=_signature(callee, slots))
     return bound
 
 
-def _signature(callee: str, slots: Sequence[Slot]) -> str:
-    words = (slot.name if slot.required else f"{slot.name}=..." for slot in slots)
+def _signature(callee: str, slots: Mapping[str, bool]) -> str:
+    words = (name if required else f"{name}=..." for name, required in slots.items())
     return f"it is written `{callee}({', '.join(words)})`"
 
 
 def _of_unknown(
-    callee: str, argument: Given, slots: Sequence[Slot], given: set[str], call: Span
+    callee: str, argument: Given, slots: Mapping[str, bool], given: set[str], call: Span
 ) -> tuple[str, Fix]:
     """What to do about an argument whose name is no parameter's, beside those that are `given`."""
     name, place = argument.name or "", argument.span
-    names = [slot.name for slot in slots]
+    names = list(slots)
     theirs = _of_torch(callee, argument, names, given)
     if theirs is not None:
         return theirs
@@ -171,3 +158,19 @@ def check_kind(name: str, kind: str | None, value: Value, span: Span) -> Value:
             fix=replaced(written, f"int({written.text})") if whole else (),
         )
     return float(value) if kind == "float" else value
+
+
+def checked_values(
+    cls: type[Parametrised], given: Mapping[str, Given], code: str
+) -> dict[str, Hyperparameter]:
+    """Arguments as the fields of a class hold them. Raises ArchError, of the given code."""
+    values: dict[str, Hyperparameter] = {}
+    for name, argument in given.items():
+        value = argument.value
+        fit = isinstance(value, int | float | str | list | tuple | Size)
+        try:
+            values[name] = check(cls, name, value if fit else Unfit(describe(value)))
+        except OpError as refusal:
+            help, fix = mend_value(given, name, refusal)
+            raise error(code, refusal.message, argument.span, help=help, fix=fix) from None
+    return values

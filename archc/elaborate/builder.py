@@ -4,28 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error, warning
-from archc.elaborate.arguments import Given
+from archc.elaborate.arguments import checked_values
 from archc.elaborate.frame import Frame
 from archc.elaborate.hidden import hidden_in
 from archc.elaborate.limits import LAYER, REPORT, Budget
-from archc.elaborate.mends import mend_layer, mend_value
+from archc.elaborate.mends import mend_layer
 from archc.elaborate.naming import Register
 from archc.elaborate.values import (
     BlockConstructor,
+    Given,
     MadeLayer,
     OpConstructor,
     Tag,
     Tensor,
     Value,
-    describe,
 )
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.examine import problem_of
 from archc.ops.extern import Extern, Result
 from archc.ops.op import Op, OpError, TensorType, TorchModule
-from archc.ops.op import Value as Hyperparameter
-from archc.ops.registry import Unfit, check, parameters
-from archc.ops.size import Size
+from archc.ops.registry import parameters
 from archc.plugins import blamed, is_loaded, require
 from archc.syntax.edits import without_label
 
@@ -59,26 +57,14 @@ class Builder:
         self, constructor: OpConstructor, given: Mapping[str, Given], frame: Frame, span: Span
     ) -> MadeLayer:
         """A layer of an operator; its hyperparameters are checked and converted."""
-        values: dict[str, Hyperparameter] = {}
         kinds = {hyper.name: hyper.kind for hyper in parameters(constructor.cls)}
         beside = {
             name: argument.value
             for name, argument in given.items()
             if kinds[name] == "tensor" and isinstance(argument.value, Tensor)
         }
-        for name, argument in given.items():
-            if name in beside:
-                values[name] = True
-                continue
-            try:
-                value = argument.value
-                fit = isinstance(value, int | float | str | list | tuple | Size)
-                values[name] = check(
-                    constructor.cls, name, value if fit else Unfit(describe(value))
-                )
-            except OpError as refusal:
-                help, fix = mend_value(given, name, refusal)
-                raise error("E0211", refusal.message, argument.span, help=help, fix=fix) from None
+        plain = {name: argument for name, argument in given.items() if name not in beside}
+        values = checked_values(constructor.cls, plain, "E0211") | dict.fromkeys(beside, True)
         try:
             with blamed(constructor.cls, OpError, at=span):
                 op = constructor.cls(**values)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from archc.diagnostics import ArchError, Fix, Span, error
-from archc.elaborate.arguments import Given, Slot, bind, check_kind
+from archc.elaborate.arguments import bind, check_kind
 from archc.elaborate.arithmetic import ArithmeticRefused, checked
 from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BUILTINS, BuiltinError
@@ -20,6 +20,7 @@ from archc.elaborate.values import (
     Builtin,
     Constructor,
     ExternConstructor,
+    Given,
     MadeLayer,
     OpConstructor,
     Tag,
@@ -197,7 +198,7 @@ class Evaluator(Expressions):
         operand = applied.type if isinstance(applied, Tensor) else None
         require_names(constructor.cls, given, operand)
         require_own_names(constructor.cls, given, operand)
-        slots = [Slot(hyper.name, hyper.required) for hyper in parameters(constructor.cls)]
+        slots = {item.name: item.required for item in parameters(constructor.cls)}
         bound = bind(constructor.name, slots, given, span)
         return self.builder.make_op(constructor, bound, frame, span)
 
@@ -223,11 +224,10 @@ class Evaluator(Expressions):
     ) -> dict[str, Value]:
         """Hyperparameters of a block by name; a default may use the parameters before it."""
         declared = constructor.declaration.parameters
-        slots = [Slot(item.name.name, item.default is None) for item in declared]
-        bound = {
-            **self._presets(constructor, slots, frame),
-            **bind(constructor.name, self._open_slots(constructor, slots), given, span),
-        }
+        slots = {item.name.name: item.default is None for item in declared}
+        presets = self._presets(constructor, slots, frame)
+        slots = {name: required and name not in presets for name, required in slots.items()}
+        bound = {**presets, **bind(constructor.name, slots, given, span)}
         return self._declared(declared, bound, Frame(constructor.scope, frame.region))
 
     def _declared(
@@ -249,30 +249,25 @@ class Evaluator(Expressions):
     ) -> MadeLayer:
         self._refuse_tensors(constructor.name, given, span)
         declared = constructor.declaration.parameters
-        slots = [Slot(item.name.name, item.default is None) for item in declared]
+        slots = {item.name.name: item.default is None for item in declared}
         own = Frame(constructor.scope, frame.region)
         hyper = self._declared(declared, bind(constructor.name, slots, given, span), own)
         return self.builder.make_extern(make_extern(constructor, self, own), hyper, frame, span)
 
     def _presets(
-        self, constructor: BlockConstructor, slots: Sequence[Slot], frame: Frame
+        self, constructor: BlockConstructor, slots: Mapping[str, bool], frame: Frame
     ) -> dict[str, Given]:
         """What the variants set: the outermost has the last word."""
         found: dict[str, Given] = {}
-        optional = [Slot(slot.name, required=False) for slot in slots]
+        optional = dict.fromkeys(slots, False)
         for variant, home in reversed(constructor.variants):
             given = self.given(variant.arguments, Frame(home, frame.region))
             for item in given:
                 if item.name is None:
-                    first = f"write `{slots[0].name}=...`" if slots else None
+                    first = f"write `{next(iter(slots))}=...`" if slots else None
                     raise error("E0316", "a variant names its arguments", item.span, help=first)
             found.update(bind(variant.base.name, optional, given, variant.span))
         return found
-
-    def _open_slots(self, constructor: BlockConstructor, slots: Sequence[Slot]) -> list[Slot]:
-        """The parameters, of which those that a variant sets need not be given."""
-        preset = {item.name for variant, _ in constructor.variants for item in variant.arguments}
-        return [Slot(slot.name, slot.required and slot.name not in preset) for slot in slots]
 
     # ---------------------------------------------------------------- pipes
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 
 from archc.diagnostics import Fix, Span, error, nearest
-from archc.elaborate.arguments import Given
 from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
 from archc.elaborate.builder import Builder
 from archc.elaborate.conditions import truth_of
@@ -14,6 +13,7 @@ from archc.elaborate.loops import Loop
 from archc.elaborate.texts import of_texts
 from archc.elaborate.unpack import unpack_turns
 from archc.elaborate.values import (
+    Given,
     OpConstructor,
     Tensor,
     Value,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from archc.diagnostics import ArchError, Span, error
-from archc.elaborate.annotations import UNUSED, evaluate_annotations
+from archc.elaborate.annotations import checked_annotation
 from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.exits import Exits
@@ -30,6 +30,7 @@ from archc.elaborate.values import (
     show,
 )
 from archc.elaborate.walk import Remembered, bound_names, names_in, walk_statements
+from archc.ir.annotations import Annotation, Place, UnusedLayers
 from archc.ir.graph import Hyper, Path, Region
 from archc.ir.names import element_name
 from archc.syntax import ast
@@ -119,16 +120,25 @@ class Executor:
         first = 0
         if statement.annotations:
             first = self.builder.graph.new_id()
-            frame.annotations = evaluate_annotations(statement.annotations, self.evaluator, frame)
+            frame.annotations = self.annotations(statement.annotations, "assignment", frame)
         try:
             value = self._evaluate_bound(statement.value, frame)
         finally:
             frame.annotations = ()
-            if any(each.name == UNUSED for each in statement.annotations):
+            if any(each.name == UnusedLayers.name for each in statement.annotations):
                 self.builder.set_aside(first, statement.span)
         values = unpack(statement.targets, value, statement.value.span)
         for target, item in zip(statement.targets, values, strict=True):
             self._bind(target.name, item, frame, statement.span)
+
+    def annotations(
+        self, written: Sequence[ast.Annotation], place: Place, frame: Frame
+    ) -> tuple[Annotation, ...]:
+        """Annotations, their arguments evaluated and checked."""
+        return tuple(
+            checked_annotation(each, place, lambda expr: self.evaluator.evaluate(expr, frame))
+            for each in written
+        )
 
     def _evaluate_bound(self, expr: ast.Expr, frame: Frame, first: int = 0) -> Value:
         """What a name is about to be bound to; `first` is the place of a list's first element."""
@@ -266,6 +276,7 @@ class Executor:
     ) -> Region:
         """A region; an application of a module applied before takes that module's order."""
         first = self.builder.modules.get(path)
+        kind: Place = "net" if block and block.is_net else "block"
         region = Region(
             id=self.builder.graph.new_id(),
             parent=frame.region.id,
@@ -278,11 +289,7 @@ class Executor:
             definition=definition,
             span=span,
             doc=block.doc if block else "",
-            annotations=evaluate_annotations(
-                block.annotations, self.evaluator, frame, "net" if block.is_net else "block"
-            )
-            if block
-            else (),
+            annotations=self.annotations(block.annotations, kind, frame) if block else (),
         )
         self.builder.modules.setdefault(path, region)
         self.builder.graph.add_region(region)

@@ -8,13 +8,12 @@ import math
 from dataclasses import dataclass
 
 from archc.diagnostics import ArchError, Span, error
-from archc.elaborate.annotations import CHOICES
-from archc.elaborate.arguments import Given as Given_
-from archc.elaborate.arguments import Slot, bind
+from archc.elaborate.annotations import checked_annotation
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.frame import Frame
-from archc.elaborate.values import ExternConstructor, Value, describe, is_number
+from archc.elaborate.values import ExternConstructor, Value, describe
 from archc.elaborate.walk import names_in
+from archc.ir.annotations import Costs
 from archc.ops.extern import (
     Argument,
     Computed,
@@ -147,30 +146,17 @@ class _Reader:
 
     def costs(self, annotations: tuple[ast.Annotation, ...]) -> Declared | None:
         """What `@costs(params=..., macs=...)` says, if it is there. `@x_...` are the user's own."""
-        found: Declared | None = None
-        for annotation in annotations:
-            if annotation.name.startswith("x_"):
-                continue
-            if annotation.name != "costs":
-                raise _not_before_extern(annotation)
-            if found is not None:
-                raise error("E0605", "the costs are declared twice", annotation.span)
-            given = [Given_(item.name, item.value, item.span) for item in annotation.arguments]
-            slots = [Slot("params", True), Slot("macs", True)]
-            bound = bind("@costs", slots, given, annotation.span)
-            found = Declared(*(self._count(bound[slot.name].value) for slot in slots))
-        return found
+        ours = (each for each in annotations if not each.name.startswith("x_"))
+        checked = (checked_annotation(each, "extern layer", self._count) for each in ours)
+        found = [each for each in checked if isinstance(each, Costs)]
+        if len(found) > 1:
+            raise error("E0605", "the costs are declared twice", found[1].span)
+        return Declared(found[0].params, found[0].macs) if found else None
 
-    def _count(self, expr: ast.Expr) -> Expression:
-        """A whole number, or arithmetic of dimension variables."""
-        if self._mentions(expr):
-            return self._computed(expr)
-        value = self.evaluator.evaluate(expr, self.frame)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            shown = value if is_number(value) else describe(value)
-            message = f"`@costs` counts, so it takes whole numbers from 0 on, not {shown}"
-            raise error("E0605", message, expr.span)
-        return value
+    def _count(self, expr: ast.Expr) -> Value:
+        """A value, or arithmetic of dimension variables."""
+        mentions = self._mentions(expr)
+        return self._computed(expr) if mentions else self.evaluator.evaluate(expr, self.frame)
 
     # ------------------------------------------------------------- arguments
 
@@ -211,21 +197,6 @@ class _Reader:
             f"an extern layer is given numbers, bools, strings and lists, not {describe(value)}",
             span,
         )
-
-
-def _not_before_extern(annotation: ast.Annotation) -> ArchError:
-    """An annotation that says nothing of a Python class."""
-    name = annotation.name
-    if name in CHOICES:
-        message = f"`@{name}` is not for extern layers, whose Python is their own"
-        return error("E0606", message, annotation.span)
-    return error(
-        "E0604",
-        f"unknown annotation `@{name}`",
-        annotation.span,
-        help="`@costs(params=..., macs=...)` stands before an extern layer, and annotations of "
-        "your own begin with `@x_`",
-    )
 
 
 def _names(expr: object) -> list[ast.Name]:

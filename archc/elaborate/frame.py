@@ -19,7 +19,8 @@ from archc.elaborate.values import (
     Value,
     show,
 )
-from archc.ir.graph import Annotation, Path, Region
+from archc.ir.annotations import Annotation
+from archc.ir.graph import Path, Region
 from archc.ops.op import Op
 from archc.ops.registry import OPS, operator
 from archc.plugins import PluginError

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Fix, Span
-from archc.elaborate.arguments import Given
 from archc.elaborate.foreign import Mend
 from archc.elaborate.torch_arguments import same
-from archc.elaborate.values import MadeLayer, Value
+from archc.elaborate.values import Given, MadeLayer, Value
 from archc.ops.op import InexactError, Op, OpError, TensorType, word
 from archc.ops.registry import parameters
 from archc.syntax.edits import (

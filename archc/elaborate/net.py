@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archc.diagnostics import ArchError, Diagnostic, Label, Source, did_you_mean, error
-from archc.elaborate.annotations import evaluate_annotations
-from archc.elaborate.arguments import Given, check_kind
+from archc.elaborate.arguments import check_kind
 from archc.elaborate.builder import Builder
 from archc.elaborate.execute import Executor, Returned
 from archc.elaborate.files import FileScope
@@ -16,13 +15,15 @@ from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
 from archc.elaborate.values import (
     BlockConstructor,
+    Given,
     Poison,
     Poisoned,
     Tensor,
     describe,
     hyper_of,
 )
-from archc.ir.graph import Annotation, Graph, Input, Layer, NetInfo, Node, Output, Region
+from archc.ir.annotations import Annotation
+from archc.ir.graph import Graph, Input, Layer, NetInfo, Node, Output, Region
 from archc.ops.op import TensorType
 from archc.syntax import ast
 from archc.syntax.parser import parse_expression
@@ -208,7 +209,7 @@ class _Run:
         found: dict[str, Annotation] = {}
         written = [block.annotations, *(variant.annotations for variant in reversed(chain))]
         for annotations in written:
-            for item in evaluate_annotations(annotations, self.evaluator, frame, "net"):
+            for item in self.executor.annotations(annotations, "net", frame):
                 found[item.name] = item
         return tuple(found.values())
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 from archc.diagnostics import ArchError, Fix, error
-from archc.elaborate.arguments import Given
 from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded
 from archc.elaborate.torch_table import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
-from archc.elaborate.values import Value
+from archc.elaborate.values import Given, Value
 from archc.ops.op import Op, TensorType
 from archc.ops.registry import Parameter, parameters
 from archc.ops.size import Size

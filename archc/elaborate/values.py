@@ -6,18 +6,15 @@ tuple. Tensors are references to nodes; layers and constructors are defined here
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archc.diagnostics import Span
+from archc.elaborate.files import FileScope
 from archc.elaborate.limits import Work
 from archc.ir.graph import Hyper, Layer, Path, Reference, Region
 from archc.ops.op import Op, TensorType
 from archc.ops.size import Size
 from archc.syntax import ast
-
-if TYPE_CHECKING:
-    from archc.elaborate.arguments import Given
-    from archc.elaborate.files import FileScope
 
 Value = Any
 """A compile-time value. The functions below ask what it is; nothing relies on duck typing."""
@@ -47,8 +44,8 @@ class BlockConstructor:
     """A block's name: called, it makes a layer whose body is elaborated where it is applied."""
 
     declaration: ast.Block
-    scope: "FileScope"
-    variants: tuple[tuple[ast.Variant, "FileScope"], ...] = ()
+    scope: FileScope
+    variants: tuple[tuple[ast.Variant, FileScope], ...] = ()
     """The variants through which the base was named, outermost first, with their files."""
 
     @property
@@ -61,7 +58,7 @@ class ExternConstructor:
     """The name of an extern layer: called, it makes a layer of a Python class."""
 
     declaration: ast.ExternLayer
-    scope: "FileScope"
+    scope: FileScope
 
     @property
     def name(self) -> str:
@@ -69,6 +66,15 @@ class ExternConstructor:
 
 
 Constructor = OpConstructor | BlockConstructor | ExternConstructor
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One evaluated argument."""
+
+    name: str | None
+    value: Value
+    span: Span
 
 
 @dataclass(eq=False, slots=True)
@@ -88,7 +94,7 @@ class MadeLayer:
     path: Path | None = None
     applied: bool = False
     layer: Layer | None = None
-    given: "Mapping[str, Given]" = field(default_factory=dict)
+    given: Mapping[str, Given] = field(default_factory=dict)
     """The arguments of an operator, where they stand."""
     beside: tuple[Tensor, ...] = ()
     """The tensors among them, which are operands behind those that it is applied to."""

@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 import networkx as nx
 
 from archc.diagnostics import Span
+from archc.ir.annotations import Annotation
 from archc.ir.sharing import Sharing
 from archc.ops.op import ChannelRule, Op, TensorType, Weight
 
@@ -67,7 +68,7 @@ class Node:
     region: int
     name: str
     span: Span
-    annotations: tuple["Annotation", ...] = ()
+    annotations: tuple[Annotation, ...] = ()
 
     @property
     def op(self) -> Op:
@@ -91,15 +92,6 @@ class Reference:
 
 
 Hyper = int | float | bool | str | Reference | tuple["Hyper", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """`@name(arguments)`, evaluated; data for passes and code generation."""
-
-    name: str
-    arguments: tuple[tuple[str | None, Hyper], ...]
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archc.ir.graph import Annotation, Graph, Hyper
+from archc.ir.annotations import Annotation
+from archc.ir.graph import Graph, Hyper
 from archc.ops.op import TorchModule
 
 _ACTS_ON: dict[str, tuple[str, str]] = {

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from archc.diagnostics import Diagnostic, Label, Span, warning
-from archc.elaborate.annotations import UNUSED
 from archc.elaborate.files import Declared, FileScope
 from archc.elaborate.net import Elaboration
 from archc.elaborate.walk import parts_of, used_names, walk_statements
+from archc.ir.annotations import UnusedLayers
 from archc.syntax import ast
 from archc.syntax.edits import without_line
 
@@ -154,7 +154,7 @@ def _targets(body: Sequence[ast.Statement]) -> Iterator[tuple[ast.Name, bool]]:
 def _is_set_aside(statement: ast.Statement) -> bool:
     """Whether its value is not meant to be used."""
     annotations = statement.annotations if isinstance(statement, ast.Assign) else ()
-    return any(annotation.name == UNUSED for annotation in annotations)
+    return any(annotation.name == UnusedLayers.name for annotation in annotations)
 
 
 def _changed(statement: ast.Statement) -> Iterator[ast.Name]:

@@ -6,7 +6,8 @@ An operator joins by standing in `_CLASSES`; a hyperparameter is a field of its 
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, ClassVar, Protocol
 
 from archc import plugins
 from archc.diagnostics import did_you_mean, nearest
@@ -145,31 +146,41 @@ class Parameter:
         return self.default is REQUIRED
 
 
-_PARAMETERS: dict[type[Op], dict[str, Parameter]] = {}
+class Parametrised(Protocol):
+    """What has fields that are declared by `archc.ops.op.parameter`: operators, annotations."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def name(self) -> str: ...
 
 
-def parameters(cls: type[Op]) -> Collection[Parameter]:
+_PARAMETERS: dict[type[Parametrised], dict[str, Parameter]] = {}
+
+
+def parameters(cls: type[Parametrised]) -> Collection[Parameter]:
     """The hyperparameters of an operator, in their order; those that are positional come so."""
     return _by_name(cls).values()
 
 
-def _by_name(cls: type[Op]) -> dict[str, Parameter]:
+def _by_name(cls: type[Parametrised]) -> dict[str, Parameter]:
     if cls not in _PARAMETERS:
         _PARAMETERS[cls] = {parameter.name: parameter for parameter in _fields(cls)}
     return _PARAMETERS[cls]
 
 
-def _fields(cls: type[Op]) -> Iterator[Parameter]:
+def _fields(cls: type[Parametrised]) -> Iterator[Parameter]:
     for hyper in fields(cls):
-        yield Parameter(
-            hyper.name,
-            default=REQUIRED if hyper.default is MISSING else hyper.default,
-            keyword=hyper.kw_only is True,
-            **{key: value for key, value in hyper.metadata.items() if key != "optional"},
-        )
+        if "kind" in hyper.metadata:
+            yield Parameter(
+                hyper.name,
+                default=REQUIRED if hyper.default is MISSING else hyper.default,
+                keyword=hyper.kw_only is True,
+                **{key: value for key, value in hyper.metadata.items() if key != "optional"},
+            )
 
 
-def check(cls: type[Op], name: str, value: object) -> Value:
+def check(cls: type[Parametrised], name: str, value: object) -> Value:
     """The value of the language as the operator's field holds it: lists become tuples, and whole
     numbers floats where a float is wanted. Raises OpError."""
     known = _by_name(cls)
