@@ -9,9 +9,10 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
-from archc.ir.graph import Graph, Layer
+from archc.ir.graph import Graph, Node
+from archc.ir.rebuild import Visit, rebuild
 from archc.ir.verify import VerifyError
-from archc.ops.activation import Relu, StopGradient
+from archc.ops.activation import Identity, Relu, StopGradient
 from archc.ops.convolution import Conv
 from archc.ops.regularization import Dropout
 from archc.ops.tensor import Concat
@@ -32,12 +33,12 @@ def no_shrinking() -> Iterator[None]:
 
 def without(graph: Graph, op: type) -> Graph:
     """The graph without unlabelled operators of one tensor of a kind."""
-    result = graph.copy()
-    for node in graph.nodes():
-        if isinstance(node.op, op) and node.layer.path is None:
-            result.replace_uses(node.id, result.operands(node.id)[0])
-    result.remove_dead()
-    return result
+
+    def rule(visit: Visit) -> Node:
+        gone = isinstance(visit.node.op, op) and visit.node.layer.path is None
+        return visit.operands[0] if gone else visit.keep()
+
+    return rebuild(graph, rule)
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,10 @@ class InPlace(RemoveDropout):
     """Works on the graph that it is given."""
 
     def run(self, graph: Graph) -> Graph:
-        graph.remove_dead()
         for node in list(graph.nodes()):
             if isinstance(node.op, Dropout) and node.layer.path is None:
-                graph.replace_uses(node.id, graph.operands(node.id)[0])
-        graph.remove_dead()
+                layer = replace(node.layer, op=Identity())
+                graph.add_node(replace(node, layer=layer), graph.operands(node.id))
         return graph
 
 
@@ -107,13 +107,11 @@ class Wider(RemoveDropout):
     """Gives every convolution a bias, which is a new weight."""
 
     def run(self, graph: Graph) -> Graph:
-        result = graph.copy()
-        for node in graph.nodes():
-            if isinstance(node.op, Conv) and not node.op.bias:
-                layer = node.layer
-                made = Layer(replace(node.op, bias=True), layer.path, layer.order, layer.span)
-                result.replace_layer(node.id, made, node.type)
-        return result
+        def rule(visit: Visit) -> Node:
+            op = visit.node.op
+            return visit.keep(op=replace(op, bias=True) if isinstance(op, Conv) else None)
+
+        return rebuild(graph, rule)
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,8 @@ class WrongType(RemoveDropout):
         result = graph.copy()
         for node in graph.nodes():
             if isinstance(node.op, Concat):
-                result.replace_layer(node.id, node.layer, replace(node.type, shape=(1,)))
+                wrong = replace(node.type, shape=(1,))
+                result.add_node(replace(node, type=wrong), graph.operands(node.id))
         return result
 
 

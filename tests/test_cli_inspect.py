@@ -97,6 +97,16 @@ def test_sizes_that_are_given_make_costs_known() -> None:
     assert "--size h=4 --size w=4" in " ".join(refused.stderr.replace("│", " ").split())
 
 
+def test_sizes_that_a_layer_does_not_fit_are_told_at_the_layer(tmp_path: Path) -> None:
+    spec = tmp_path / "small.arch"
+    spec.write_text("net Small()(x: [3, H, W]) {\n    return x -> c: conv(4, 7, padding=0)\n}\n")
+    refused = run("summary", str(spec), "--size=H=2", "--size=W=9")
+    assert refused.exit_code == 1
+    assert "E0204" in refused.stderr
+    assert "with H=2, W=9, the window of `conv` does not fit" in refused.stderr
+    assert "small.arch:2:" in refused.stderr
+
+
 @pytest.mark.parametrize("size", ["h", "h=0", "h=-1", "h=1.5", "h=" + "9" * 5000, "h=\u0661"])
 def test_sizes_that_are_no_numbers_are_refused(size: str) -> None:
     refused = run("summary", "unet", "--size", size)

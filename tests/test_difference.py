@@ -1,7 +1,6 @@
 """What `archc diff` compares: what is computed, and of a change only the change."""
 
 import time
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ from archc.analysis.difference import Change, Difference, compare
 from archc.compiler import Request, compile_spec
 from archc.elaborate.files import shipped_specs
 from archc.ir.graph import Graph, Input, Node
+from archc.ir.rebuild import Visit, rebuild
 from archc.ops.activation import Elementwise, Tanh
 from archc.ops.arithmetic import Add, Max, Min, Mul, Sum
 from archc.ops.reduction import Abs
@@ -39,14 +39,12 @@ def compiled(spec: Spec) -> Graph:
 
 def commuted(graph: Graph) -> Graph:
     """The graph with the operands of all that is commutative turned round."""
-    result = graph.copy()
-    for node in graph.nodes():
-        if isinstance(node.op, Add | Mul | Sum | Min | Max):
-            operands = graph.operands(node.id)
-            for position, operand in enumerate(operands):
-                result._topology.remove_edge(operand, node.id, key=position)
-            result.add_node(node, operands[::-1])
-    return result
+
+    def rule(visit: Visit) -> Node:
+        commutes = isinstance(visit.node.op, Add | Mul | Sum | Min | Max)
+        return visit.keep(*visit.operands[::-1]) if commutes else visit.keep()
+
+    return rebuild(graph, rule)
 
 
 @GENERATED
@@ -63,9 +61,11 @@ def test_a_net_is_equal_to_itself_and_to_none_with_a_value_replaced(
     ]
     if pairs:
         old, new = random.choice(pairs)
-        again.replace_uses(new, old)
-        again.remove_dead()
-        assert not compare(graph, again).equal
+
+        def rule(visit: Visit) -> Node:
+            return visit.values[old] if visit.node.id == new else visit.keep()
+
+        assert not compare(graph, rebuild(again, rule)).equal
 
 
 ORDERS = [
@@ -153,9 +153,11 @@ def changed_in(difference: Difference) -> list[Change]:
 def assert_only_one_operator_differs(graph: Graph, node: Node) -> None:
     """Of a net and the same with another function in one place, only that is told."""
     op = Tanh() if isinstance(node.op, Abs) else Abs()
-    other = commuted(graph)
-    other.replace_layer(node.id, replace(node.layer, op=op), node.type)
-    difference = compare(graph, other)
+
+    def rule(visit: Visit) -> Node:
+        return visit.keep(op=op if visit.node.id == node.id else None)
+
+    difference = compare(graph, rebuild(commuted(graph), rule))
     (change,) = changed_in(difference)
     assert change.path == graph.regions[node.region].path
     assert dict(change.wiring.functions) == {str(node.op): -1, str(op): 1}

@@ -115,8 +115,11 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         del sys.modules[name]
 
 
-def test_the_pass_of_the_documents_keeps_what_it_says(installed: Path, same_examples: None) -> None:
-    importlib.import_module("test_tidy").test_remove_dropout()
+@pytest.mark.parametrize("name", ["test_remove_dropout", "test_drop_maps"])
+def test_the_passes_of_the_documents_keep_what_they_say(
+    installed: Path, same_examples: None, name: str
+) -> None:
+    getattr(importlib.import_module("test_tidy"), name)()
 
 
 SHORT = shlex.split("--epochs 1 --batch-size 512 --set growth=4")

@@ -264,7 +264,8 @@ class Breaks(Pass):
     def run(self, graph: Graph) -> Graph:
         result = graph.copy()
         *_, last = result.nodes()
-        result.replace_layer(last.id, last.layer, replace(last.type, shape=(1,)))
+        wrong = replace(last.type, shape=(1,))
+        result.add_node(replace(last, type=wrong), result.operands(last.id))
         return result
 
 

@@ -18,7 +18,8 @@ PASS = '''
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ir.graph import Graph
+from archc.ir.graph import Graph, Node
+from archc.ir.rebuild import Visit, rebuild
 from archc.ops.regularization import Dropout
 from archc.passes.base import Pass
 
@@ -32,13 +33,13 @@ class RemoveDropout(Pass):
     rate: float = 0.0
 
     def run(self, graph: Graph) -> Graph:
-        result = graph.copy()
-        for node in graph.nodes():
-            if isinstance(node.op, Dropout) and node.layer.path is None:
-                if node.op.rate >= self.rate:
-                    result.replace_uses(node.id, *result.operands(node.id))
-        result.remove_dead()
-        return result
+        return rebuild(graph, self.rule)
+
+    def rule(self, visit: Visit) -> Node:
+        node = visit.node
+        if isinstance(node.op, Dropout) and node.layer.path is None and node.op.rate >= self.rate:
+            return visit.operands[0]
+        return visit.keep()
 '''
 GOOD = "[archc.passes]\nremove-dropout = lab.passes:RemoveDropout\n"
 NET = "net N()(x: [3, 8, 8]) { return x -> conv1: conv(4, 3) -> dropout(0.5) -> relu }\n"

@@ -280,7 +280,7 @@ def test_labels_of_a_graph_reach_the_picture_only_as_text(tmp_path: Path) -> Non
     for node in list(graph.nodes()):
         if node.layer.path:
             layer: Layer = replace(node.layer, path=(*node.layer.path[:-1], HOSTILE[6]))
-            graph.replace_layer(node.id, layer, node.type)
+            graph.add_node(replace(node, layer=layer), graph.operands(node.id))
     assert "<script" not in to_svg(graph)
     ET.fromstring(to_svg(graph))
 

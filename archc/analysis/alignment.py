@@ -245,7 +245,7 @@ class _Functions:
         for user in side.readers(node.id):
             if side.graph.node(user).region == region.id and user not in unnamed:
                 yield text, side.own[user]
-        for inner in side.graph.given_to(node.id):
+        for inner in side.receivers.get(node.id, ()):
             for i, (_, operand) in enumerate(inner.inputs):
                 if operand == node.id and inner.parent == region.id:
                     yield text, f"{side.modules[inner.id]}.{i}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from archc.ir.graph import Graph, Node, Path, Region
-from archc.ir.regions import boundaries, chains
+from archc.ir.regions import boundaries, chains, receivers
 from archc.ops.arithmetic import Add, Sum
 from archc.ops.op import Op
 from archc.ops.pooling import GlobalPool
@@ -45,6 +45,7 @@ class Names:
         self.graph = graph
         self.chains = chains(graph)
         self.boundaries = boundaries(graph)
+        self.receivers = receivers(graph)
         self.inputs = {node.id: i for i, node in enumerate(graph.inputs())}
         self.modules = _numbered((r.id, r.parent, r.path) for r in graph.regions.values())
         self.layers = _numbered((n.id, n.region, n.layer.path) for n in graph.nodes())

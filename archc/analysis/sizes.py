@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from archc.ir.graph import Graph
+from archc.diagnostics import error
+from archc.ir.graph import Graph, Input, Node
+from archc.ir.rebuild import Visit, rebuild
+from archc.ops.op import OpError
 from archc.ops.size import Size
 
 
@@ -18,9 +21,17 @@ def symbols_of(graph: Graph) -> dict[str, Size]:
 
 
 def at_sizes(graph: Graph, symbols: Mapping[str, int]) -> Graph:
-    """A copy of the graph with numbers for all its symbols."""
-    result = graph.copy()
-    for node in graph.nodes():
-        shape = (d.at(symbols[d.symbol]) if isinstance(d, Size) else d for d in node.type.shape)
-        result.replace_layer(node.id, node.layer, replace(node.type, shape=tuple(shape)))
-    return result
+    """The graph with numbers for all its symbols. Raises ArchError where a layer does not fit."""
+
+    def rule(visit: Visit) -> Node:
+        op = visit.node.op
+        if isinstance(op, Input):
+            shape = (d.at(symbols[d.symbol]) if isinstance(d, Size) else d for d in op.shape.shape)
+            return visit.keep(op=Input(replace(op.shape, shape=tuple(shape))))
+        try:
+            return visit.keep()
+        except OpError as refusal:
+            given = ", ".join(f"{name}={number}" for name, number in symbols.items())
+            raise error("E0204", f"with {given}, {refusal.message}", visit.node.span) from None
+
+    return rebuild(graph, rule)

@@ -5,7 +5,7 @@ older than its user, so the order of ids is a topological order and dumps are st
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import networkx as nx
@@ -158,21 +158,18 @@ class Graph:
         self.unused: dict[int, Unused] = {}
         self._topology: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._payload: dict[int, Node] = {}
-        self._mentions: dict[int, set[int]] = {}
         self._next = 0
 
     # ------------------------------------------------------------- building
 
-    def new_id(self) -> int:
-        """The next id, for a node or a region."""
-        self._next += 1
+    def new_id(self, least: int = 0) -> int:
+        """The next id, for a node or a region: `least`, or one above all that there have been."""
+        self._next = max(self._next, least) + 1
         return self._next - 1
 
     def add_region(self, region: Region) -> None:
         """Add a region, or replace the one with its id."""
         self.regions[region.id] = region
-        for node in (*(node for _, node in region.inputs), *region.results):
-            self._mentions.setdefault(node, set()).add(region.id)
 
     def add_node(self, node: Node, operands: tuple[int, ...]) -> None:
         """Add an application; edge keys are operand positions, so `concat(x, x)` has two edges."""
@@ -190,7 +187,6 @@ class Graph:
         other.unused = dict(self.unused)
         other._topology = self._topology.copy()
         other._payload = dict(self._payload)
-        other._mentions = {node: set(regions) for node, regions in self._mentions.items()}
         other._next = self._next
         return other
 
@@ -233,11 +229,6 @@ class Graph:
         pairs = [(user, position) for user, positions in readers for position in positions]
         return tuple(sorted(cast(list[tuple[int, int]], pairs)))
 
-    def given_to(self, id: int) -> tuple[Region, ...]:
-        """The regions that take a node's value as an input."""
-        regions = (self.regions[r] for r in sorted(self._mentions.get(id, ())) if r in self.regions)
-        return tuple(r for r in regions if any(node == id for _, node in r.inputs))
-
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes() if isinstance(node.op, Input))
 
@@ -265,41 +256,11 @@ class Graph:
                 seen.add(path)
                 yield node, weights
 
-    @property
-    def topology(self) -> "nx.MultiDiGraph[int]":
-        """A read-only view of the topology, for graph algorithms."""
-        return cast("nx.MultiDiGraph[int]", nx.freeze(self._topology.copy()))
-
-    # ------------------------------------------------------------ rewriting
-
-    def replace_uses(self, old: int, new: int) -> None:
-        """Let everything that reads `old`, outputs included, read `new`, which must be older."""
-        for user, position in self.users(old):
-            self._topology.remove_edge(old, user, key=position)
-            self._topology.add_edge(new, user, key=position)
-        self.outputs = tuple(
-            replace(output, node=new) if output.node == old else output for output in self.outputs
-        )
-        for id in self._mentions.pop(old, ()):
-            if id in self.regions:
-                region = self.regions[id]
-                inputs = tuple((name, new if n == old else n) for name, n in region.inputs)
-                results = tuple(new if n == old else n for n in region.results)
-                self.add_region(replace(region, inputs=inputs, results=results))
-
-    def remove(self, id: int) -> None:
-        """Remove a node that nothing reads."""
-        assert not self._topology.out_degree(id), f"node {id} is still read"
-        self._topology.remove_node(id)
-        del self._payload[id]
+    # ------------------------------------------------------------- pruning
 
     def set_aside(self, id: int) -> None:
         """Keep the layer of a node that no output depends on, and that is going to be removed."""
         self.unused[id] = Unused(self._payload[id], self.operand_types(id))
-
-    def replace_layer(self, id: int, layer: Layer, type_: TensorType) -> None:
-        """Let a node apply another layer; its operands stay."""
-        self._payload[id] = replace(self._payload[id], layer=layer, type=type_)
 
     def live(self, also: Iterable[int] = ()) -> set[int]:
         """The nodes that an output depends on, or one of `also`, and the inputs."""
@@ -326,8 +287,9 @@ class Graph:
         """Remove and return what no output depends on, and the regions left empty by that."""
         live = self.live()
         dead = [node for node in self.nodes() if node.id not in live]
-        for node in reversed(dead):
-            self.remove(node.id)
+        for node in dead:
+            self._topology.remove_node(node.id)
+            del self._payload[node.id]
         self._prune_regions()
         return tuple(dead)
 

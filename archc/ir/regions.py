@@ -1,10 +1,12 @@
-"""The tree of regions: what is around a region, what it reads and gives, and where a path leads."""
+"""The tree of regions: what is around a region, what it reads and gives, where a path leads; and
+which nodes are of one text."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from archc.diagnostics import did_you_mean, error
-from archc.ir.graph import Graph
+from archc.diagnostics import Span, did_you_mean, error
+from archc.ir.graph import Graph, Node, Region
 
 
 def chains(graph: Graph) -> dict[int, tuple[int, ...]]:
@@ -43,6 +45,27 @@ def boundaries(graph: Graph) -> dict[int, Boundary]:
         for region in here - inside:
             found[region].gives[node.id] = None
     return found
+
+
+def receivers(graph: Graph) -> dict[int, list[Region]]:
+    """For each value that regions are given as an input, these regions."""
+    found: dict[int, list[Region]] = {}
+    for region in graph.regions.values():
+        for node in dict.fromkeys(node for _, node in region.inputs):
+            found.setdefault(node, []).append(region)
+    return found
+
+
+def by_text(nodes: Iterable[Node]) -> Iterable[list[Node]]:
+    """The nodes in groups of the same text: what one line of the spec has applied.
+
+    They are one line of one class of the emitted file, too, so what a pass does to one of them it
+    does to all.
+    """
+    groups: dict[Span, list[Node]] = {}
+    for node in nodes:
+        groups.setdefault(node.span, []).append(node)
+    return groups.values()
 
 
 _MOST_NAMED = 8

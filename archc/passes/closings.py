@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from archc.ir.graph import Graph, Node
+from archc.ir.regions import by_text
 from archc.ir.sharing import Closing, DenseBlock, Rebuilt
 from archc.ops.activation import Relu
 from archc.ops.pooling import AvgPool, MaxPool
@@ -17,16 +18,12 @@ def closings(
 ) -> Iterator[Closing]:
     """Those of the activations whose norms read a dense block's features, and pools after them.
 
-    `swaps` has for pointwise convolutions the pool that runs before each. What has one text shares
-    a class, and so is treated alike.
+    `swaps` has for pointwise convolutions the pool that runs before each.
     """
     features = {block.concats[-1] for block in blocks}
-    groups: dict[object, list[Closing | None]] = {}
-    for each in activations:
-        found = _closing(graph, features, each, swaps)
-        groups.setdefault(graph.node(each.norm).span, []).append(found)
-    for group in groups.values():
-        closed = [each for each in group if each is not None]
+    found = {each.norm: _closing(graph, features, each, swaps) for each in activations}
+    for group in by_text(map(graph.node, found)):
+        closed = [each for norm in group if (each := found[norm.id]) is not None]
         if len(closed) == len(group):
             pooled = all(each.pool is not None for each in closed)
             yield from (each if pooled else _without_pool(each) for each in closed)

@@ -5,6 +5,7 @@ A pass joins by standing in `PASSES`, or by an entry point of another distributi
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
@@ -52,12 +53,12 @@ def run_pipeline(
     if dump_after is not None:
         dump_after(BEFORE, graph)
     for step in passes:
-        with plugins.blamed(type(step)):
+        with plugins.blamed(type(step)), _named(step):
             with phases.measure(step.name):
                 graph = _run(step, graph)
             if check:
                 with phases.measure("verify"):
-                    _verify_after(step, graph)
+                    verify(graph)
         if dump_after is not None:
             dump_after(step.name, graph)
     return graph
@@ -71,9 +72,11 @@ def _run(step: Pass, graph: Graph) -> Graph:
     return result
 
 
-def _verify_after(step: Pass, graph: Graph) -> None:
+@contextmanager
+def _named(step: Pass) -> Iterator[None]:
+    """Where a pass runs, and what it gives is verified: a graph that is broken is its work."""
     try:
-        verify(graph)
+        yield
     except VerifyError as broken:
         raise VerifyError(f"the pass `{step}` broke the graph: {broken}") from None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from archc.ir.graph import Graph, Node, Region
-from archc.ir.regions import Boundary, boundaries, chains
+from archc.ir.regions import Boundary, boundaries, by_text, chains
 from archc.ir.sharing import Rebuilt, Sharing
 from archc.ops.activation import Activation
 from archc.ops.convolution import Conv
@@ -46,7 +46,7 @@ class ShareMemory(Pass):
         dense = frozenset(block.region for block in blocks)
         rows = tuple(_rows(graph, dense, members, edges)) if self.recompute else ()
         inside = frozenset[int]().union(*(members[region] for region in (*dense, *rows)))
-        concats = tuple(_concats(graph, inside))
+        concats = tuple(sorted(_concats(graph, inside)))
         if blocks or concats or rows:
             swaps = tuple(_swaps(graph))
             activations = tuple(_activations(graph, inside))
@@ -68,18 +68,18 @@ def _members(graph: Graph) -> dict[int, frozenset[int]]:
 
 
 def _concats(graph: Graph, inside: Set[int]) -> Iterator[int]:
-    """Concatenations that a reader would keep, and those of the same text: they share a class."""
-    joined = [
+    """Concatenations that a reader would keep, and those of the same text."""
+    joined = (
         node
         for node in graph.nodes()
         if isinstance(node.op, Concat)
         and node.id not in inside
         and len(graph.operands(node.id)) > 1
-    ]
-    kept = {
-        node.span for node in joined if any(_keeps(graph, *use) for use in _readers(graph, node.id))
-    }
-    yield from (node.id for node in joined if node.span in kept)
+    )
+    for group in by_text(joined):
+        ids = [node.id for node in group]
+        if any(_keeps(graph, *use) for id in ids for use in _readers(graph, id)):
+            yield from ids
 
 
 def _readers(graph: Graph, id: int) -> Iterator[tuple[int, int]]:
@@ -101,15 +101,11 @@ def _keeps(graph: Graph, user: int, position: int) -> bool:
 def _activations(graph: Graph, inside: Set[int]) -> Iterator[Rebuilt]:
     """Batch norms with the activation after them, where what lies between is needed nowhere else.
 
-    An activation that many read is kept, and only what comes before it is computed again. What has
-    one text shares a class, and so is treated alike.
+    An activation that many read is kept, and only what comes before it is computed again.
     """
-    groups: dict[object, list[Rebuilt | None]] = {}
-    for norm in graph.nodes():
-        if isinstance(norm.op, BatchNorm) and norm.id not in inside:
-            groups.setdefault(norm.span, []).append(_activation(graph, norm))
-    for group in groups.values():
-        found = [each for each in group if each is not None]
+    norms = (each for each in graph.nodes() if isinstance(each.op, BatchNorm))
+    for group in by_text(norm for norm in norms if norm.id not in inside):
+        found = [each for norm in group if (each := _activation(graph, norm)) is not None]
         if len(found) == len(group):
             kept = all(each.kept for each in found)
             yield from (replace(each, kept=kept) for each in found if not kept or each.between)

@@ -1,11 +1,13 @@
 """simplify: remove what computes nothing."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from archc.ir.graph import Graph, Node, Path
+from archc.ir.graph import Graph, Node, Path, Region
+from archc.ir.rebuild import Visit, rebuild
+from archc.ir.regions import receivers
 from archc.ops.activation import Identity, Relu
 from archc.ops.arithmetic import Affine, Max, Min, Sum
 from archc.ops.border import Crop, Pad
@@ -38,34 +40,35 @@ class Simplify(Pass):
     name: ClassVar[str] = "simplify"
 
     def run(self, graph: Graph) -> Graph:
-        result = graph.copy()
         applications = Counter(region.path for region in graph.regions.values())
-        for node in graph.nodes():  # operands first: a chain goes in one sweep
-            if node.layer.path is None and _computes_nothing(result, node, applications):
-                (operand,) = result.operands(node.id)
-                if not _parts_inputs(result, node.id, operand):
-                    result.replace_uses(node.id, operand)
-        result.remove_dead()
-        return result
+        given = receivers(graph)
+
+        def rule(visit: Visit) -> Node:
+            if visit.node.layer.path is not None or not _computes_nothing(visit, applications):
+                return visit.keep()
+            return visit.keep() if _parts_inputs(visit, given) else visit.operands[0]
+
+        return rebuild(graph, rule)
 
 
-def _parts_inputs(graph: Graph, id: int, operand: int) -> bool:
+def _parts_inputs(visit: Visit, given: Mapping[int, Sequence[Region]]) -> bool:
     """Whether a node and its operand are two inputs of one region."""
-    regions = graph.given_to(id)
-    return any(operand == other for region in regions for _, other in region.inputs)
+    regions = given.get(visit.node.id, ())
+    others = (visit.values.get(other) for region in regions for _, other in region.inputs)
+    return visit.operands[0] in others
 
 
-def _computes_nothing(graph: Graph, node: Node, applications: Counter[Path]) -> bool:
-    op = node.op
-    types = graph.operand_types(node.id)
+def _computes_nothing(visit: Visit, applications: Counter[Path]) -> bool:
+    node, op = visit.node, visit.node.op
+    types = tuple(operand.type for operand in visit.operands)
     always = _ALWAYS.get(type(op))
     if always is not None and always(op, types):
         return True
     if isinstance(op, Relu):
-        before = graph.node(graph.operands(node.id)[0])
+        (before,) = visit.operands
         return isinstance(before.op, Relu) and before.region == node.region
     here = _HERE.get(type(op))
-    path = graph.regions[node.region].path
+    path = visit.graph.regions[node.region].path
     return here is not None and applications[path] == 1 and here(op, types)
 
 
