@@ -148,6 +148,11 @@ class Model:
         """The text of `model.py`."""
         return self._compilation.source()
 
+    @cached_property
+    def _built_source(self) -> str:
+        """The same, with archc's runtime imported."""
+        return self._compilation.source("import")
+
     def summary(self) -> "Summary":
         """Shapes, parameters and multiply-accumulates, by region and by exit."""
         from archc.analysis.summary import summarize
@@ -157,12 +162,13 @@ class Model:
     def build(self, **arguments: Any) -> "nn.Module":
         """An instance of the net; `arguments` go to its constructor.
 
-        The source is imported from a file in the user's cache folder, so that tracebacks,
-        `inspect` and debuggers show its text. Raises `archc.diagnostics.ArchError` if an
-        extern layer cannot be imported or constructed.
+        The source, with archc's runtime imported, is a file in the user's cache folder and a
+        module of `archc.built`: so tracebacks, `inspect` and debuggers show its text, and the net
+        can be pickled. Raises `archc.diagnostics.ArchError` if an extern layer cannot be imported
+        or constructed.
         """
         try:
-            module = import_source(self.source, self.graph.name)
+            module = import_source(self._built_source, self.graph.name)
         except ImportError as problem:
             raise _not_imported(self.graph, problem) from problem
         cls = getattr(module, module.__all__[0])

@@ -1,14 +1,13 @@
 """Emitted modules in the user's cache folder, each under the hash of its text.
 
-Python imports them from there as it imports any file; nothing is run with `exec`. The folder is the
-user's alone: whoever could write there could run code. Where there can be no such folder, one that
-lasts as long as the process takes its place.
+Python imports them from there as it imports any file, as modules of the package `archc.built`;
+nothing is run with `exec`. The folder is the user's alone: whoever could write there could run
+code. Where there can be no such folder, one that lasts as long as the process takes its place.
 """
 
 import atexit
-import functools
 import hashlib
-import importlib.util
+import importlib
 import os
 import re
 import shutil
@@ -25,23 +24,26 @@ def import_source(source: str, name: str) -> ModuleType:
     """The module of an emitted source. `name` only makes the file easy to recognise."""
     content = source.encode()
     digest = hashlib.sha256(content).hexdigest()[:32]
-    module_name = f"archc_{re.sub(r'[^a-z0-9_]', '_', name.lower())}_{digest}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    return _import_file(module_name, _stored(f"{module_name}.py", content))
+    module_name = f"{re.sub(r'[^a-z0-9_]', '_', name.lower())}_{digest}"
+    _store(f"{module_name}.py", content)
+    importlib.invalidate_caches()
+    return importlib.import_module(f"archc.built.{module_name}")
 
 
-def _stored(name: str, content: bytes) -> Path:
-    """A file of that content, in the cache folder or, if that takes none, in a temporary one."""
+def module_folders() -> list[Path]:
+    """Where the modules lie. Raises PermissionError as `import_source` does."""
+    return [_private_folder(), *_temporary]
+
+
+def _store(name: str, content: bytes) -> None:
+    """Write the file, in the cache folder or, if that takes none, in a temporary one."""
     path = _private_folder() / name
     if _holds(path, content):
-        return path
+        return
     try:
         write_atomically(path, content)
     except OSError:  # a system that is read-only, or a full disk
-        path = _temporary_folder() / name
-        write_atomically(path, content)
-    return path
+        write_atomically(_temporary_folder() / name, content)
 
 
 def cache_folder() -> Path:
@@ -79,12 +81,17 @@ def _private_folder() -> Path:
     return folder
 
 
-@functools.cache
+_temporary: list[Path] = []
+"""The temporary folder, once there is one."""
+
+
 def _temporary_folder() -> Path:
     """A folder of this user alone, which is removed when the process ends."""
-    folder = tempfile.mkdtemp(prefix="archc-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    if not _temporary:
+        folder = tempfile.mkdtemp(prefix="archc-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _temporary.append(Path(folder))
+    return _temporary[0]
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -92,17 +99,3 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.is_file() and not path.is_symlink() and path.read_bytes() == content
     except OSError:
         return False
-
-
-def _import_file(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs, as the import system does
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

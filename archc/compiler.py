@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from archc.codegen.emit import Header, emit, held_values
+from archc.codegen.runtime import Delivery
 from archc.diagnostics import Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program, load_text
 from archc.elaborate.limits import Budget, Limits
@@ -74,11 +75,11 @@ class Compilation:
             return found
         return (*found, Diagnostic("", _FIXED, severity="note"))
 
-    def source(self) -> str:
+    def source(self, runtime: Delivery = "inline") -> str:
         """The text of `model.py`. Raises ArchError."""
         varied = self._variations
         with self.phases.measure("codegen"):
-            return emit(self.graph, varied, self.header())
+            return emit(self.graph, varied, self.header(runtime), runtime)
 
     def held(self, graph: Graph) -> dict[int, int]:
         """How long the text of a net holds values: by node, the node through which it does.
@@ -100,14 +101,14 @@ class Compilation:
                 )
             )
 
-    def header(self) -> Header:
+    def header(self, runtime: Delivery = "inline") -> Header:
         """What the emitted file says of its origin: the same wherever it is compiled."""
         name = self.program.source.name
         passes = tuple(map(str, self.request.passes))
-        command = self._command(name) if self.request.text is None else self._call()
+        command = self._command(name, runtime) if self.request.text is None else self._call(runtime)
         return Header(spec=name, command=command, passes=passes, version=__version__)
 
-    def _call(self) -> str:
+    def _call(self, runtime: Delivery) -> str:
         """The call in Python that makes this text again, of a spec that is no file."""
         words = ["text"]
         if len(self.program.nets) > 1:
@@ -118,9 +119,9 @@ class Compilation:
             words.append("O0=True")
         elif self.request.passes != DEFAULT:
             words.append(f"passes={','.join(map(str, self.request.passes))!r}")
-        return f"archc.loads({', '.join(words)}).source"
+        return f"archc.loads({', '.join(words)}).{'source' if runtime == 'inline' else 'build()'}"
 
-    def _command(self, name: str) -> str:
+    def _command(self, name: str, runtime: Delivery) -> str:
         """The command that makes this text again, run in the spec's folder."""
         words = ["archc", "compile", self._spec_word(name)]
         if len(self.program.nets) > 1:
@@ -133,6 +134,8 @@ class Compilation:
             words.append("-O0")
         elif self.request.passes != DEFAULT:
             words += ["--passes", ",".join(map(str, self.request.passes))]
+        if runtime != "inline":
+            words += ["--runtime", runtime]
         return shlex.join(words)
 
     def _spec_word(self, name: str) -> str:

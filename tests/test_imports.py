@@ -33,6 +33,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "explanations": ({"resources"}, set()),
     "files": ({"diagnostics"}, set()),
     "cache": ({"files"}, set()),
+    "built": ({"cache"}, set()),
     "plugins": ({"diagnostics"}, set()),
     "syntax": (FOUNDATION, {"lark"}),
     "ops": ({"diagnostics", "plugins"}, set()),

@@ -1,6 +1,7 @@
 """`archc compile`: a spec in, `model.py` out."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from archc.ir.graph import Graph
 
 
+class Runtime(StrEnum):
+    """How the file comes to archc's runtime."""
+
+    INLINE = "inline"
+    IMPORT = "import"
+
+
 def compile_command(
     spec: Spec,
     output: Annotated[
@@ -28,6 +36,12 @@ def compile_command(
     set_: Set = None,
     passes: Passes = None,
     plain: Plain = False,
+    runtime: Annotated[
+        Runtime,
+        typer.Option(
+            help="Write the runtime that the net needs into the file, or import it from archc."
+        ),
+    ] = Runtime.INLINE,
     dump_after: Annotated[
         str | None,
         typer.Option(metavar="NAME|all", help="Print the graph after a pass, on stderr."),
@@ -61,7 +75,7 @@ def compile_command(
     compilation = compile_spec(request, dump_after=_dumper(dump_after, request), phases=phases)
     if show(judged(compilation.warnings, deny, allow)):
         raise typer.Exit(1)
-    source = compilation.source()
+    source = compilation.source(runtime.value)
     up_to_date = True
     with phases.measure("write"):
         if output is None:

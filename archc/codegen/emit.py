@@ -16,13 +16,16 @@ from archc.codegen.imports import ALONE, WITH_EXTERNS, Imported, import_lines, i
 from archc.codegen.items import Attribute, Chain
 from archc.codegen.modules import Modules, pooled
 from archc.codegen.net import NetWriter
-from archc.codegen.runtime import Part, closure, part
+from archc.codegen.runtime import Delivery, Part, closure, part
 from archc.codegen.symbols import Variation, find_symbols
-from archc.codegen.text import MEANINGFUL, Symbol, comment
+from archc.codegen.text import MEANINGFUL, WIDTH, Symbol, comment
 from archc.diagnostics import error
 from archc.ir.graph import Graph, Path
 
 RUNTIME_HEADING = "# --- archc runtime"
+TORCH = "2.11"
+"""The oldest version that emitted files are tried with."""
+
 _CHECKSUM = re.compile(
     r"(\A[^\n]*\n[^\n]*\n\n    [^\n]*\n(?:[^\n]+\n)*?Checksum )([0-9a-f]{16})(?=; )"
 )
@@ -39,10 +42,14 @@ class Header:
     version: str
 
 
-def emit(graph: Graph, variations: Sequence[Variation], header: Header) -> str:
+def emit(
+    graph: Graph,
+    variations: Sequence[Variation],
+    header: Header,
+    delivery: Delivery = "inline",
+) -> str:
     """The text of `model.py` for a verified graph. Raises ArchError where a net has none."""
-    written = _write(graph, variations)
-    return _render(graph.name, written.classes, written.runtime, written.imported, header)
+    return _render(graph.name, _write(graph, variations), header, delivery)
 
 
 def held_values(graph: Graph, variations: Sequence[Variation]) -> dict[int, int]:
@@ -58,10 +65,12 @@ def require_text(graph: Graph) -> None:
 
 @dataclass(frozen=True)
 class _Written:
-    """The classes of a net, what wrote them, and what they need."""
+    """The classes of a net, what wrote them, and what they need; `runtime` has the parts that are
+    `called` and those that they need, each behind these."""
 
     writers: list[ClassWriter]
     classes: list[ClassView]
+    called: Set[str]
     runtime: tuple[Part, ...]
     imported: Imported
 
@@ -71,7 +80,8 @@ def _write(graph: Graph, variations: Sequence[Variation]) -> _Written:
     modules = Modules.of(graph)
     symbols = find_symbols(modules, variations)
     outliner, forms = _outlined(modules, symbols.of)
-    runtime = _runtime(graph)
+    called = _called(graph)
+    runtime = tuple(map(part, closure(called)))
     defined = frozenset(name for each in runtime for name in each.names)
     names = class_names(forms, graph.name, defined)
     imported = imported_classes(graph, {*_names_taken(forms), *defined, *names.values()})
@@ -81,7 +91,7 @@ def _write(graph: Graph, variations: Sequence[Variation]) -> _Written:
         else ClassWriter(modules, outliner, form, names, imported)
         for form in forms
     ]
-    return _Written(writers, [writer.write() for writer in writers], runtime, imported)
+    return _Written(writers, [writer.write() for writer in writers], called, runtime, imported)
 
 
 def _outlined(
@@ -113,13 +123,7 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(blank.encode()).hexdigest()[:16]
 
 
-def _render(
-    net: str,
-    classes: list[ClassView],
-    runtime: Sequence[Part],
-    imported: Imported,
-    header: Header,
-) -> str:
+def _render(net: str, written: _Written, header: Header, delivery: Delivery) -> str:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -128,26 +132,30 @@ def _render(
         autoescape=False,  # noqa: S701 - Python is no markup: `text.py` is the filter
     )
     source = files("archc.codegen").joinpath("templates/model.py.jinja").read_text("utf-8")
+    runtime = written.runtime
+    if delivery == "import":
+        runtime = tuple(each for each in runtime if each.name in written.called)
     text = environment.from_string(source).render(
         title=comment(f"{net}, compiled by archc {header.version} from {header.spec}."),
-        about=_about(header),
-        imports=import_lines(_text(classes), imported, runtime),
-        suppressed=WITH_EXTERNS if imported else ALONE,
-        classes=classes,
-        runtime=[each.text for each in runtime],
+        about=_about(header, needs_archc=delivery == "import" and bool(runtime)),
+        imports=import_lines(_text(written.classes), written.imported, runtime, delivery),
+        suppressed=WITH_EXTERNS if written.imported else ALONE,
+        classes=written.classes,
+        runtime=[each.text for each in runtime if delivery == "inline"],
     )
     return text.replace(_BLANK, _checksum(text), 1)
 
 
-def _about(header: Header) -> list[str]:
-    """The command on its own line; then the checksum and the passes."""
+def _about(header: Header, *, needs_archc: bool) -> list[str]:
+    """The command on its own line; then the checksum, the passes, and what the file needs."""
     passes = ", ".join(header.passes) or "none"
-    made = f"Checksum {_BLANK}; passes: {passes}. Edit a copy freely."
+    needs = f"torch >= {TORCH} and archc" if needs_archc else f"torch >= {TORCH}"
+    made = f"Checksum {_BLANK}; passes: {passes}; needs {needs}. Edit a copy freely."
     paragraphs = (f"    {header.command}", made)
     return [
         line
         for text in paragraphs
-        for line in textwrap.wrap(comment(text), 98, break_on_hyphens=False)
+        for line in textwrap.wrap(comment(text), WIDTH, break_on_hyphens=False)
     ]
 
 
@@ -159,8 +167,8 @@ def _text(classes: list[ClassView]) -> str:
     )
 
 
-def _runtime(graph: Graph) -> tuple[Part, ...]:
-    """The parts of archc's runtime that the net calls, those that others need first."""
+def _called(graph: Graph) -> set[str]:
+    """The modules of archc's runtime that the net's own text calls."""
     names = {name for node in graph.nodes() if not node.layer.path for name in node.op.runtime}
     sharing = graph.sharing
     if sharing:
@@ -175,7 +183,7 @@ def _runtime(graph: Graph) -> tuple[Part, ...]:
         names.add("dense_block")
     if sharing.closings:
         names.add("norm_relu")
-    return tuple(map(part, closure(names)))
+    return names
 
 
 _TAKEN = MEANINGFUL | {

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from archc.codegen.runtime import Part
+from archc.codegen.runtime import Delivery, Part
 from archc.codegen.text import WIDTH
 from archc.ir.graph import Graph
 
@@ -51,9 +51,11 @@ def _free(wanted: Sequence[str], taken: set[str]) -> str:
     return f"{stem}{number}"
 
 
-def import_lines(text: str, imported: Imported, runtime: Sequence[Part]) -> list[str]:
+def import_lines(
+    text: str, imported: Imported, runtime: Sequence[Part], delivery: Delivery
+) -> list[str]:
     """The import statements of a file, as ruff sorts them: what its classes' text mentions, the
-    classes of extern layers, and what its parts of the runtime import."""
+    classes of extern layers, and what its parts of the runtime import, or these themselves."""
     found = _Imports()
     found.add("from torch import Tensor, nn")
     for pattern, statement in _MENTIONED.items():
@@ -62,7 +64,7 @@ def import_lines(text: str, imported: Imported, runtime: Sequence[Part]) -> list
     for (module, cls), name in imported.items():
         found.add(f"from {module} import {cls}" + (f" as {name}" if name != cls else ""))
     for each in runtime:
-        for statement in each.imports:
+        for statement in each.imports if delivery == "inline" else each.statements(text):
             found.add(statement)
     return list(found.lines())
 

@@ -2,23 +2,36 @@
 
 import ast
 import builtins
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 _PACKAGE = "archc.runtime"
+
+Delivery = Literal["inline", "import"]
+"""How a file comes to the runtime: it stands in the file, or is imported from archc."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A module of the runtime: the modules it builds on, what it imports of others, its text, and
-    the names that mean something in it: no class of the emitted file has one of these."""
+    """A module of the runtime: the modules it builds on, what it imports of others, its text, what
+    it defines, and all names that mean something in it: no class of the emitted file has one of
+    these."""
 
+    name: str
     needs: tuple[str, ...]
     imports: tuple[str, ...]
     text: str
+    defines: frozenset[str]
     names: frozenset[str]
+
+    def statements(self, text: str) -> list[str]:
+        """What imports from archc what a text calls of it."""
+        called = [each for each in self.defines if re.search(rf"(?<![\w.]){each}\(", text)]
+        return [f"from {_PACKAGE}.{self.name} import {each}" for each in called]
 
 
 @cache
@@ -36,17 +49,21 @@ def part(name: str) -> Part:
     imports = tuple(ast.unparse(node) for node in heads if node not in own)
     end = max((node.end_lineno or 0 for node in heads), default=0)
     text = "".join(source.splitlines(keepends=True)[end:]).strip()
-    return Part(needs, imports, text, frozenset(_meaningful(tree)))
+    defines = frozenset(_defined(tree))
+    return Part(name, needs, imports, text, defines, defines.union(_meaningful(tree)))
 
 
 def _meaningful(tree: ast.Module) -> Iterator[str]:
-    """What the module defines and imports, and the builtins that it reads."""
+    """What the module imports, and the builtins that it reads."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and hasattr(builtins, node.id):
             yield node.id
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             yield from (alias.asname or alias.name for alias in node.names)
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Assign | ast.AnnAssign):

@@ -2,7 +2,7 @@
 """Arguments, compiled by archc 0 from arguments.arch.
 
     archc compile arguments.arch -O0
-Checksum 6462d6087df20af5; passes: none. Edit a copy freely.
+Checksum 5cf7676312811af7; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

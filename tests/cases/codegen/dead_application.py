@@ -2,7 +2,7 @@
 """Dead, compiled by archc 0 from dead_application.arch.
 
     archc compile dead_application.arch -O0
-Checksum 09495beefd6e262c; passes: none. Edit a copy freely.
+Checksum c660f7684ee46679; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

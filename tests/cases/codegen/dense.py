@@ -2,7 +2,7 @@
 """Dense, compiled by archc 0 from dense.arch.
 
     archc compile dense.arch -O0
-Checksum 977aaf040df4e2bd; passes: none. Edit a copy freely.
+Checksum 57b97088bb2982e7; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

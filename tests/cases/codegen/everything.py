@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum eb8624b5067e4b25; passes: none. Edit a copy freely.
+Checksum 9fef1af11f388ded; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

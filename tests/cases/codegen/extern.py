@@ -2,7 +2,7 @@
 """Extern, compiled by archc 0 from extern.arch.
 
     archc compile extern.arch -O0
-Checksum b27cd77b34c6c3d1; passes: none. Edit a copy freely.
+Checksum fc99e1076bbc0f62; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

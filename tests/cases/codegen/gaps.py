@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from gaps.arch.
 
     archc compile gaps.arch -O0
-Checksum a08118c7901c6659; passes: none. Edit a copy freely.
+Checksum 9c2edf1004df58db; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

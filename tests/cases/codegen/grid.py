@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum aa84212fd1c64b81; passes: none. Edit a copy freely.
+Checksum e45960a521de28f8; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn

@@ -2,7 +2,7 @@
 """Initialised, compiled by archc 0 from initialise.arch.
 
     archc compile initialise.arch -O0
-Checksum 84eaa5e27ddd474b; passes: none. Edit a copy freely.
+Checksum f58e7b00d0ecd192; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

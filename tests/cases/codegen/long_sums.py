@@ -2,7 +2,7 @@
 """LongSums, compiled by archc 0 from long_sums.arch.
 
     archc compile long_sums.arch -O0
-Checksum fe3b3cdeb5f60452; passes: none. Edit a copy freely.
+Checksum 0fed272925f4567b; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from names_that_wait.arch.
 
     archc compile names_that_wait.arch -O0
-Checksum 4d8c5771fa3dfa7d; passes: none. Edit a copy freely.
+Checksum 465aec1db53f7dc4; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """Numbered, compiled by archc 0 from numbered.arch.
 
     archc compile numbered.arch -O0
-Checksum a89cb2f23d594921; passes: none. Edit a copy freely.
+Checksum 78f3c6bcdc91d24d; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from odd_sizes.arch.
 
     archc compile odd_sizes.arch -O0
-Checksum 570cd1660d4dd590; passes: none. Edit a copy freely.
+Checksum 5180ba6a55a8d82c; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn

@@ -2,7 +2,7 @@
 """Twice, compiled by archc 0 from one_tensor_twice.arch.
 
     archc compile one_tensor_twice.arch -O0
-Checksum 96866e8626cb1aea; passes: none. Edit a copy freely.
+Checksum c3fc52a42ffe340a; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """Operators, compiled by archc 0 from operators.arch.
 
     archc compile operators.arch -O0
-Checksum bf738c414c084989; passes: none. Edit a copy freely.
+Checksum d6590ef273961bb0; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

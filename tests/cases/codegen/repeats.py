@@ -2,7 +2,7 @@
 """Recurrent, compiled by archc 0 from repeats.arch.
 
     archc compile repeats.arch -O0
-Checksum a9731b7b2bd4f603; passes: none. Edit a copy freely.
+Checksum 93759b4f37092149; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

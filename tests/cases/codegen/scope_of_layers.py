@@ -2,7 +2,7 @@
 """Layers, compiled by archc 0 from scope_of_layers.arch.
 
     archc compile scope_of_layers.arch -O0
-Checksum 7eff445f764cb088; passes: none. Edit a copy freely.
+Checksum 61b6c57ea16a9faf; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn

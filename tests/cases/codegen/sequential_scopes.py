@@ -2,7 +2,7 @@
 """SequentialScopes, compiled by archc 0 from sequential_scopes.arch.
 
     archc compile sequential_scopes.arch -O0
-Checksum 310872f41328c696; passes: none. Edit a copy freely.
+Checksum 7c74fcbb203990c8; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

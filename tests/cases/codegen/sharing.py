@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from sharing.arch.
 
     archc compile sharing.arch -O0
-Checksum a43eec5bf244d7c2; passes: none. Edit a copy freely.
+Checksum 186997ba20d8cc86; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """Small, compiled by archc 0 from underscore.arch.
 
     archc compile underscore.arch -O0
-Checksum ebf3ee65d51a67aa; passes: none. Edit a copy freely.
+Checksum f7eed3620387d8a5; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """Waiting, compiled by archc 0 from waiting_results.arch.
 
     archc compile waiting_results.arch -O0
-Checksum 55657321ca7f0033; passes: none. Edit a copy freely.
+Checksum ed4ad5bc21650b6d; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn
