@@ -192,3 +192,43 @@ def test_a_call_in_pytorchs_words_is_mended_in_one_round(
 def test_a_wrong_number_of_input_channels_is_not_left_out_with_the_rest(tmp_path: Path) -> None:
     problem = refused(spec(tmp_path, "conv(in_channels=3, out_channels=96, kernel_size=3)"))
     assert "padding" not in "".join(edit.text for edit in problem.fix)
+
+
+@pytest.mark.parametrize(
+    ("layer", "meant"),
+    [
+        ("c: conv(64, 15, 3)", "conv(15, 3)"),
+        ("c: conv(64, 1, 3)", "conv(1, 3)"),
+        ("c: conv(64, 255, 1)", "conv(255, 1)"),
+        ("c: conv(64, 16, 3, padding=1)", "conv(16, 3)"),
+        ("c: conv(64, 32, [1, 7], padding=[0, 3])", "conv(32, [1, 7])"),
+        ("c: conv_transpose(64, 32, 3)", "conv_transpose(32, 3)"),
+    ],
+)
+def test_a_kernel_that_may_be_meant_as_channels_is_told(
+    tmp_path: Path, layer: str, meant: str
+) -> None:
+    (told,) = elaborate(load_program(spec(tmp_path, layer))).warnings
+    assert told.code == "W0012"
+    assert told.labels[0].span.text == layer.removeprefix("c: ")
+    assert told.help is not None
+    assert f"`{meant}`: archc infers" in told.help
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "c: conv(64, 3, 2)",
+        "c: conv(64, 3, 3)",
+        "c: conv(64, 7, 1)",
+        "c: conv(63, 15, 3)",
+        "c: conv(64, 15, stride=3)",
+        "c: conv(64, 31, 1, groups=64)",
+        "c: conv(image.channels, 5, 3)",
+        "c: conv_transpose(64, 4, 2, padding=1)",
+        "c: conv_transpose(64, 2, 2)",
+        "max_pool(5, 3)",
+    ],
+)
+def test_a_kernel_that_is_meant_is_not_told(tmp_path: Path, layer: str) -> None:
+    assert not elaborate(load_program(spec(tmp_path, layer))).warnings

@@ -10,6 +10,7 @@ from archc.elaborate.hidden import hidden_in
 from archc.elaborate.limits import LAYER, REPORT, Budget
 from archc.elaborate.mends import mend_layer
 from archc.elaborate.naming import Register
+from archc.elaborate.positions import swapped
 from archc.elaborate.values import (
     BlockConstructor,
     Given,
@@ -112,6 +113,9 @@ class Builder:
         types = tuple(operand.type for operand in operands)
         self.budget.spend_node(len(operands), span)
         type_ = self._infer(made, op, operands, frame, span)
+        doubt = swapped(made, types)
+        if doubt is not None:
+            self.warn("W0012", doubt[0], made.span, help=doubt[1])
         layer = self._layer(made, op, types, label, frame, span)
         node = Node(
             self.graph.new_id(),

@@ -12,7 +12,7 @@ from itertools import dropwhile
 from archc.diagnostics import ArchError, Fix, error
 from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded
 from archc.elaborate.torch_table import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
-from archc.elaborate.values import Given, Value
+from archc.elaborate.values import Given, MadeLayer, Value
 from archc.ops.op import Op, TensorType
 from archc.ops.registry import Parameter, parameters
 from archc.ops.size import Size
@@ -211,6 +211,42 @@ def _mend(
         return _SURVIVAL, ()
     keywords = [f"`{item.name}=`" for item in parameters(cls) if item.keyword]
     return f"name it: {', '.join(keywords)}" if keywords else "leave it out", ()
+
+
+def swapped(made: MadeLayer, operands: Sequence[TensorType]) -> tuple[str, str] | None:
+    """What to say of `conv(8, 15, 3)` on 8 channels, which everybody from PyTorch reads as 15
+    channels by a kernel of 3: a message and a help; None if nothing suggests that.
+
+    A stride that is odd and not the kernel's is rare, and so is a large kernel beside a stride of
+    1 that is written though it is the default.
+    """
+    given = made.given
+    places = [given[name] for name in _IN_PYTORCH if name in given and given[name].name is None]
+    if len(places) < len(_IN_PYTORCH) or not all(_NUMERALS.fullmatch(a.span.text) for a in places):
+        return None
+    out, kernel, stride = (_sizes(argument.value) for argument in places)
+    if out != [operands[0].channels] or stride == kernel or not all(size % 2 for size in stride):
+        return None
+    if max(stride) == 1 and (max(kernel) <= _LARGE_KERNEL or "groups" in given):
+        return None
+    first, second, third = (argument.span.text for argument in places)
+    return (
+        f"the kernel is {second} and the stride {third}: PyTorch has another order",
+        f"if {second} are the channels and {third} is the kernel, write "
+        f"`{made.name}({second}, {third})`: archc infers the channels of the input; else name the "
+        f"stride: `{made.name}({first}, {second}, stride={third})`",
+    )
+
+
+_IN_PYTORCH = ("out", "kernel", "stride")
+"""Where PyTorch has the channels of the input, those of the output, and the kernel."""
+
+_NUMERALS = re.compile(r"\d+|\[[\d, ]+\]")
+_LARGE_KERNEL = 7
+
+
+def _sizes(value: Value) -> list[int]:
+    return [*value] if isinstance(value, list) else [value]
 
 
 _SURVIVAL = (
