@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from archc.analysis.summary import Summary
 
-Parameter = int | float | bool | str | list[Any]
+ParameterValue = int | float | bool | str | list[Any]
 """What a net's parameter can be given as."""
 
 
@@ -34,7 +34,7 @@ def load(
     *,
     passes: str | None = None,
     O0: bool = False,  # noqa: N803 -- the name of the command line's option
-    **params: Parameter,
+    **params: ParameterValue,
 ) -> "Model":
     """Compile a net of a spec: a path, or the name of a shipped spec.
 
@@ -55,7 +55,7 @@ def loads(
     *,
     passes: str | None = None,
     O0: bool = False,  # noqa: N803
-    **params: Parameter,
+    **params: ParameterValue,
 ) -> "Model":
     """Compile a net of a spec given as text; all else is as with `load`.
 
@@ -65,7 +65,7 @@ def loads(
     return _compiled(Request("<text>", net, _arguments(params), chosen, text=text))
 
 
-def _arguments(params: Mapping[str, Parameter]) -> dict[str, str]:
+def _arguments(params: Mapping[str, ParameterValue]) -> dict[str, str]:
     return {name: hyper_text(_hyper(value)) for name, value in params.items()}
 
 

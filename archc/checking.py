@@ -18,7 +18,7 @@ MOST_ROUNDS = 100
 """Rounds of mending: what is mended may bring to light what stood behind it."""
 
 
-class Stage(IntEnum):
+class CheckStage(IntEnum):
     """How far a spec was understood."""
 
     READ = 0
@@ -31,7 +31,7 @@ class Stage(IntEnum):
 class Checked:
     """What is to be said of a spec, and the stage at which errors ended its check."""
 
-    stage: Stage
+    stage: CheckStage
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -56,15 +56,15 @@ def check_of(source: Source, limits: Limits) -> Check:
 
 
 def _check(load: Callable[[], FileScope], limits: Limits) -> Checked:
-    stage = Stage.READ
+    stage = CheckStage.READ
     try:
         program = load()
-        stage = Stage.NAMED
+        stage = CheckStage.NAMED
         check_names(program)
     except ArchError as problem:
         return Checked(stage, problem.diagnostics)
     found: list[Diagnostic] = [] if program.nets else [*unused(program)]
-    stage = Stage.SOUND
+    stage = CheckStage.SOUND
     budget = Budget(limits)
     for net in program.nets:
         try:
@@ -73,7 +73,7 @@ def _check(load: Callable[[], FileScope], limits: Limits) -> Checked:
             found += warnings_of(program, elaboration)
         except ArchError as problem:
             found += problem.diagnostics
-            stage = Stage.ELABORATED
+            stage = CheckStage.ELABORATED
             if isinstance(problem, LimitError) and not budget.affords(NET, 0):
                 break
     return Checked(stage, without_repeats(found))

@@ -18,7 +18,7 @@ from archc.analysis.summary import summarize
 from archc.diagnostics import ArchError
 from archc.elaborate.files import load_program
 from archc.passes.pipeline import DEFAULT
-from archc.train.externs import try_externs
+from archc.train.extern_modules import try_externs
 
 ATTENTION = '''
 """Layers as people write them, without types."""

@@ -18,7 +18,7 @@ from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError, Source
 from archc.passes.base import Pass
 from archc.syntax.format import format_source
-from archc.train.externs import try_externs
+from archc.train.extern_modules import try_externs
 from archc.viz.draw import to_dot
 
 PARTS = """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 
-from archc.checking import Stage, check_of, check_spec
+from archc.checking import CheckStage, check_of, check_spec
 from archc.diagnostics import Diagnostic, Source, edited
 from archc.elaborate.files import find_spec, load_text, shipped_specs
 from archc.elaborate.limits import Limits
@@ -25,7 +25,7 @@ net Small(classes=10, wide=false)(image: [3, 32, 32]) {{
 """
 
 
-def checked(text: str) -> tuple[Stage, tuple[Diagnostic, ...]]:
+def checked(text: str) -> tuple[CheckStage, tuple[Diagnostic, ...]]:
     found = check_of(Source("net.arch", text), Limits())(text)
     errors = tuple(each for each in found.diagnostics if each.severity == "error")
     return found.stage, errors

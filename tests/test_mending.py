@@ -9,7 +9,7 @@ import pytest
 from test_cases import cases
 from typer.testing import CliRunner, Result
 
-from archc.checking import MOST_ROUNDS, Checked, Stage, check_of, mend
+from archc.checking import MOST_ROUNDS, Checked, CheckStage, check_of, mend
 from archc.cli.main import app
 from archc.diagnostics import Diagnostic, Edit, Label, Source, Span
 from archc.elaborate.files import load_text
@@ -167,30 +167,30 @@ def mended_by(said: dict[str, Checked], text: str) -> str:
     return mend(lambda each: said[each], Source("x.arch", text)).text
 
 
-SOUND = Checked(Stage.SOUND, ())
+SOUND = Checked(CheckStage.SOUND, ())
 
 
 def test_a_mend_after_which_the_mistake_is_still_there_is_not_made() -> None:
     said = {
-        "ab": Checked(Stage.READ, (sure("ab", 1, 2, "c"),)),
-        "ac": Checked(Stage.READ, (replace(sure("ac", 1, 2, "d"), message="`b`"),)),
+        "ab": Checked(CheckStage.READ, (sure("ab", 1, 2, "c"),)),
+        "ac": Checked(CheckStage.READ, (replace(sure("ac", 1, 2, "d"), message="`b`"),)),
     }
     assert mended_by(said, "ab") == "ab"
 
 
 def test_a_mend_after_which_less_is_understood_is_not_made() -> None:
     said = {
-        "ab": Checked(Stage.NAMED, (sure("ab", 1, 2, "c"),)),
-        "ac": Checked(Stage.READ, ()),
+        "ab": Checked(CheckStage.NAMED, (sure("ab", 1, 2, "c"),)),
+        "ac": Checked(CheckStage.READ, ()),
     }
     assert mended_by(said, "ab") == "ab"
 
 
 def test_of_two_mends_the_one_that_helps_is_made() -> None:
     said = {
-        "a b": Checked(Stage.NAMED, (sure("a b", 0, 1, "A"), sure("a b", 2, 3, "B"))),
-        "A B": Checked(Stage.READ, ()),
-        "A b": Checked(Stage.READ, ()),
+        "a b": Checked(CheckStage.NAMED, (sure("a b", 0, 1, "A"), sure("a b", 2, 3, "B"))),
+        "A B": Checked(CheckStage.READ, ()),
+        "A b": Checked(CheckStage.READ, ()),
         "a B": SOUND,
     }
     assert mended_by(said, "a b") == "a B"
@@ -198,8 +198,8 @@ def test_of_two_mends_the_one_that_helps_is_made() -> None:
 
 def test_mends_that_touch_are_made_one_after_another() -> None:
     said = {
-        "ab": Checked(Stage.READ, (sure("ab", 0, 1, "A"), sure("ab", 1, 2, "B"))),
-        "Ab": Checked(Stage.READ, (sure("Ab", 1, 2, "B"),)),
+        "ab": Checked(CheckStage.READ, (sure("ab", 0, 1, "A"), sure("ab", 1, 2, "B"))),
+        "Ab": Checked(CheckStage.READ, (sure("Ab", 1, 2, "B"),)),
         "AB": SOUND,
     }
     assert mended_by(said, "ab") == "AB"
@@ -208,7 +208,7 @@ def test_mends_that_touch_are_made_one_after_another() -> None:
 def test_mending_ends() -> None:
     class Growing(dict[str, Checked]):
         def __missing__(self, text: str) -> Checked:
-            return Checked(Stage.READ, (sure(text, len(text), len(text), "a"),))
+            return Checked(CheckStage.READ, (sure(text, len(text), len(text), "a"),))
 
     assert len(mended_by(Growing(), "")) == MOST_ROUNDS
 
@@ -222,7 +222,7 @@ HABITS = [path for path in cases("pytorch_habits") if path.with_suffix(".meant")
 def test_what_is_certain_is_what_was_meant(path: Path) -> None:
     source = read_source(path, display=str(path), name=path.name)
     mended = mend(check_of(source, Limits()), source)
-    if mended.checked.stage < Stage.SOUND:  # something in it is not certain
+    if mended.checked.stage < CheckStage.SOUND:  # something in it is not certain
         return
     meant = load_text(path.with_suffix(".meant").read_text(encoding="utf-8"), path.name)
     assert dump(elaborate(load_text(mended.text, path.name)).graph) == dump(elaborate(meant).graph)
@@ -231,7 +231,7 @@ def test_what_is_certain_is_what_was_meant(path: Path) -> None:
 def test_a_third_of_the_habits_are_mended_without_asking() -> None:
     sources = [read_source(path, display=str(path), name=path.name) for path in HABITS]
     mended = [mend(check_of(source, Limits()), source) for source in sources]
-    assert sum(each.checked.stage == Stage.SOUND for each in mended) >= len(mended) / 3
+    assert sum(each.checked.stage == CheckStage.SOUND for each in mended) >= len(mended) / 3
 
 
 @pytest.mark.parametrize("path", cases("mistakes"), ids=lambda path: path.stem)

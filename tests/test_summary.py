@@ -11,9 +11,10 @@ import pytest
 
 import archc
 from archc.analysis.cost import ExitCost
-from archc.analysis.html import MAX_ROWS
-from archc.analysis.summary import LayerSummary, RegionSummary, Summary, summarize
-from archc.analysis.table import range_label, to_text
+from archc.analysis.module_rows import range_label
+from archc.analysis.module_tree import LayerSummary, RegionSummary
+from archc.analysis.summary import Summary, summarize
+from archc.analysis.summary_html import MAX_ROWS
 from archc.elaborate.files import find_spec, load_program
 from archc.elaborate.net import elaborate
 from archc.ir.graph import Graph
@@ -193,17 +194,12 @@ def _params(cost: ExitCost) -> tuple[int, ...]:
 
 
 def test_the_text_shows_each_exit_three_ways(tmp_path: Path) -> None:
-    lines = to_text(summarize(graph_of(tmp_path, AHEAD))).splitlines()
+    lines = summarize(graph_of(tmp_path, AHEAD)).to_text().splitlines()
     head, names, _, first, second = lines[-9:-4]
-    assert [part.strip() for part in head.split("|")] == [
-        "exit",
-        "cumulative",
-        "own classifier",
-        "lazy",
-    ]
-    assert names.split()[:3] == ["|", "parameters", "MACs"]
-    assert first.split() == ["first", "|", "54", "2,824", "|", "54", "2,824", "|", "22", "776"]
-    assert second.split() == ["return", "|", "72", "2,840", "|", "62", "2,832", "|", "62", "2,832"]
+    assert head.split() == ["exit", "cumulative", "own", "classifier", "lazy"]
+    assert names.split() == ["parameters", "MACs"] * 3
+    assert first.split() == ["first", "54", "2,824", "54", "2,824", "22", "776"]
+    assert second.split() == ["return", "72", "2,840", "62", "2,832", "62", "2,832"]
 
 
 def test_multiplications_of_a_symbolic_size_are_unknown(tmp_path: Path) -> None:
@@ -211,7 +207,7 @@ def test_multiplications_of_a_symbolic_size_are_unknown(tmp_path: Path) -> None:
     assert summary.macs is None
     assert summary.params == 3 * 4 + 4 * 2 + 2
     assert summary.to_json()["input"] == [3, "H", "W"]
-    assert "symbolic" in to_text(summary)
+    assert "symbolic" in summary.to_text()
 
 
 def test_json_has_the_promised_keys_and_raw_numbers() -> None:
@@ -232,14 +228,14 @@ def test_json_has_the_promised_keys_and_raw_numbers() -> None:
     "name", ["densenet", "densenet_cifar", "msdnet", "msdnet_cifar", "resnet", "resnet_cifar"]
 )
 def test_the_text_fits_a_terminal_and_folds_repeats(name: str) -> None:
-    lines = to_text(shipped(name), width=100).splitlines()
+    lines = shipped(name).to_text(width=100).splitlines()
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 60
     assert any(" x " in line for line in lines)
 
 
 def test_the_text_has_thousands_separators_and_the_spec_s_own_words() -> None:
-    text = to_text(shipped("densenet"))
+    text = shipped("densenet").to_text()
     assert "DenseNet-BC for images of 224 x 224." in text
     assert "denselayer1..24" in text
     assert "24 x DenseLayer" in text
@@ -295,27 +291,27 @@ def rows_of(text: str) -> list[str]:
 def test_a_depth_shows_so_many_levels_and_folds_only_the_last() -> None:
     summary = shipped("resnet_cifar", depth="8")
     modules = {len(layer.path) for layer in summary.root.layers()}
-    counts = [len(rows_of(to_text(summary, depth))) for depth in range(1, max(modules) + 2)]
+    counts = [len(rows_of(summary.to_text(depth))) for depth in range(1, max(modules) + 2)]
     assert counts == sorted(counts)
     assert counts[-1] == counts[-2]
     named = [layer.path[-1] for layer in summary.root.layers() if ":" not in layer.path[-1]]
-    deepest = rows_of(to_text(summary, 9))
+    deepest = rows_of(summary.to_text(9))
     assert [name for name in deepest if name in named] == named
-    first = rows_of(to_text(summary, 1))
+    first = rows_of(summary.to_text(1))
     assert first == [child.path[-1] for child in summary.root.children]
 
 
 def test_repeats_are_folded_where_nobody_asks_for_what_is_in_them() -> None:
     summary = shipped("densenet")
-    assert "denselayer1..6" in rows_of(to_text(summary, 3))
-    assert "denselayer1..6" not in rows_of(to_text(summary, 4))
-    assert rows_of(to_text(summary, 4)).count("denselayer6") == 4
+    assert "denselayer1..6" in rows_of(summary.to_text(3))
+    assert "denselayer1..6" not in rows_of(summary.to_text(4))
+    assert rows_of(summary.to_text(4)).count("denselayer6") == 4
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 117])
 def test_names_are_cut_to_a_width_and_numbers_are_not(tmp_path: Path, width: int) -> None:
     summary = summarize(graph_of(tmp_path, LONG))
-    whole, cut = to_text(summary, 3), to_text(summary, 3, width)
+    whole, cut = summary.to_text(3), summary.to_text(3, width)
     tree = cut.splitlines()[2 : len(rows_of(cut)) + 4]
     assert max(map(len, tree)) <= width
     assert ("..." in cut) == (max(map(len, whole.splitlines())) > width)
@@ -325,7 +321,7 @@ def test_names_are_cut_to_a_width_and_numbers_are_not(tmp_path: Path, width: int
 
 
 def test_without_a_terminal_nothing_is_cut(tmp_path: Path) -> None:
-    text = to_text(summarize(graph_of(tmp_path, LONG)), 3)
+    text = summarize(graph_of(tmp_path, LONG)).to_text(3)
     assert "..." not in text
     assert "an_exit_whose_name_nobody_would_like_to_read" in text
     assert text.count("a_label_that_is_rather_long_for_a_convolution") == 12

@@ -9,9 +9,10 @@ from test_viz_room import assert_texts_fit
 from typer.testing import CliRunner
 
 from archc.cli.main import app
+from archc.viz.marks import Stairs
 from archc.viz.renderer import find_renderers
-from archc.viz.timeline import Figure, Stairs
-from archc.viz.timeline_text import timeline_dot
+from archc.viz.timeline import Figure
+from archc.viz.timeline_dot import timeline_dot
 
 SVG = "{http://www.w3.org/2000/svg}"
 SMALL = ["densenet_cifar", "--set", "depth=22", "--memory", "--batch", "4"]

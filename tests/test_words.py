@@ -9,7 +9,7 @@ import archc
 
 ROOT = Path(archc.__file__).parent
 
-FILES_OF_A_NAME = 5
+FILES_OF_A_NAME = 4
 """In how many files a name may be defined."""
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from archc.analysis.connections import Names, Reading, by_path
+from archc.analysis.connections import Reading, ValueNames, by_path
 from archc.ir.graph import Graph, Node, Path, Region
 
-Sides = tuple[Names, Names]
+Sides = tuple[ValueNames, ValueNames]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Alignment:
     """Two graphs A and B, whose values have common names where they are the same."""
 
     def __init__(self, a: Graph, b: Graph) -> None:
-        self.sides = Names(a), Names(b)
+        self.sides = ValueNames(a), ValueNames(b)
         self._counted: dict[Path, tuple[tuple[str, int], ...]] = {}
         self.modules = by_path(a.regions.values()), by_path(b.regions.values())
         functions = [_Functions(self.sides, here, there) for here, there in self._pairs()]
@@ -78,7 +78,7 @@ class Alignment:
                 del left[same]
         return found
 
-    def _outputs(self, side: Names) -> dict[str, str]:
+    def _outputs(self, side: ValueNames) -> dict[str, str]:
         """What a net gives, by the names of the outputs."""
         graph = side.graph
         (root,) = (region for region in graph.regions.values() if region.parent is None)
@@ -166,7 +166,7 @@ class Alignment:
 
 # ---------------------------------------------------------------- functions
 
-Key = tuple[str, str]
+Trait = tuple[str, str]
 """The text of a function, and the name of a value that it reads or of who reads it."""
 
 
@@ -205,7 +205,7 @@ class _Functions:
 
     def _by_operands(self) -> None:
         """Pair those that read the same values, each with the one that has most in common."""
-        reading: dict[Key, dict[int, None]] = {}
+        reading: dict[Trait, dict[int, None]] = {}
         for node in self.right.values():
             self._add(node, reading)
         for node in list(self.left.values()):
@@ -218,13 +218,13 @@ class _Functions:
                     if user in self.right:
                         self._add(self.right[user], reading)
 
-    def _add(self, node: Node, reading: dict[Key, dict[int, None]]) -> None:
+    def _add(self, node: Node, reading: dict[Trait, dict[int, None]]) -> None:
         for name in self.b.operands(node):
             reading.setdefault((self.b.word(node), name), {})[node.id] = None
 
     def _by_readers(self) -> None:
         """Pair those that the same read, the last ones first."""
-        read: dict[Key, dict[int, None]] = {}
+        read: dict[Trait, dict[int, None]] = {}
         for node in self.right.values():
             for key in self._keys(self.b, node, self.there, self.right):
                 read.setdefault(key, {})[node.id] = None
@@ -238,8 +238,8 @@ class _Functions:
                         read.setdefault(key, {})[operand] = None
 
     def _keys(
-        self, side: Names, node: Node, region: Region, unnamed: dict[int, Node]
-    ) -> Iterator[Key]:
+        self, side: ValueNames, node: Node, region: Region, unnamed: dict[int, Node]
+    ) -> Iterator[Trait]:
         """Who in a region reads a function's value; not those that have no common name."""
         text = side.word(node)
         for user in side.readers(node.id):
@@ -253,7 +253,7 @@ class _Functions:
             if result == node.id:
                 yield text, f"result {i}"
 
-    def _best(self, index: dict[Key, dict[int, None]], keys: Iterable[Key]) -> int | None:
+    def _best(self, index: dict[Trait, dict[int, None]], keys: Iterable[Trait]) -> int | None:
         """The function of B that has most of the keys, if one has any; the first of several."""
         counts: Counter[int] = Counter()
         for key in keys:

@@ -34,7 +34,7 @@ class Reading:
     module: str = ""
 
 
-class Names:
+class ValueNames:
     """The names of a graph's values, each as the region that reads it calls it.
 
     `own` are the names of nodes in their own regions. Those of functions are hashes of what they

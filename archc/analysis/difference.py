@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from archc.analysis.alignment import Alignment, Wiring
-from archc.analysis.summary import LayerSummary, RegionSummary, Summary, figures, summarize
+from archc.analysis.module_tree import LayerSummary, ModuleSummary, RegionSummary
+from archc.analysis.summary import Summary, figures, summarize
 from archc.ir.annotations import Annotation
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph, Path
@@ -16,17 +17,14 @@ from archc.ir.graph import Graph, Path
 SCHEMA = 1
 """The version of the JSON form; new keys do not change it, other meanings do."""
 
-Shape = tuple[int, ...]
-Child = RegionSummary | LayerSummary
-
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class StateKey:
     """An entry of a state_dict, with its shape in each net; None where it is absent."""
 
     name: str
-    a: Shape | None
-    b: Shape | None
+    a: tuple[int, ...] | None
+    b: tuple[int, ...] | None
 
     @property
     def kind(self) -> str:
@@ -57,9 +55,9 @@ class Change:
     """
 
     path: Path
-    a: Child | None
-    b: Child | None
-    keys: tuple[Key, ...]
+    a: ModuleSummary | None
+    b: ModuleSummary | None
+    keys: tuple[StateKey, ...]
     wiring: Wiring
     children: tuple["Change", ...]
     position: int
@@ -80,7 +78,7 @@ class Difference:
     parameters: tuple[Setting, ...]
     interface: tuple[Setting, ...]
     """Inputs, outputs and annotations that differ."""
-    keys: tuple[Key, ...]
+    keys: tuple[StateKey, ...]
     root: Change | None
 
     @property
@@ -110,7 +108,7 @@ def compare(a: Graph, b: Graph) -> Difference:
         sides[1].summary,
         _settings(_parameters(a), _parameters(b)),
         tuple(_interface(sides, alignment)),
-        tuple(Key(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names),
+        tuple(StateKey(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names),
         _Modules(sides, alignment).compare(sides[0].summary.root, sides[1].summary.root),
     )
 
@@ -121,7 +119,7 @@ class _Side:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.summary = summarize(graph)
-        self.keys: dict[str, Shape] = {}
+        self.keys: dict[str, tuple[int, ...]] = {}
         self.keys_of: dict[Path, list[str]] = {}
         for node, weights in graph.weights():
             assert node.layer.path is not None
@@ -194,7 +192,9 @@ class _Modules:
         self.alignment = alignment
         self.wirings = alignment.wirings()
 
-    def compare(self, a: Child | None, b: Child | None, position: int = 0) -> Change | None:
+    def compare(
+        self, a: ModuleSummary | None, b: ModuleSummary | None, position: int = 0
+    ) -> Change | None:
         """The change of what stands at one path; None if it is the same in both nets."""
         present = a or b
         assert present is not None
@@ -206,7 +206,7 @@ class _Modules:
             return None
         return Change(present.path, a, b, keys, wiring, children, position)
 
-    def _inside(self, a: Child | None, b: Child | None) -> Iterator[Change]:
+    def _inside(self, a: ModuleSummary | None, b: ModuleSummary | None) -> Iterator[Change]:
         kept = (names.kept for names in self.alignment.sides)
         one, other = (_children(child, paths) for child, paths in zip((a, b), kept, strict=True))
         for i, name in enumerate(_merged(list(one), list(other))):
@@ -219,7 +219,7 @@ class _Modules:
         return self.wirings.get(path) or Wiring(self.alignment.functions(path))
 
 
-def _children(child: Child | None, kept: frozenset[Path]) -> dict[str, Child]:
+def _children(child: ModuleSummary | None, kept: frozenset[Path]) -> dict[str, ModuleSummary]:
     """The modules directly in a module, and its layers that are `kept`: functions are no such."""
     if not isinstance(child, RegionSummary):
         return {}
@@ -245,13 +245,13 @@ def _merged(a: Sequence[str], b: Sequence[str]) -> list[str]:
     return [found for name in ("", *a) for found in ([name] if name else []) + behind.get(name, [])]
 
 
-def _own_keys(sides: tuple[_Side, _Side], path: Path) -> tuple[Key, ...]:
+def _own_keys(sides: tuple[_Side, _Side], path: Path) -> tuple[StateKey, ...]:
     names = dict.fromkeys(key for side in sides for key in side.keys_of.get(path, ()))
-    keys = (Key(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names)
+    keys = (StateKey(name, sides[0].keys.get(name), sides[1].keys.get(name)) for name in names)
     return tuple(key for key in keys if key.kind != "equal")
 
 
-def _same(a: Child | None, b: Child | None) -> bool:
+def _same(a: ModuleSummary | None, b: ModuleSummary | None) -> bool:
     """Whether two layers, or two modules from outside, look the same."""
     if isinstance(a, LayerSummary) and isinstance(b, LayerSummary):
         return (a.op, a.type, a.applications) == (b.op, b.type, b.applications)
@@ -303,7 +303,7 @@ def _change_json(change: Change) -> dict[str, object]:
     }
 
 
-def _child_json(child: Child) -> dict[str, object]:
+def _child_json(child: ModuleSummary) -> dict[str, object]:
     if isinstance(child, LayerSummary):
         return {"op": child.op, "outputs": [str(child.type)], **figures(child.cost)}
     outputs = [str(type_) for type_ in child.types]

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from archc.analysis.columns import fitted
 from archc.analysis.cost import macs_text, params_text
-from archc.analysis.difference import Change, Child, Difference, Key, Setting
-from archc.analysis.summary import LayerSummary
-from archc.analysis.table import MAX_ROWS, range_label
+from archc.analysis.difference import Change, Difference, Setting, StateKey
+from archc.analysis.module_rows import last_type, range_label
+from archc.analysis.module_tree import LayerSummary, ModuleSummary
+from archc.analysis.summary import MAX_ROWS
+from archc.analysis.text_table import Row, deepest, table
 from archc.diagnostics import printable
 
 _SIGNS = {"only_a": "-", "only_b": "+", "reshaped": "~"}
@@ -22,7 +23,6 @@ _READERS = 4
 
 _HEADINGS = ("  module", "block or operator", "output", "keys", "parameters")
 
-Row = tuple[str, str, str, str, str]
 Changes = tuple[Change, ...]
 
 
@@ -36,8 +36,9 @@ def to_text(difference: Difference, titles: tuple[str, str], width: int | None =
     if settings:
         lines += ["", *map(_setting_line, settings)]
     if difference.root is not None:
-        rows = fitted([_HEADINGS, *_tree(difference.root)], (0, 1), width)
-        lines += ["", *_table(rows, left=3)]
+        roots = (difference.root,)
+        rows = deepest(lambda levels: _inside(roots, levels), MAX_ROWS)
+        lines += ["", *table([_HEADINGS, *rows], words=3, cuttable=(0, 1), width=width)]
     lines += ["", *_totals(difference), "", *_verdict(difference)]
     return "\n".join(lines) + "\n"
 
@@ -52,7 +53,7 @@ def key_lines(difference: Difference) -> str:
     return "".join(lines)
 
 
-def _shapes(key: Key) -> str:
+def _shapes(key: StateKey) -> str:
     return " -> ".join(str(list(shape)) for shape in (key.a, key.b) if shape is not None)
 
 
@@ -64,18 +65,7 @@ def _setting_line(setting: Setting) -> str:
 # --------------------------------------------------------------------- rows
 
 
-def _tree(root: Change) -> list[Row]:
-    """The rows of the deepest tree that is not too long."""
-    rows = list(_inside((root,), 1, 0))
-    for depth in range(2, 65):
-        deeper = list(_inside((root,), depth, 0))
-        if len(deeper) > MAX_ROWS or len(deeper) == len(rows):
-            break
-        rows = deeper
-    return rows
-
-
-def _inside(alike: Changes, depth: int, indent: int) -> Iterator[Row]:
+def _inside(alike: Changes, depth: int, indent: int = 0) -> Iterator[Row]:
     """What differs directly in a module, and in its modules down to a depth.
 
     Several modules are one here if the same differs in all of them.
@@ -95,13 +85,8 @@ def _inside(alike: Changes, depth: int, indent: int) -> Iterator[Row]:
         yield f"{start}(functions)", printable(counts), "", "", ""
     if wiring.readers:
         readers = [*wiring.readers[:_READERS], *(["..."] if wiring.readers[_READERS:] else [])]
-        yield (
-            f"{start}(connections)",
-            printable(f"other operands of {', '.join(readers)}"),
-            "",
-            "",
-            "",
-        )
+        what = f"other operands of {', '.join(readers)}"
+        yield f"{start}(connections)", printable(what), "", "", ""
 
 
 def _runs(columns: Sequence[Changes], depth: int) -> Iterator[tuple[Changes, ...]]:
@@ -157,20 +142,17 @@ def _between(a: str | None, b: str | None) -> str:
     return " -> ".join(dict.fromkeys(text for text in (a, b) if text is not None))
 
 
-def _text(child: Child | None) -> str | None:
+def _text(child: ModuleSummary | None) -> str | None:
     if isinstance(child, LayerSummary):
         return child.op
     return None if child is None else child.block or "scope"
 
 
-def _output(child: Child | None) -> str | None:
-    if child is None:
-        return None
-    types = (child.type,) if isinstance(child, LayerSummary) else child.types
-    return ", ".join(map(str, types[-1:])) + (f" +{len(types) - 1}" if len(types) > 1 else "")
+def _output(child: ModuleSummary | None) -> str | None:
+    return None if child is None else last_type(child.types)
 
 
-def _params(child: Child | None) -> int:
+def _params(child: ModuleSummary | None) -> int:
     return child.cost.params if child is not None else 0
 
 
@@ -184,7 +166,7 @@ def _totals(difference: Difference) -> list[str]:
         ("buffers", f"{a.buffers:,}", f"{b.buffers:,}", *_change(a.buffers, b.buffers)),
         ("MACs", macs_text(a.cost), macs_text(b.cost), *_change(a.macs, b.macs)),
     ]
-    return _table([("", "A", "B", "difference", "ratio"), *rows], left=1)
+    return table([("", "A", "B", "difference", "ratio"), *rows], words=1)
 
 
 def _change(a: int | None, b: int | None) -> tuple[str, str]:
@@ -215,22 +197,3 @@ _LOADS = {
     "strict=False": "A checkpoint of A loads into B with strict=False only.",
     "no": "A checkpoint of A does not load into B, not even with strict=False.",
 }
-
-
-def _table(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
-    """The rows, of which the first are headings: `left` columns to the left, others to the right.
-
-    A column without an entry is left out.
-    """
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    first, *lines = (_line(row, widths, left) for row in zip(*columns, strict=True))
-    return [first, "-" * len(first), *lines]
-
-
-def _line(row: Sequence[str], widths: Sequence[int], left: int) -> str:
-    cells = [
-        f"{cell:<{width}}" if i < left else f"{cell:>{width}}"
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()

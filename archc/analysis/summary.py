@@ -1,62 +1,36 @@
 """A graph's figures by module: shapes, parameters, multiply-accumulates, in the tree of paths.
 
-A layer counts where it is registered, at its path, also when it is applied elsewhere: the figures
-of a region are those of the module that it becomes.
+As text, the tree goes as deep as fits on a screen unless a depth is asked for; JSON has every
+layer.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from archc.analysis.cost import Cost, Costs, ExitCost, costs_of, exit_costs, total
+from archc.analysis.cost import Cost, Costs, ExitCost, costs_of, exit_costs, macs_text, params_text
+from archc.analysis.module_rows import HEADINGS, tree_rows
+from archc.analysis.module_tree import LayerSummary, RegionSummary, module_tree
+from archc.analysis.summary_html import Section, to_html
+from archc.analysis.text_table import Row, deepest, table
+from archc.diagnostics import printable
 from archc.ir.dump import hyper_text
-from archc.ir.graph import Graph, Node, Path, Region
+from archc.ir.graph import Graph
 from archc.ir.initialisation import Reach, reach_of
-from archc.ir.regions import boundaries, natural
-from archc.ops.op import TensorType
 from archc.ops.size import Dim
+from archc.ops.tensor_type import TensorType
 
 SCHEMA = 1
 """The version of the JSON form; new keys do not change it, other meanings do."""
 
+MAX_ROWS = 48
+"""The tree goes as deep as it can with no more rows than this; one level is always shown."""
+
+_LINES = 60
+"""Nor is the tree deeper than these lines in all have room for."""
+
+_OUTPUTS = 4
+"""Outputs whose shapes stand in the first line; more of them are counted."""
+
 Json = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerSummary:
-    """A layer that is an attribute of a module, or a function that multiplies.
-
-    One without `applications` is made for its weights alone.
-
-    `op` is its text in the language; `type` is that of its first application's result.
-    """
-
-    path: Path
-    op: str
-    type: TensorType
-    cost: Cost
-    applications: int
-
-
-@dataclass(frozen=True, slots=True)
-class RegionSummary:
-    """A module: an applied block, a scope (`block` is None), or a list of layers (no `types`).
-
-    `types` are those of the values that leave it, in its first application.
-    """
-
-    path: Path
-    block: str | None
-    types: tuple[TensorType, ...]
-    cost: Cost
-    children: tuple["RegionSummary | LayerSummary", ...]
-
-    def layers(self) -> Iterator[LayerSummary]:
-        """The layers in it, in the order in which they are registered."""
-        for child in self.children:
-            if isinstance(child, LayerSummary):
-                yield child
-            else:
-                yield from child.layers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +74,70 @@ class Summary:
         """Multiply-accumulates a sample of convolutions and linear layers; None if unknown."""
         return self.cost.macs
 
+    def to_text(self, depth: int | None = None, width: int | None = None) -> str:
+        """The summary as lines of text: the tree, what each exit costs, the totals.
+
+        `depth` is how many levels of modules the tree has; `width` the characters of a line in
+        which the tables are to fit, None for any.
+        """
+        above = [self._signature(), *self._doc_line(), *_parameter_lines(self.parameters), ""]
+        below = [""]
+        if len(self.exits) > 1:
+            below += [*table(self._exit_rows(), words=1, headings=2, width=width), ""]
+        below += table(self._total_rows(), words=1, headings=0)
+        if self.init is not None:
+            below += ["", *_init_lines(self.init)]
+        if self.externs:
+            names = printable(", ".join(self.externs))
+            below += ["", f"?: the extern layers ({names}), of which archc knows no weights"]
+        modules = self.root.children
+        if depth is None:
+            room = min(MAX_ROWS, _LINES - len(above) - len(below) - 2)
+            rows = deepest(lambda levels: tree_rows(modules, levels), room)
+        else:
+            rows = list(tree_rows(modules, depth, unfold=True))
+        tree = table([HEADINGS, *rows], words=3, cuttable=(0, 1), width=width)
+        return "\n".join([*above, *tree, *below])
+
+    __str__ = to_text
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows."""
+        sections = [Section(tuple(self._total_rows()))]
+        if len(self.exits) > 1:
+            sections.insert(0, Section(tuple(self._exit_rows()), headings=2))
+        return to_html(self._signature(), self._doc_line(), self.root.children, sections)
+
+    def _signature(self) -> str:
+        """The net's name, what it takes and what it gives."""
+        inputs = ", ".join(f"{name}: {type_}" for name, type_ in self.inputs)
+        outputs = ", ".join(str(item.type) for item in self.exits)
+        if len(self.exits) > _OUTPUTS:
+            outputs = f"{len(self.exits)} outputs"
+        return printable(f"{self.name}({inputs}) -> {outputs}")
+
+    def _doc_line(self) -> list[str]:
+        return [printable(line) for line in self.doc.splitlines()[:1]]
+
+    def _exit_rows(self) -> list[Row]:
+        """Each exit with its costs, three ways: see `archc.analysis.cost.ExitCost`."""
+        rows: list[Row] = [
+            ("exit", "cumulative", "", "own classifier", "", "lazy", ""),
+            ("", *("parameters", "MACs") * 3),
+        ]
+        for item in self.exits:
+            ways = (item.cost.cumulative, item.cost.own, item.cost.lazy)
+            texts = (text(cost) for cost in ways for text in (params_text, macs_text))
+            rows.append((printable(item.name), *texts))
+        return rows
+
+    def _total_rows(self) -> list[Row]:
+        return [
+            ("parameters", params_text(self.cost)),
+            ("buffers", f"{self.buffers:,}{' + ?' if self.externs else ''}"),
+            ("MACs", macs_text(self.cost)),
+        ]
+
     def to_json(self) -> Json:
         """The figures as JSON values; a symbolic size is a string, an unknown cost null."""
         return {
@@ -119,20 +157,29 @@ class Summary:
                 }
                 for item in self.exits
             ],
-            "init": _init_json(self.init),
+            "init": self.init
+            and {"reached": dict(self.init.reached), "default": dict(self.init.default)},
             "layers": [_layer_json(layer) for layer in self.root.layers()],
         }
 
-    def __str__(self) -> str:
-        from archc.analysis.table import to_text
 
-        return to_text(self)
+def _parameter_lines(parameters: tuple[tuple[str, str, str], ...]) -> list[str]:
+    """The hyperparameters with their values, and the first line of the spec's words for each."""
+    texts = [f"{name}={value}" for name, value, _ in parameters]
+    width = min(max(map(len, texts), default=0), 40)
+    docs = ((doc.splitlines() or [""])[0] for _, _, doc in parameters)
+    rows = (f"  {text:<{width}}  {doc}".rstrip() for text, doc in zip(texts, docs, strict=True))
+    return ["", *(printable(row) for row in rows)] if texts else []
 
-    def _repr_html_(self) -> str:
-        """The table that a notebook shows."""
-        from archc.analysis.html import to_html
 
-        return to_html(self)
+def _init_lines(reach: Reach) -> list[str]:
+    """How many layers `@init` reaches, and how many keep what PyTorch gives them."""
+    reached, default = (
+        ", ".join(f"{count:,} {name}" for name, count in counts)
+        for counts in (reach.reached, reach.default)
+    )
+    lines = [f"@init reaches {reached or 'no layer'}"]
+    return [*lines, f"PyTorch's initial values stay in {default}"] if default else lines
 
 
 def _shape(type_: TensorType) -> list[int | str]:
@@ -153,13 +200,6 @@ def figures(cost: Cost) -> Json:
     }
 
 
-def _init_json(reach: Reach | None) -> Json | None:
-    """How many layers `@init` reaches and how many it does not, by operator."""
-    if reach is None:
-        return None
-    return {"reached": dict(reach.reached), "default": dict(reach.default)}
-
-
 def _layer_json(layer: LayerSummary) -> Json:
     return {
         "path": ".".join(layer.path),
@@ -171,28 +211,10 @@ def _layer_json(layer: LayerSummary) -> Json:
     }
 
 
-# ------------------------------------------------------------------ building
-
-
 def summarize(graph: Graph) -> Summary:
     """The figures of a graph, in time linear in its nodes."""
     costs = costs_of(graph)
-    tree = _Module(graph.name)
-    for path, nodes in _applications(graph, costs.macs).items():
-        weights = costs.weights.get(path, Cost())
-        macs = total(Cost(macs=costs.macs[node.id]) for node in nodes)
-        first = nodes[0]
-        layer = LayerSummary(path, str(first.op), first.type, weights + macs, len(nodes))
-        tree.child(path[:-1]).add(path[-1], first.layer.order, layer)
-    for node in (each.node for each in graph.unused.values()):
-        own = node.layer.path or ()
-        if not tree.child(own[:-1]).has(own[-1]):
-            layer = LayerSummary(own, str(node.op), node.type, costs.weights.get(own, Cost()), 0)
-            tree.child(own[:-1]).add(own[-1], node.layer.order, layer)
-    given = boundaries(graph)
-    for region in graph.regions.values():
-        types = tuple(graph.node(id).type for id in given[region.id].gives)
-        tree.child(region.path).describe(region, types)
+    docs = dict(graph.info.parameter_docs)
     exits = zip(graph.output_names(), graph.outputs, exit_costs(graph, costs), strict=True)
     return Summary(
         graph.name,
@@ -200,87 +222,16 @@ def summarize(graph: Graph) -> Summary:
         tuple((node.name, node.type) for node in graph.inputs()),
         costs.total(),
         tuple(ExitSummary(name, graph.node(out.node).type, cost) for name, out, cost in exits),
-        tree.summary(()),
-        _parameters(graph),
-        tuple(sorted(_unknown(graph, costs))),
+        module_tree(graph, costs),
+        tuple(
+            (name, hyper_text(value), docs.get(name, "")) for name, value in graph.info.parameters
+        ),
+        tuple(sorted(_undeclared(graph, costs))),
         reach_of(graph),
     )
 
 
-def _unknown(graph: Graph, costs: Costs) -> set[str]:
+def _undeclared(graph: Graph, costs: Costs) -> set[str]:
     """The extern layers that do not declare their costs."""
     made = (*graph.nodes(), *(each.node for each in graph.unused.values()))
     return {n.op.name for n in made if costs.weights.get(n.layer.path or (), Cost()).opaque}
-
-
-def _parameters(graph: Graph) -> tuple[tuple[str, str, str], ...]:
-    docs = dict(graph.info.parameter_docs)
-    return tuple(
-        (name, hyper_text(value), docs.get(name, "")) for name, value in graph.info.parameters
-    )
-
-
-def _applications(graph: Graph, macs: dict[int, int | None]) -> dict[Path, list[Node]]:
-    """The applications of each layer to list, by its path.
-
-    A function has no path; one that multiplies is listed in its region, by operator and number.
-    """
-    found: dict[Path, list[Node]] = {}
-    for node in sorted(graph.nodes(), key=lambda node: (node.layer.order, node.id)):
-        path = node.layer.path
-        if path is None and macs[node.id] != 0:
-            path = (*graph.regions[node.region].path, f"{node.op.name}:{node.id}")
-        if path is not None:
-            found.setdefault(path, []).append(node)
-    return found
-
-
-@dataclass(slots=True)
-class _Module:
-    """A module under construction; `order` is that of the first thing known to be in it."""
-
-    block: str | None = None
-    types: tuple[TensorType, ...] = ()
-    order: int | None = None
-    children: dict[str, "_Module"] = field(default_factory=dict)
-    layers: dict[str, tuple[int, LayerSummary]] = field(default_factory=dict)
-
-    def child(self, path: Path) -> "_Module":
-        """The module at a path below this one, made if it is not there."""
-        module = self
-        for name in path:
-            module = module.children.setdefault(name, _Module())
-        return module
-
-    def has(self, name: str) -> bool:
-        return name in self.layers
-
-    def add(self, name: str, order: int, layer: LayerSummary) -> None:
-        self.layers[name] = (order, layer)
-
-    def describe(self, region: Region, types: tuple[TensorType, ...]) -> None:
-        """Take over what a region says; of several applications the first decides."""
-        if self.order is None and region.parent is not None:
-            self.block, self.types, self.order = region.block, types, region.order
-        elif region.parent is None:
-            self.types = types
-
-    def first_order(self) -> int:
-        """Where it stands among its siblings; a list of layers stands where its first one does."""
-        if self.order is not None:
-            return self.order
-        orders = [order for order, _ in self.layers.values()]
-        return min([*orders, *(child.first_order() for child in self.children.values())], default=0)
-
-    def summary(self, path: Path) -> RegionSummary:
-        """What was gathered, sums included, with the children in the order of registration."""
-        children: list[tuple[int, RegionSummary | LayerSummary]] = list(self.layers.values())
-        for name, child in self.children.items():
-            children.append((child.first_order(), child.summary((*path, name))))
-        children.sort(key=lambda pair: pair[0])
-        if self.order is None and path:  # a list, whose elements are registered by their numbers
-            children.sort(key=lambda pair: natural(pair[1].path[-1]))
-        found = tuple(child for _, child in children)
-        return RegionSummary(
-            path, self.block, self.types, total(child.cost for child in found), found
-        )

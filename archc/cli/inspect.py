@@ -17,7 +17,7 @@ from archc.cli.options import (
     make_request,
 )
 from archc.cli.plan import Batch, make_plan
-from archc.cli.sizes import Sizes, given_sizes
+from archc.cli.size_options import Sizes, given_sizes
 from archc.viz.picture import Color, Layout
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ def summary_command(
 
     For example: [cyan]archc summary densenet --depth 3[/cyan]
     """
-    from archc.analysis.sizes import at_sizes
+    from archc.analysis.input_sizes import at_sizes
     from archc.analysis.summary import summarize
-    from archc.analysis.table import to_text
     from archc.compiler import compile_spec
 
     if as_json and depth is not None:
@@ -63,7 +62,7 @@ def summary_command(
     if as_json:
         write_json(summary.to_json())
     else:
-        write_data(f"{to_text(summary, depth, terminal_width())}\n")
+        write_data(f"{summary.to_text(depth, terminal_width())}\n")
 
 
 def expand_command(

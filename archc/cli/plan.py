@@ -6,7 +6,7 @@ import typer
 
 from archc.cli.console import show, terminal_width, write_data, write_json
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
-from archc.cli.sizes import Sizes, given_sizes
+from archc.cli.size_options import Sizes, given_sizes
 
 if TYPE_CHECKING:
     from archc.analysis.plan.plan import MemoryPlan

@@ -9,8 +9,7 @@ from archc.elaborate.texts import unquoted
 from archc.elaborate.torch_arguments import same
 from archc.elaborate.torch_table import FIXED, INFERRED, NEEDLESS
 from archc.elaborate.values import Given, Value, describe
-from archc.ops.op import OpError
-from archc.ops.op import Value as Hyperparameter
+from archc.ops.op import OpError, TorchValue
 from archc.ops.registry import OPS, Parametrised, Unfit, check
 from archc.ops.size import Size
 from archc.syntax.edits import (
@@ -162,9 +161,9 @@ def check_kind(name: str, kind: str | None, value: Value, span: Span) -> Value:
 
 def checked_values(
     cls: type[Parametrised], given: Mapping[str, Given], code: str
-) -> dict[str, Hyperparameter]:
+) -> dict[str, TorchValue]:
     """Arguments as the fields of a class hold them. Raises ArchError, of the given code."""
-    values: dict[str, Hyperparameter] = {}
+    values: dict[str, TorchValue] = {}
     for name, argument in given.items():
         value = argument.value
         fit = isinstance(value, int | float | str | list | tuple | Size)

@@ -14,7 +14,7 @@ from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, pa
 from archc.elaborate.torch_table import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
 from archc.elaborate.values import Given, MadeLayer, Value
 from archc.ops.op import Op, TensorType
-from archc.ops.registry import Parameter, parameters
+from archc.ops.registry import Hyperparameter, parameters
 from archc.ops.size import Size
 from archc.syntax.edits import replaced, value_of, without_arguments
 
@@ -96,7 +96,7 @@ class _Reading:
 
 def _refusal(
     cls: type[Op],
-    places: Sequence[Parameter],
+    places: Sequence[Hyperparameter],
     positional: Sequence[Given],
     given: Sequence[Given],
     operand: TensorType | None,

@@ -18,7 +18,7 @@ from archc.elaborate.torch_table import (
 )
 from archc.ops.border import SIDES
 from archc.ops.op import OpError, word
-from archc.ops.registry import OPS, Parameter, check, parameters
+from archc.ops.registry import OPS, Hyperparameter, check, parameters
 
 
 class UnsaidError(Exception):
@@ -40,7 +40,7 @@ class Written:
 class Ours:
     """An argument of an operator."""
 
-    parameter: Parameter
+    parameter: Hyperparameter
     text: str
     value: object
     needless: bool
@@ -152,7 +152,7 @@ def padded(written: Written, rank: int | None) -> list[Ours]:
     return found
 
 
-def _of_sides(known: Mapping[str, Parameter], numbers: list[object]) -> list[Ours]:
+def _of_sides(known: Mapping[str, Hyperparameter], numbers: list[object]) -> list[Ours]:
     pairs = [tuple(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
     if all(len(set(pair)) == 1 for pair in pairs):
         sizes = tuple(pair[0] for pair in reversed(pairs))

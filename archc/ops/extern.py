@@ -16,7 +16,7 @@ from archc.ops.op import (
     TensorType,
     TorchArg,
     TorchModule,
-    Value,
+    TorchValue,
     operand_word,
     word,
 )
@@ -274,7 +274,7 @@ class Extern(Op):
         first = {shape[0] for shape in self.inputs}
         return "channels" if value in first else value.name.lower()
 
-    def _value(self, value: Given, sizes: Mapping[str, Dim]) -> Value:
+    def _value(self, value: Given, sizes: Mapping[str, Dim]) -> TorchValue:
         """A constructor's argument, which is to be known when the net is compiled."""
         if isinstance(value, tuple):
             return tuple(self._value(item, sizes) for item in value)

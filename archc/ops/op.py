@@ -14,12 +14,12 @@ from archc.ops.autograd import Gradient, Record, Saved
 from archc.ops.size import Dim, Size, SizeError
 from archc.ops.tensor_type import TensorType
 
-Kind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape", "tensor"]
+ParameterKind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape", "tensor"]
 """What a hyperparameter may be. `sizes` is an int, or one int for each spatial axis; `padding` is
 sizes or the word "same"; `shape` is a list of ints. A `tensor` is one more operand, behind those
 that the operator is applied to; the field is then True, and None where it is left out."""
 
-Value = int | float | bool | str | tuple["Value", ...] | None
+TorchValue = int | float | bool | str | tuple["TorchValue", ...] | None
 """What an argument of emitted torch code may be."""
 
 
@@ -102,8 +102,8 @@ class TorchArg:
     """
 
     name: str
-    value: Value
-    default: Value | _Required = REQUIRED
+    value: TorchValue
+    default: TorchValue | _Required = REQUIRED
     positional: bool = False
 
 
@@ -152,7 +152,7 @@ class TorchFunction:
 
 
 def parameter(
-    kind: Kind,
+    kind: ParameterKind,
     default: Any = MISSING,
     *,
     low: float | None = None,
@@ -367,8 +367,8 @@ def require_positive(op: str, out: tuple[Dim, ...], source: TensorType) -> None:
 OpFactory = Callable[..., Op]
 __all__ = [
     "CALL", "PRODUCT", "REQUIRED", "SUM",
-    "ChannelRule", "Dim", "Kind", "Op", "OpError", "OpFactory", "Saved", "Size", "TensorType",
-    "TorchArg", "TorchFunction", "TorchModule", "Value", "Weight",
+    "ChannelRule", "Dim", "Op", "OpError", "OpFactory", "ParameterKind", "Saved", "Size",
+    "TensorType", "TorchArg", "TorchFunction", "TorchModule", "TorchValue", "Weight",
     "operand_word", "parameter", "per_axis", "require_positive", "require_spatial", "squeeze",
     "word",
 ]  # fmt: skip

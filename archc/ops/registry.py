@@ -32,7 +32,7 @@ from archc.ops.border import Crop, Pad
 from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
 from archc.ops.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
-from archc.ops.op import REQUIRED, Kind, Op, OpError, Value, word
+from archc.ops.op import REQUIRED, Op, OpError, ParameterKind, TorchValue, word
 from archc.ops.parameter import Param, Scale
 from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
@@ -126,11 +126,11 @@ def _undeclared(cls: type[Op]) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class Hyperparameter:
     """A hyperparameter as the language sees it; see `archc.ops.op.parameter`."""
 
     name: str
-    kind: Kind
+    kind: ParameterKind
     default: object
     """REQUIRED if it has to be given; None if it is derived when left out."""
     keyword: bool = False
@@ -155,24 +155,24 @@ class Parametrised(Protocol):
     def name(self) -> str: ...
 
 
-_PARAMETERS: dict[type[Parametrised], dict[str, Parameter]] = {}
+_PARAMETERS: dict[type[Parametrised], dict[str, Hyperparameter]] = {}
 
 
-def parameters(cls: type[Parametrised]) -> Collection[Parameter]:
+def parameters(cls: type[Parametrised]) -> Collection[Hyperparameter]:
     """The hyperparameters of an operator, in their order; those that are positional come so."""
     return _by_name(cls).values()
 
 
-def _by_name(cls: type[Parametrised]) -> dict[str, Parameter]:
+def _by_name(cls: type[Parametrised]) -> dict[str, Hyperparameter]:
     if cls not in _PARAMETERS:
         _PARAMETERS[cls] = {parameter.name: parameter for parameter in _fields(cls)}
     return _PARAMETERS[cls]
 
 
-def _fields(cls: type[Parametrised]) -> Iterator[Parameter]:
+def _fields(cls: type[Parametrised]) -> Iterator[Hyperparameter]:
     for hyper in fields(cls):
         if "kind" in hyper.metadata:
-            yield Parameter(
+            yield Hyperparameter(
                 hyper.name,
                 default=REQUIRED if hyper.default is MISSING else hyper.default,
                 keyword=hyper.kw_only is True,
@@ -180,7 +180,7 @@ def _fields(cls: type[Parametrised]) -> Iterator[Parameter]:
             )
 
 
-def check(cls: type[Parametrised], name: str, value: object) -> Value:
+def check(cls: type[Parametrised], name: str, value: object) -> TorchValue:
     """The value of the language as the operator's field holds it: lists become tuples, and whole
     numbers floats where a float is wanted. Raises OpError."""
     known = _by_name(cls)
@@ -208,12 +208,12 @@ def _is_symbolic(value: object) -> bool:
     return any(isinstance(item, Size) for item in items)
 
 
-def _list_of(known: dict[str, Parameter]) -> str:
+def _list_of(known: dict[str, Hyperparameter]) -> str:
     return f"it has {', '.join(f'`{name}`' for name in known)}" if known else "it has none"
 
 
 def _refuse(
-    parameter: Parameter,
+    parameter: Hyperparameter,
     wanted: str,
     value: object,
     help: str | None = None,
@@ -227,7 +227,7 @@ def _refuse(
     return OpError(message, parameter=parameter.name, help=help, arguments=arguments)
 
 
-_QUOTED: Mapping[Kind, str] = {
+_QUOTED: Mapping[ParameterKind, str] = {
     "int": r"-?[0-9]{1,12}",
     "sizes": r"[0-9]{1,12}",
     "padding": r"[0-9]{1,12}",
@@ -236,7 +236,7 @@ _QUOTED: Mapping[Kind, str] = {
 }
 
 
-def _unquoted(parameter: Parameter, value: str) -> str | None:
+def _unquoted(parameter: Hyperparameter, value: str) -> str | None:
     """The number or bool that a string holds, for a parameter that takes no string."""
     pattern = _QUOTED.get(parameter.kind)
     fits = pattern is not None and re.fullmatch(pattern, value)
@@ -260,7 +260,7 @@ def _describe(value: object) -> str:
     return f"a {type(value).__name__.lower()}"
 
 
-def _require_range(parameter: Parameter, value: float) -> None:
+def _require_range(parameter: Hyperparameter, value: float) -> None:
     if parameter.low is not None and value < parameter.low:
         raise _refuse(parameter, f"at least {parameter.low}", value)
     if parameter.above is not None and value <= parameter.above:
@@ -271,7 +271,7 @@ def _require_range(parameter: Parameter, value: float) -> None:
         raise _refuse(parameter, f"less than {parameter.below}", value)
 
 
-def _int(parameter: Parameter, value: object, wanted: str = "a whole number") -> int:
+def _int(parameter: Hyperparameter, value: object, wanted: str = "a whole number") -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         if isinstance(value, float):
             help = "`/` gives a float: use `//` or `int()`"
@@ -281,14 +281,14 @@ def _int(parameter: Parameter, value: object, wanted: str = "a whole number") ->
     return value
 
 
-def _float(parameter: Parameter, value: object) -> float:
+def _float(parameter: Hyperparameter, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise _refuse(parameter, "a number", value)
     _require_range(parameter, value)
     return float(value)
 
 
-def _bool(parameter: Parameter, value: object) -> bool:
+def _bool(parameter: Hyperparameter, value: object) -> bool:
     if isinstance(value, bool):
         return value
     if value in (0, 1):
@@ -297,7 +297,7 @@ def _bool(parameter: Parameter, value: object) -> bool:
     raise _refuse(parameter, "true or false", value)
 
 
-def _string(parameter: Parameter, value: object) -> str:
+def _string(parameter: Hyperparameter, value: object) -> str:
     if isinstance(value, str) and (not parameter.choices or value in parameter.choices):
         return value
     wanted = " or ".join(map(word, parameter.choices)) or "a string"
@@ -307,19 +307,19 @@ def _string(parameter: Parameter, value: object) -> str:
     raise _refuse(parameter, wanted, value)
 
 
-def _tensor(parameter: Parameter, value: object) -> bool:
+def _tensor(parameter: Hyperparameter, value: object) -> bool:
     """Tensors are no values of this kind: they become operands, and never come here."""
     raise _refuse(parameter, "a tensor", value)
 
 
-def _shape(parameter: Parameter, value: object) -> tuple[int, ...]:
+def _shape(parameter: Hyperparameter, value: object) -> tuple[int, ...]:
     if isinstance(value, list | tuple) and value:
         return tuple(_int(parameter, item, "a list of whole numbers") for item in value)
     raise _refuse(parameter, "a list of whole numbers", value)
 
 
 def _sizes(
-    parameter: Parameter, value: object, wanted: str = "a whole number, or one for each axis"
+    parameter: Hyperparameter, value: object, wanted: str = "a whole number, or one for each axis"
 ) -> int | tuple[int, ...]:
     if not isinstance(value, list | tuple):
         return _int(parameter, value, wanted)
@@ -328,7 +328,7 @@ def _sizes(
     return tuple(_int(parameter, item, wanted) for item in value)
 
 
-def _padding(parameter: Parameter, value: object) -> int | tuple[int, ...] | str:
+def _padding(parameter: Hyperparameter, value: object) -> int | tuple[int, ...] | str:
     if value == "same":
         return "same"
     wanted = '"same", a whole number, or one for each axis'
@@ -338,7 +338,7 @@ def _padding(parameter: Parameter, value: object) -> int | tuple[int, ...] | str
     return _sizes(parameter, value, wanted)
 
 
-_CHECKS: dict[Kind, Callable[[Parameter, object], Value]] = {
+_CHECKS: dict[ParameterKind, Callable[[Hyperparameter, object], TorchValue]] = {
     "int": _int,
     "float": _float,
     "bool": _bool,

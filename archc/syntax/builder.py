@@ -66,7 +66,7 @@ _DIRECT: dict[str, Callable[..., ast.Syntax]] = {
 }
 """Rules whose parts are the fields of a node, in order."""
 
-Part = Any
+Child = Any
 """A child, built: a node, a token, a tuple of nodes, or None where an optional one is left out."""
 
 T = TypeVar("T")
@@ -84,13 +84,13 @@ class Builder:
 
     # ------------------------------------------------------------ the walk
 
-    def build(self, tree: Tree[Token]) -> Part:
+    def build(self, tree: Tree[Token]) -> Child:
         """The AST of a tree: it is laid out parents first, then built from the end.
 
         The result is to be used only if there are no errors.
         """
-        order: list[Part] = []
-        todo: list[tuple[Part, int]] = [(tree, 0)]
+        order: list[Child] = []
+        todo: list[tuple[Child, int]] = [(tree, 0)]
         too_deep: Tree[Token] | None = None
         while todo:
             node, depth = todo.pop()
@@ -109,8 +109,8 @@ class Builder:
             self._error("E0109", message, self._span(too_deep))
         return self._from_leaves(order)
 
-    def _from_leaves(self, order: list[Part]) -> Part:
-        built: list[Part] = []
+    def _from_leaves(self, order: list[Child]) -> Child:
+        built: list[Child] = []
         for node in reversed(order):
             if not isinstance(node, Tree):
                 built.append(node)
@@ -121,7 +121,7 @@ class Builder:
             built.append(self._node(node.data, self._span(node), parts))
         return built[0]
 
-    def _node(self, rule: str, span: Span, parts: list[Part]) -> Part:
+    def _node(self, rule: str, span: Span, parts: list[Child]) -> Child:
         direct = _DIRECT.get(rule)
         return direct(span, *parts) if direct else getattr(self, f"_{rule}")(span, *parts)
 
@@ -152,7 +152,7 @@ class Builder:
 
     # -------------------------------------------------------- declarations
 
-    def _file(self, span: Span, *parts: Part) -> ast.File:
+    def _file(self, span: Span, *parts: Child) -> ast.File:
         version = parts[0] if parts and isinstance(parts[0], int) else None
         declarations = parts if version is None else parts[1:]
         return ast.File(Span(self.source, 0, len(self.source.text)), version, declarations)
@@ -171,7 +171,7 @@ class Builder:
     def _const(self, span: Span, name: Token, value: ast.Expr) -> ast.Const:
         return ast.Const(span, self._identifier(name), value)
 
-    def _extern(self, span: Span, *parts: Part) -> ast.ExternLayer:
+    def _extern(self, span: Span, *parts: Child) -> ast.ExternLayer:
         annotations = _annotations(parts)
         name, parameters, inputs, outputs, target, arguments = parts[len(annotations) :]
         known = len(self.errors)
@@ -190,7 +190,7 @@ class Builder:
             annotations,
         )
 
-    def _block(self, span: Span, *parts: Part, is_net: bool = False) -> ast.Block:
+    def _block(self, span: Span, *parts: Child, is_net: bool = False) -> ast.Block:
         annotations = _annotations(parts)
         name, parameters, inputs, body = parts[len(annotations) :]
         for given in inputs[:-1]:
@@ -202,7 +202,7 @@ class Builder:
             span, self._identifier(name), parameters, inputs, body, annotations, doc, is_net
         )
 
-    def _net(self, span: Span, *parts: Part) -> ast.Block:
+    def _net(self, span: Span, *parts: Child) -> ast.Block:
         block = self._block(span, *parts, is_net=True)
         for given in block.inputs:
             if given.shape is None:
@@ -210,17 +210,17 @@ class Builder:
                 self._error("E0118", "a net's input needs a shape", given.span, help)
         return block
 
-    def _variant(self, span: Span, *parts: Part) -> ast.Variant:
+    def _variant(self, span: Span, *parts: Child) -> ast.Variant:
         annotations = _annotations(parts)
         name, base, arguments = parts[len(annotations) :]
         name, base = self._identifier(name), self._identifier(base)
         return ast.Variant(span, name, base, arguments, annotations, self._doc(span))
 
-    def _annotation(self, span: Span, name: Token, arguments: Part) -> ast.Annotation:
+    def _annotation(self, span: Span, name: Token, arguments: Child) -> ast.Annotation:
         return ast.Annotation(span, str(name), arguments or ())
 
     def _parameter(
-        self, span: Span, name: Token, kind: Token | None, default: Part
+        self, span: Span, name: Token, kind: Token | None, default: Child
     ) -> ast.Parameter:
         if kind is not None and kind not in KINDS:
             near = nearest(kind, KINDS)
@@ -235,13 +235,13 @@ class Builder:
     def _others(self, span: Span, name: Token) -> ast.Input:
         return ast.Input(span, self._identifier(name), None, several=True)
 
-    def _shape(self, span: Span, *dims: Part) -> ast.Shape:
+    def _shape(self, span: Span, *dims: Child) -> ast.Shape:
         return ast.Shape(span, dims)
 
     def _rest(self, span: Span, name: Token) -> ast.Rest:
         return ast.Rest(span, str(name))
 
-    def _several(self, span: Span, *parts: Part) -> tuple[Part, ...]:
+    def _several(self, span: Span, *parts: Child) -> tuple[Child, ...]:
         return parts
 
     _parameters = _inputs = _shapes = _body = _slice = _several
@@ -255,7 +255,7 @@ class Builder:
     def _assign(self, span: Span, target: ast.Expr, value: ast.Expr) -> ast.Statement:
         return self._statement(checks.assignment(span, target, value), value)
 
-    def _annotated(self, span: Span, *parts: Part) -> ast.Assign:
+    def _annotated(self, span: Span, *parts: Child) -> ast.Assign:
         *annotations, names, value = parts
         return ast.Assign(span, names, value, tuple(annotations))
 
@@ -278,14 +278,14 @@ class Builder:
         inner = self._targets(span, *targets)
         return inner[0] if len(inner) == 1 else ast.Names(span, inner)
 
-    def _if(self, span: Span, *parts: Part) -> ast.If:
+    def _if(self, span: Span, *parts: Child) -> ast.If:
         pairs = len(parts) // 2
         branches = tuple((parts[2 * i], parts[2 * i + 1]) for i in range(pairs))
         return ast.If(span, branches, parts[-1] if len(parts) % 2 else ())
 
     # --------------------------------------------------------- expressions
 
-    def _flow(self, span: Span, head: ast.Expr, *stages: Part) -> ast.Pipe:
+    def _flow(self, span: Span, head: ast.Expr, *stages: Child) -> ast.Pipe:
         pipe = ast.Pipe(span, head, stages)
         self._sound(checks.mixed_pipe(pipe), None)
         return pipe
@@ -302,13 +302,13 @@ class Builder:
     def _unary(self, span: Span, op: Token, operand: ast.Expr) -> ast.Unary:
         return ast.Unary(span, str(op), operand)
 
-    def _compare(self, span: Span, *parts: Part) -> ast.Compare:
+    def _compare(self, span: Span, *parts: Child) -> ast.Compare:
         return ast.Compare(span, parts[0], _pairs(parts))
 
     def _comparator(self, span: Span, *words: Token) -> str:
         return " ".join(words)
 
-    def _arithmetic(self, span: Span, *parts: Part) -> ast.Arithmetic:
+    def _arithmetic(self, span: Span, *parts: Child) -> ast.Arithmetic:
         return ast.Arithmetic(span, parts[0], _pairs(parts))
 
     def _arguments(self, span: Span, *arguments: ast.Argument) -> tuple[ast.Argument, ...]:
@@ -321,7 +321,7 @@ class Builder:
     def _named(self, span: Span, name: Token, value: ast.Expr) -> ast.Argument:
         return ast.Argument(span, str(name), value)
 
-    def _cut(self, span: Span, value: ast.Expr, bounds: Part) -> ast.Slice:
+    def _cut(self, span: Span, value: ast.Expr, bounds: Child) -> ast.Slice:
         return ast.Slice(span, value, *bounds)
 
     def _attribute(self, span: Span, value: ast.Expr, name: Token) -> ast.Attribute:
@@ -334,7 +334,7 @@ class Builder:
         return ast.Number(span, self._sound(number(span), 0))
 
     def _string(self, span: Span, token: Token) -> ast.String:
-        parts: list[Part] = []
+        parts: list[Child] = []
         for piece in pieces(self.source, span.start, span.end):
             if isinstance(piece, Diagnostic):
                 self.errors.append(piece)
@@ -372,15 +372,15 @@ class Builder:
         return ast.List(span, items)
 
     def _comprehension(
-        self, span: Span, value: ast.Expr, names: Part, items: ast.Expr, condition: Part
+        self, span: Span, value: ast.Expr, names: Child, items: ast.Expr, condition: Child
     ) -> ast.Comprehension:
         return ast.Comprehension(span, value, names, items, condition)
 
 
-def _annotations(parts: tuple[Part, ...]) -> tuple[ast.Annotation, ...]:
+def _annotations(parts: tuple[Child, ...]) -> tuple[ast.Annotation, ...]:
     return tuple(part for part in parts if isinstance(part, ast.Annotation))
 
 
-def _pairs(parts: tuple[Part, ...]) -> tuple[tuple[str, ast.Expr], ...]:
+def _pairs(parts: tuple[Child, ...]) -> tuple[tuple[str, ast.Expr], ...]:
     """The operators of a chain, each with the operand that follows it."""
     return tuple((str(op), operand) for op, operand in zip(parts[1::2], parts[2::2], strict=True))

@@ -11,7 +11,7 @@ from archc.syntax import ast
 from archc.syntax.format_comments import comment_lines, separated, statement_break
 from archc.syntax.format_expressions import clause, header
 from archc.syntax.format_layout import Break, Layout, Newline, group, nest, render, row
-from archc.syntax.format_tokens import Body, Part, Statement, comments, first_token, read
+from archc.syntax.format_tokens import Body, TokenTree, TokenTrees, comments, first_token, read
 from archc.syntax.parser import parse
 from archc.syntax.source import source_from_text
 
@@ -61,9 +61,9 @@ def same_meaning(one: ast.Syntax, other: ast.Syntax) -> bool:
 # --------------------------------------------------------------- statements
 
 
-def _declarations(statements: tuple[Statement, ...]) -> list[Layout]:
+def _declarations(statements: tuple[TokenTrees, ...]) -> list[Layout]:
     lines: list[Layout] = []
-    before: Statement | None = None
+    before: TokenTrees | None = None
     for statement in statements:
         token = first_token(statement[0])
         apart = before is not None and not _belong_together(before, statement)
@@ -74,7 +74,7 @@ def _declarations(statements: tuple[Statement, ...]) -> list[Layout]:
     return lines
 
 
-def _belong_together(before: Statement, after: Statement) -> bool:
+def _belong_together(before: TokenTrees, after: TokenTrees) -> bool:
     """Whether no blank line is asked for between two declarations; there may be one."""
     if _is_annotation(before):
         return True
@@ -83,17 +83,17 @@ def _belong_together(before: Statement, after: Statement) -> bool:
     return len(kinds) == 1 and kinds <= _ONE_LINERS and not bodies
 
 
-def _is_annotation(statement: Statement | None) -> bool:
+def _is_annotation(statement: TokenTrees | None) -> bool:
     return statement is not None and first_token(statement[0]).kind == "AT"
 
 
-def _statement(parts: Statement) -> Layout:
+def _statement(parts: TokenTrees) -> Layout:
     bodies = [part for part in parts if isinstance(part, Body)]
     if not bodies:
         return clause(parts)
     one_line = all(_is_short(body) for body in bodies)
     lines: list[Layout] = []
-    head: list[Part] = []
+    head: list[TokenTree] = []
     for part in parts:
         if not isinstance(part, Body):
             head.append(part)
@@ -120,7 +120,7 @@ def _body(body: Body, one_line: bool) -> Layout:
     if one_line:
         return row(["{", nest(Break(), _statement(body.statements[0])), Break(), "}"])
     lines: list[Layout] = []
-    before: Statement | None = None
+    before: TokenTrees | None = None
     for statement in body.statements:
         token = first_token(statement[0])
         blank = token.after_blank and not _is_annotation(before)

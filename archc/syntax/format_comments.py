@@ -7,7 +7,7 @@ separator before the token.
 from collections.abc import Iterable
 
 from archc.syntax.format_layout import Layout, Newline, Trailing, nest, row
-from archc.syntax.format_tokens import Comment, Part, Token, first_token
+from archc.syntax.format_tokens import Comment, Token, TokenTree, first_token
 
 
 def comment_lines(found: Iterable[Comment], *, first: bool = False) -> list[Layout]:
@@ -22,7 +22,7 @@ def comment_lines(found: Iterable[Comment], *, first: bool = False) -> list[Layo
     return lines
 
 
-def separated(part: Part, separator: Layout, *, deeper: bool = True) -> Layout:
+def separated(part: TokenTree, separator: Layout, *, deeper: bool = True) -> Layout:
     """What stands before a part: a separator, or comments and a line break in its place.
 
     `deeper` says whether the line that begins after a comment continues one step deeper.

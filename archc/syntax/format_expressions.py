@@ -26,8 +26,8 @@ from archc.syntax.format_shapes import with_extern_shapes, with_shapes
 from archc.syntax.format_tokens import (
     NOTHING,
     Bracket,
-    Statement,
     Token,
+    TokenTrees,
     ends_operand,
     first_token,
     kind_of,
@@ -55,7 +55,7 @@ _SIGNS = frozenset(["PLUS_MINUS", "STAR"])
 # ------------------------------------------------------------------ clauses
 
 
-def header(parts: Statement) -> Layout:
+def header(parts: TokenTrees) -> Layout:
     """What stands before a body. Of a block's two lists the first is the one to break."""
     if kind_of(parts[0]) not in ("BLOCK", "NET"):
         return clause(parts)
@@ -72,7 +72,7 @@ def header(parts: Statement) -> Layout:
     return row([name, _bracket(parameters, postfix=True, broken=True), _bracket(inputs, True)])
 
 
-def clause(parts: Statement) -> Layout:
+def clause(parts: TokenTrees) -> Layout:
     """A statement without its bodies."""
     if kind_of(parts[0]) == "EXTERN":
         parts = with_extern_shapes(parts)
@@ -87,7 +87,7 @@ def clause(parts: Statement) -> Layout:
     return row([left, separated(sign, " "), text, separated(value[0], " "), right])
 
 
-def _values(parts: Statement, offset: int) -> Layout:
+def _values(parts: TokenTrees, offset: int) -> Layout:
     """Values with commas between them; the first begins `offset` columns into the statement."""
     items = _split(parts, "COMMA")
     asserts = kind_of(parts[0]) == "ASSERT"
@@ -102,7 +102,7 @@ def _values(parts: Statement, offset: int) -> Layout:
     return group(*lines)
 
 
-def _expression(parts: Statement, offset: int = 0, *, bracketed: bool = False) -> Layout:
+def _expression(parts: TokenTrees, offset: int = 0, *, bracketed: bool = False) -> Layout:
     """A choice or the inside of a comprehension: pipes with `for`, `if` and `else` between."""
     starts = [0, *(i for i in range(1, len(parts)) if _divides(parts, i))]
     chunks = [parts[i:j] for i, j in zip(starts, [*starts[1:], len(parts)], strict=True)]
@@ -116,7 +116,7 @@ def _expression(parts: Statement, offset: int = 0, *, bracketed: bool = False) -
     return group(*lines)
 
 
-def _divides(parts: Statement, place: int) -> bool:
+def _divides(parts: TokenTrees, place: int) -> bool:
     kind = kind_of(parts[place])
     return kind in ("FOR", "ELSE") or (kind == "IF" and ends_operand(parts[place - 1]))
 
@@ -124,7 +124,7 @@ def _divides(parts: Statement, place: int) -> bool:
 # -------------------------------------------------------------------- pipes
 
 
-def _pipe(parts: Statement, offset: int, bracketed: bool) -> Layout:
+def _pipe(parts: TokenTrees, offset: int, bracketed: bool) -> Layout:
     """`head -> stage -> stage`: broken lines begin with `->`, below the first one.
 
     Outside of brackets the breaks of the author are kept: they group stages.
@@ -170,7 +170,7 @@ def _segment(stages: list["_Item"], bracketed: bool) -> Layout:
 # ---------------------------------------------------------------- operators
 
 
-def _chain(parts: Statement, bracketed: bool) -> Layout:
+def _chain(parts: TokenTrees, bracketed: bool) -> Layout:
     """Operands with operators between them; a line may break after an operator."""
     ends = next(filter(None, (_operators(parts, kinds) for kinds in _OPERATORS)), [])
     if not ends:
@@ -186,7 +186,7 @@ def _chain(parts: Statement, bracketed: bool) -> Layout:
     return group(*lines) if bracketed else group(lines[0], nest(*lines[1:]))
 
 
-def _operators(parts: Statement, kinds: frozenset[str]) -> list[int]:
+def _operators(parts: TokenTrees, kinds: frozenset[str]) -> list[int]:
     """Where operators of these kinds end that have two operands in `parts`."""
     places: list[int] = []
     for i in range(1, len(parts) - 1):
@@ -196,7 +196,7 @@ def _operators(parts: Statement, kinds: frozenset[str]) -> list[int]:
     return places
 
 
-def _spaced(parts: Statement) -> Layout:
+def _spaced(parts: TokenTrees) -> Layout:
     """Parts in a row, with a space between them or none."""
     lines: list[Layout] = []
     for i, part in enumerate(parts):
@@ -209,7 +209,7 @@ def _spaced(parts: Statement) -> Layout:
     return row(lines)
 
 
-def _space(parts: Statement, place: int) -> str:
+def _space(parts: TokenTrees, place: int) -> str:
     left, part = parts[place - 1], parts[place]
     kind, left_kind = kind_of(part), kind_of(left)
     if left_kind == "NUMBER" and kind == "DOT":
@@ -283,7 +283,7 @@ def _comma(comma: Token, after: Token) -> list[Layout]:
     return [*comment_lines(comma.comments), Newline(), ","]
 
 
-def _item(parts: Statement) -> Layout:
+def _item(parts: TokenTrees) -> Layout:
     """An element, an argument `name=value`, or a parameter `name: kind = value`."""
     place = _find(parts, "EQUAL")
     if place is None:
@@ -296,7 +296,7 @@ def _item(parts: Statement) -> Layout:
     )
 
 
-def _slice(parts: Statement) -> Layout:
+def _slice(parts: TokenTrees) -> Layout:
     """An index, or a slice: no spaces around its `:` unless a bound is more than a word."""
     bounds = _split(parts, "COLON")
     if len(bounds) == 1:
@@ -314,7 +314,7 @@ def _slice(parts: Statement) -> Layout:
     return row(lines)
 
 
-def _signed(parts: Statement) -> bool:
+def _signed(parts: TokenTrees) -> bool:
     return len(parts) == 2 and kind_of(parts[0]) in _SIGNS
 
 
@@ -351,10 +351,10 @@ class _Item:
     """Parts, and the token that separates them from those before."""
 
     separator: Token
-    parts: Statement
+    parts: TokenTrees
 
 
-def _split(parts: Statement, kind: str) -> list[_Item]:
+def _split(parts: TokenTrees, kind: str) -> list[_Item]:
     items: list[_Item] = []
     start, separator = 0, NOTHING
     for i, part in enumerate(parts):
@@ -364,5 +364,5 @@ def _split(parts: Statement, kind: str) -> list[_Item]:
     return [*items, _Item(separator, parts[start:])]
 
 
-def _find(parts: Statement, *kinds: str) -> int | None:
+def _find(parts: TokenTrees, *kinds: str) -> int | None:
     return next((i for i, part in enumerate(parts) if kind_of(part) in kinds), None)

@@ -2,14 +2,21 @@
 
 from dataclasses import replace
 
-from archc.syntax.format_tokens import Bracket, Part, Statement, first_token, kind_of, spelling
+from archc.syntax.format_tokens import (
+    Bracket,
+    TokenTree,
+    TokenTrees,
+    first_token,
+    kind_of,
+    spelling,
+)
 
 _WORDS = ("NUMBER", "NAME")
 _MULTIPLES = [[first, "STAR", second] for first in _WORDS for second in _WORDS]
 _BETWEEN_TERMS = frozenset(["PLUS_MINUS", "COMMA"])
 
 
-def with_shapes(parts: Statement) -> Statement:
+def with_shapes(parts: TokenTrees) -> TokenTrees:
     """Parts whose square brackets are shapes: their terms of two words are joined."""
     return tuple(
         replace(part, parts=_joined(part.parts))
@@ -19,7 +26,7 @@ def with_shapes(parts: Statement) -> Statement:
     )
 
 
-def with_extern_shapes(parts: Statement) -> Statement:
+def with_extern_shapes(parts: TokenTrees) -> TokenTrees:
     """An extern layer's shapes: those of several inputs stand in parentheses after the colon, those
     of several results after the arrow."""
     kinds = ["", *map(kind_of, parts)]
@@ -32,9 +39,9 @@ def with_extern_shapes(parts: Statement) -> Statement:
     return with_shapes(opened)
 
 
-def _joined(parts: Statement) -> Statement:
+def _joined(parts: TokenTrees) -> TokenTrees:
     kinds = ["COMMA", *map(kind_of, parts), "COMMA"]
-    found: list[Part] = []
+    found: list[TokenTree] = []
     i = 0
     while i < len(parts):
         before, *term, after = kinds[i : i + 5]
@@ -50,5 +57,5 @@ def _joined(parts: Statement) -> Statement:
     return tuple(found)
 
 
-def _commented(parts: Statement) -> bool:
+def _commented(parts: TokenTrees) -> bool:
     return any(first_token(part).comments for part in parts)

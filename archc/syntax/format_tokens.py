@@ -51,7 +51,7 @@ class Bracket:
     """`( )` or `[ ]` and what is inside."""
 
     opener: Token
-    parts: tuple["Part", ...]
+    parts: tuple["TokenTree", ...]
     closer: Token
 
 
@@ -60,26 +60,26 @@ class Body:
     """`{ }` and the statements inside; `one_line` if it was written on one."""
 
     opener: Token
-    statements: tuple["Statement", ...]
+    statements: tuple["TokenTrees", ...]
     closer: Token
     one_line: bool
 
 
-Part = Token | Bracket | Body
-Statement = tuple[Part, ...]
+TokenTree = Token | Bracket | Body
+TokenTrees = tuple[TokenTree, ...]
 """A statement or declaration; an annotation before it is a statement of its own."""
 
 
-def first_token(part: Part) -> Token:
+def first_token(part: TokenTree) -> Token:
     return part if isinstance(part, Token) else part.opener
 
 
-def kind_of(part: Part) -> str:
+def kind_of(part: TokenTree) -> str:
     """The kind of a token, or of the bracket that opens a group."""
     return first_token(part).kind
 
 
-def ends_operand(part: Part | None) -> bool:
+def ends_operand(part: TokenTree | None) -> bool:
     """Whether an operator after this part has two operands, and a bracket belongs to it."""
     return isinstance(part, Bracket) or (isinstance(part, Token) and part.kind in _OPERAND)
 
@@ -95,9 +95,9 @@ def spelling(token: Token) -> str:
     return f"{whole or 0}.{fraction or 0}{e}{exponent}"
 
 
-def read(source: Source, rule: str = "file") -> tuple[tuple[Statement, ...], Token]:
+def read(source: Source, rule: str = "file") -> tuple[tuple[TokenTrees, ...], Token]:
     """The statements of a text that parses by `rule`, and the token at its end."""
-    reader = _Reader(_tokens(source, rule))
+    reader = _TreeReader(_tokens(source, rule))
     return reader.statements(END), reader.token
 
 
@@ -139,7 +139,7 @@ def _token(kind: str, text: str, gap: str, *, starts: bool) -> Token:
     return Token(kind, text, tuple(found), breaks > 0, breaks > 1)
 
 
-class _Reader:
+class _TreeReader:
     """Groups tokens by brackets and line breaks. `token` is the next one."""
 
     def __init__(self, tokens: Iterator[Token]) -> None:
@@ -148,8 +148,8 @@ class _Reader:
         self.lines = 0
         """The number of line breaks met so far, but for several between two tokens."""
 
-    def statements(self, closer: str) -> tuple[Statement, ...]:
-        found: list[Statement] = []
+    def statements(self, closer: str) -> tuple[TokenTrees, ...]:
+        found: list[TokenTrees] = []
         while self.token.kind != closer:
             found.append(self._annotation() if self.token.kind == "AT" else self._statement(closer))
             if self.token.kind == "_NL":
@@ -169,26 +169,26 @@ class _Reader:
         self.token = next(self.tokens, token)
         return token
 
-    def _annotation(self) -> Statement:
-        parts: list[Part] = [self._take(), self._take()]
+    def _annotation(self) -> TokenTrees:
+        parts: list[TokenTree] = [self._take(), self._take()]
         if self.token.kind == "LPAR":
             parts.append(self._bracket())
         return tuple(parts)
 
-    def _statement(self, closer: str) -> Statement:
-        parts: list[Part] = []
+    def _statement(self, closer: str) -> TokenTrees:
+        parts: list[TokenTree] = []
         while self.token.kind not in ("_NL", closer):
             parts.append(self._part())
         return tuple(parts)
 
-    def _part(self) -> Part:
+    def _part(self) -> TokenTree:
         if self.token.kind == "LBRACE":
             return self._body()
         return self._bracket() if self.token.kind in _CLOSING else self._take()
 
     def _bracket(self) -> Bracket:
         opener = self._take()
-        parts: list[Part] = []
+        parts: list[TokenTree] = []
         while self.token.kind != _CLOSING[opener.kind]:
             parts.append(self._part())
         return Bracket(opener, tuple(parts), self._take())

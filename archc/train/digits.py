@@ -20,7 +20,7 @@ from archc.compiler import Request
 from archc.diagnostics import ArchError, Diagnostic, error
 from archc.files import write_atomically
 from archc.train.data import Dataset, load_data, shifted
-from archc.train.externs import try_externs
+from archc.train.extern_modules import try_externs
 from archc.train.fit import Fitted, fit
 from archc.train.metrics import Epoch, Score, to_csv
 from archc.train.progress import Progress, say

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archc.analysis.table import range_label
+from archc.analysis.module_rows import range_label
 from archc.ir.graph import Graph, Input, Node, Path
 from archc.ops.extern import Result
-from archc.viz import text
+from archc.viz import labels
 from archc.viz.grouping import Group
-from archc.viz.regions import View
-from archc.viz.sizes import given_value, leaving
+from archc.viz.spatial import given_value, leaving
+from archc.viz.view import View
 
 _TITLE = 18
 """Characters of a narrow title; of a longer path the end is shown."""
@@ -57,11 +57,11 @@ def details(graph: Graph, group: Group, figures: Sequence[str]) -> str:
     )
     left = leaving(graph, [node.id for node in group.nodes])
     shapes = f"{_types(graph, list(read))} -> {_types(graph, left)}".removeprefix(" -> ")
-    return "\n".join([*text.shortened(parts), shapes, *figures])
+    return "\n".join([*labels.shortened(parts), shapes, *figures])
 
 
 def _types(graph: Graph, nodes: Sequence[int]) -> str:
-    return text.types(graph.node(id).type for id in nodes)
+    return labels.types(graph.node(id).type for id in nodes)
 
 
 # ------------------------------------------------------------------- operators
@@ -76,7 +76,7 @@ def _operator(node: Node, prefix: Path) -> str:
     """An operator with its label, if it has one."""
     if isinstance(node.op, Input):
         return node.name
-    label = text.relative(node.layer.path, prefix) if node.layer.path else ""
+    label = labels.relative(node.layer.path, prefix) if node.layer.path else ""
     return f"{label}: {node.op}" if label else str(node.op)
 
 
@@ -126,7 +126,7 @@ class _Hidden:
 
 def _hidden(view: View, group: Group, prefix: Path) -> _Hidden:
     first, last = group.regions[0], group.regions[-1]
-    name = range_label(text.relative(first.path, prefix), text.relative(last.path, prefix))
+    name = range_label(labels.relative(first.path, prefix), labels.relative(last.path, prefix))
     channels = _channels(view.graph, group)
     if len(group.regions) > 1:
         return _Hidden(name, first.block, len(group.regions), False, channels)

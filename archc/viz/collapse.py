@@ -6,12 +6,12 @@ from dataclasses import replace
 from archc.analysis.cost import Costs, costs_of, exit_costs, params_text
 from archc.diagnostics import ArchError, error
 from archc.ir.graph import Graph, Input, Node
-from archc.viz import captions, text
+from archc.viz import captions, labels
 from archc.viz.figures import figures_of, scale
 from archc.viz.grouping import Group, groups_of
-from archc.viz.picture import Box, Color, Edge, Frame, Kind, Layout, Picture
-from archc.viz.regions import View, choose_view
-from archc.viz.sizes import Spatial, in_order, needs_rows, size_of, size_text, sizes_of
+from archc.viz.picture import Box, BoxKind, Color, Edge, Frame, Layout, Picture
+from archc.viz.spatial import Spatial, in_order, needs_rows, size_of, size_text, sizes_of
+from archc.viz.view import View, choose_view
 
 MAX_BOXES = 2_000
 MAX_EDGES = 8_000
@@ -52,7 +52,7 @@ def _picture(
     """With the sizes of its groups a grid, else a flow."""
     graph = view.graph
     edges = [
-        Edge(source, target, text.types(node.type for node in nodes.values()))
+        Edge(source, target, labels.types(node.type for node in nodes.values()))
         for (source, target), nodes in sorted(_values(graph, groups).items())
     ]
     if len(edges) > MAX_EDGES:
@@ -152,14 +152,14 @@ def _frames(view: View, groups: list[Group]) -> tuple[list[Frame], dict[int, int
                 continue
             assert region.parent is not None
             parent = view.graph.regions[region.parent]
-            label = text.relative(region.path, parent.path)
+            label = labels.relative(region.path, parent.path)
             label += f": {region.block}" if region.block else ""
             frame_of[region.id] = len(frames)
             frames.append(Frame(label, frame_of.get(region.parent)))
     return frames, frame_of
 
 
-def _kind(graph: Graph, group: Group) -> Kind:
+def _kind(graph: Graph, group: Group) -> BoxKind:
     """By what the first operator does, not by its name."""
     if group.regions:
         return "block"
@@ -187,7 +187,7 @@ def _output_boxes(graph: Graph, costs: Costs) -> list[Box]:
     figures = exit_costs(graph, costs)
     return [
         Box(
-            (name if output.name is None else f"exit {name}", *text.cost(cost.lazy)),
+            (name if output.name is None else f"exit {name}", *labels.cost(cost.lazy)),
             "output" if output.name is None else "exit",
         )
         for name, output, cost in zip(names, graph.outputs, figures, strict=True)

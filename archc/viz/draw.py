@@ -17,7 +17,7 @@ from archc.viz.picture import Color, Layout, Picture
 from archc.viz.renderer import RenderError, find_renderers, render
 from archc.viz.svg import svg_text
 from archc.viz.timeline import Figure
-from archc.viz.timeline_text import timeline_dot, timeline_svg
+from archc.viz.timeline_dot import timeline_dot
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 
@@ -41,7 +41,7 @@ def draw(
 def draw_figure(figure: Figure, path: Path) -> None:
     """Draw a figure of memory into a file, in the format of its suffix. Raises ArchError."""
     suffix = _suffix(path)
-    _write(path, timeline_svg(figure) if suffix == ".svg" else timeline_dot(figure))
+    _write(path, figure.svg() if suffix == ".svg" else timeline_dot(figure))
 
 
 def _suffix(path: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from archc.analysis.cost import Cost, Costs, total
 from archc.analysis.memory import kept_bytes
 from archc.ir.graph import Graph, Path
-from archc.viz import text
+from archc.viz import labels
 from archc.viz.grouping import Group
 from archc.viz.picture import Color, Legend
 
@@ -39,9 +39,9 @@ class Figures:
 
     def lines(self, color: Color) -> list[str]:
         """What stands in a box: its parameters, and the number behind its colour."""
-        lines = text.weights(self.cost, shared=self.shared)
+        lines = labels.weights(self.cost, shared=self.shared)
         if color is Color.MACS and self.cost.macs != 0:
-            lines.append(text.macs(self.cost))
+            lines.append(labels.macs(self.cost))
         if color is Color.MEMORY and self.memory != 0:
             lines.append(f"{'?' if self.memory is None else _bytes(self.memory)} kept")
         return lines
@@ -49,8 +49,8 @@ class Figures:
     def details(self) -> list[str]:
         """All figures, exactly."""
         kept = "?" if self.memory is None else f"{self.memory:,}"
-        weights = text.weights(self.cost, shared=self.shared)
-        return [*weights, text.macs(self.cost), f"{kept} bytes kept for the backward pass"]
+        weights = labels.weights(self.cost, shared=self.shared)
+        return [*weights, labels.macs(self.cost), f"{kept} bytes kept for the backward pass"]
 
 
 def figures_of(graph: Graph, groups: Sequence[Group], costs: Costs) -> list[Figures]:

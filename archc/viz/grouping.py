@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from archc.ir.graph import Graph, Input, Node, Region
 from archc.ops.extern import Result
-from archc.viz.regions import View
-from archc.viz.sizes import given_value, leaving, size_of
+from archc.viz.spatial import given_value, leaving, size_of
+from archc.viz.view import View
 
 
 @dataclass(eq=False, slots=True)

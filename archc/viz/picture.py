@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Kind = Literal["input", "block", "weights", "elementwise", "resample", "join", "output", "exit"]
+BoxKind = Literal["input", "block", "weights", "elementwise", "resample", "join", "output", "exit"]
 """What a box is.
 
 block: a collapsed region. weights: an operator that multiplies by weights. join: one of several
@@ -42,7 +42,7 @@ class Box:
     """
 
     lines: tuple[str, ...]
-    kind: Kind
+    kind: BoxKind
     frame: int | None = None
     row: int | None = None
     tone: int | None = None

@@ -6,7 +6,7 @@ each has a border of its own darkness, and no meaning rests on colour alone.
 
 from dataclasses import dataclass
 
-from archc.viz.picture import Box, Kind
+from archc.viz.picture import Box, BoxKind
 
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 DOT_FONT = "Arial"
@@ -35,7 +35,7 @@ class Look:
     pill: bool = False
 
 
-LOOKS: dict[Kind, Look] = {
+LOOKS: dict[BoxKind, Look] = {
     "input": Look("#ffffff", "#4a4a4a", pill=True),
     "block": Look("#d9e8f5", "#20639b"),
     "weights": Look("#fbe3c2", "#b5650d"),

@@ -8,12 +8,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from archc.analysis.plan.plan import Timeline
 from archc.analysis.plan.schedule import Tensor
 from archc.viz import style
-from archc.viz.placement import Point
+from archc.viz.marks import Mark, Stairs, Stroke, Text, extent, to_svg
 
 BANDS = (
     ("kept for the backward pass", "#7fb0d6", "#20639b"),
@@ -69,76 +68,31 @@ def _band(tensor: Tensor, *, kept: bool) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """A text that begins, has its middle or ends at a place; `upright` is read from below."""
-
-    text: str
-    x: float
-    y: float
-    size: float
-    anchor: Literal["start", "middle", "end"] = "start"
-    bold: bool = False
-    fill: str = style.INK
-    upright: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stroke:
-    """A straight line."""
-
-    start: Point
-    end: Point
-    color: str
-    width: float = 1.0
-    dashed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stairs:
-    """What lies between two lines that are level over columns of one width, from `left` on."""
-
-    left: float
-    wide: float
-    above: tuple[float, ...]
-    below: tuple[float, ...]
-    fill: str
-    edge: str
-    edge_width: float
-
-
-Shape = Words | Stroke | Stairs
-
-
-@dataclass(frozen=True, slots=True)
 class Figure:
     """Shapes on paper, the ones behind others first."""
 
     title: str
     width: float
     height: float
-    shapes: tuple[Shape, ...]
+    shapes: tuple[Mark, ...]
+
+    def svg(self) -> str:
+        """The figure as one SVG element."""
+        return to_svg(self.title, (0.0, 0.0, self.width, self.height), self.shapes)
 
 
 def timeline(title: str, panels: Sequence[Panel]) -> Figure:
     """Bytes above parameters, their gradients and inputs, of runs side by side."""
     scale = _Scale(max(panel.timeline.peak for panel in panels))
     height = _TOP + _HEIGHT + _BOTTOM
-    shapes: list[Shape] = [Words(title, _LEFT, 24.0, style.TITLE_SIZE + 2, bold=True)]
+    shapes: list[Mark] = [Text(title, _LEFT, 24.0, style.TITLE_SIZE + 2, "start", bold=True)]
     shapes += _axis(scale)
     for number, panel in enumerate(panels):
         shapes += _panel(panel, scale, _LEFT + number * (_PANEL + _GAP))
     shapes += _legend(height - 18)
-    width = _LEFT + len(panels) * (_PANEL + _GAP) - _GAP
-    width = max([width, *(_right_of(shape) for shape in shapes)]) + _RIGHT
+    *_, right, _ = extent(shapes)
+    width = max(right, _LEFT + len(panels) * (_PANEL + _GAP) - _GAP) + _RIGHT
     return Figure(title, width, height, tuple(shapes))
-
-
-def _right_of(shape: Shape) -> float:
-    """Where a text ends on the right, as wide as a font may be; 0 for other shapes."""
-    if not isinstance(shape, Words) or shape.upright:
-        return 0.0
-    width = style.text_width(shape.text, shape.size, bold=shape.bold)
-    return shape.x + width * {"start": 1.0, "middle": 0.5, "end": 0.0}[shape.anchor]
 
 
 class _Scale:
@@ -166,15 +120,15 @@ def _round_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
 
 
-def _axis(scale: _Scale) -> Iterator[Shape]:
+def _axis(scale: _Scale) -> Iterator[Mark]:
     for mark in scale.marks:
         y = scale.y(mark * scale.unit)
-        yield Words(f"{mark:,g}", _LEFT - 8, y + 3.5, style.LABEL_SIZE, "end")
+        yield Text(f"{mark:,g}", _LEFT - 8, y + 3.5, style.LABEL_SIZE, "end")
     middle, words = _TOP + _HEIGHT / 2, f"memory ({scale.word})"
-    yield Words(words, 18.0, middle, style.TEXT_SIZE, "middle", upright=True)
+    yield Text(words, 18.0, middle, style.TEXT_SIZE, upright=True)
 
 
-def _panel(panel: Panel, scale: _Scale, left: float) -> Iterator[Shape]:
+def _panel(panel: Panel, scale: _Scale, left: float) -> Iterator[Mark]:
     timeline = panel.timeline
     steps, peak = len(timeline.bytes), timeline.peak
     for mark in scale.marks:
@@ -184,14 +138,14 @@ def _panel(panel: Panel, scale: _Scale, left: float) -> Iterator[Shape]:
     start, base = left + _PANEL * timeline.schedule.backward_start / steps, _TOP + _HEIGHT
     yield Stroke((start, _TOP), (start, base), style.FAINT, dashed=True)
     yield Stroke((left, base), (left + _PANEL, base), style.INK)
-    yield Words(panel.title, left, _TOP - 22, style.TITLE_SIZE, bold=True)
+    yield Text(panel.title, left, _TOP - 22, style.TITLE_SIZE, "start", bold=True)
     words = f"peak {_bytes_text(peak)}, kept {_bytes_text(timeline.saved)}"
-    yield Words(words, left, _TOP - 8, style.LABEL_SIZE, fill=style.FAINT)
+    yield Text(words, left, _TOP - 8, style.LABEL_SIZE, "start", fill=style.FAINT)
     y = base + 15
-    yield Words("forward", (left + start) / 2, y, style.LABEL_SIZE, "middle")
-    yield Words("backward", (start + left + _PANEL) / 2, y, style.LABEL_SIZE, "middle")
+    yield Text("forward", (left + start) / 2, y, style.LABEL_SIZE)
+    yield Text("backward", (start + left + _PANEL) / 2, y, style.LABEL_SIZE)
     middle = left + _PANEL / 2
-    yield Words(f"{steps:,} steps", middle, y + 16, style.LABEL_SIZE, "middle", fill=style.FAINT)
+    yield Text(f"{steps:,} steps", middle, y + 16, style.LABEL_SIZE, fill=style.FAINT)
 
 
 def _areas(panel: Panel, scale: _Scale, left: float) -> Iterator[Stairs]:
@@ -207,11 +161,11 @@ def _areas(panel: Panel, scale: _Scale, left: float) -> Iterator[Stairs]:
         below = above
 
 
-def _legend(y: float) -> Iterator[Shape]:
+def _legend(y: float) -> Iterator[Mark]:
     x = _LEFT
     for name, fill, edge in BANDS:
         yield Stairs(x, 11.0, (y - 9,), (y + 2,), fill, edge, 0.8)
-        yield Words(name, x + 16, y, style.LABEL_SIZE)
+        yield Text(name, x + 16, y, style.LABEL_SIZE, "start")
         x += 16 + style.text_width(name, style.LABEL_SIZE) + 18
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from archc.analysis.columns import cut
 from archc.analysis.plan.plan import MemoryPlan, Timeline
 from archc.analysis.plan.schedule import Tensor
+from archc.analysis.text_table import cut
 from archc.diagnostics import did_you_mean, error, printable
 from archc.ir.regions import natural
 

@@ -21,7 +21,7 @@ Sizes = Annotated[
 
 def given_sizes(graph: "Graph", texts: list[str] | None) -> dict[str, int]:
     """A number for each symbol of a net's inputs. Raises BadParameter."""
-    from archc.analysis.sizes import symbols_of
+    from archc.analysis.input_sizes import symbols_of
 
     given = _numbers(texts)
     symbols = symbols_of(graph)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from archc.ir.graph import Graph, Node, Region
 from archc.ir.regions import find_region
-from archc.viz.sizes import Spatial, size_of
+from archc.viz.spatial import Spatial, size_of
 
 _WIDE = 300
 """Regions of several sizes are opened as long as a grid has no more boxes than this."""
