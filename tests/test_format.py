@@ -21,7 +21,7 @@ from test_cases import CASES, compare
 
 from archc.diagnostics import ArchError, Source
 from archc.resources import library_root
-from archc.syntax import ast, table
+from archc.syntax import ast, format_layout, table
 from archc.syntax.format import format_source
 from archc.syntax.format_layout import WIDTH
 from archc.syntax.parser import parse
@@ -180,6 +180,25 @@ def test_a_comment_that_documents_nothing_still_does_not() -> None:
 def test_deep_nesting_is_formatted() -> None:
     assert_formats_well(f"const A = {'[' * 60}{'-' * 100}1{']' * 60}")
     assert_formats_well(f"block A()(x) {{{'if a {' * 60} y = x {'}' * 60}\n return x }}")
+
+
+def test_brackets_in_a_line_that_fits_are_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else nesting costs its depth for each of its brackets."""
+    measured = 0
+
+    def counted(*arguments: Any) -> bool:
+        nonlocal measured
+        measured += 1
+        return fits(*arguments)
+
+    fits = format_layout._fits
+    monkeypatch.setattr(format_layout, "_fits", counted)
+    lines = "".join(f"    a{i} = {'[' * 30}1{']' * 30}\n" for i in range(100))
+    text = f"net N()(x: [3, 8, 8]) {{\n{lines}    return x\n}}\n"
+    assert format_source(source_from_text(text, "x")) == text
+    assert measured < 3 * 100
 
 
 def test_a_mistake_is_reported_as_ever() -> None:

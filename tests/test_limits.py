@@ -235,6 +235,40 @@ def test_a_mistake_before_the_limit_is_said_too(tmp_path: Path) -> None:
     assert codes == ["E0212", "E0902"]
 
 
+@pytest.mark.parametrize(
+    ("body", "before"),
+    [
+        ("x = x -> relu", 0),
+        ('y = 8\nx = x -> "c{i}": conv(y, 3) -> "b{i}": bn', 0),
+        ("for j in range(200) { x = x -> relu -> bn }", 0),
+        ("if i > 2 { x = x -> relu }", 1000),
+        ("relu = identity\nx = x -> relu", 1000),
+    ],
+)
+def test_operators_are_counted_before_they_are_built(
+    body: str, before: int, tmp_path: Path
+) -> None:
+    """Where a loop certainly applies more than there may be, none is built."""
+    path = tmp_path / "loop.arch"
+    path.write_text(
+        f"net N()(x: [8, 8, 8]) {{\nfor i in range(2000) {{\n{body}\n}}\nreturn x\n}}\n"
+    )
+    budget = Budget(Limits(nodes=1000 if before else 100))
+    with pytest.raises(ArchError) as caught:
+        elaborate(load_program(path), budget=budget)
+    assert caught.value.diagnostics[-1].code == "E0901"
+    assert budget.nodes == before
+
+
+def test_a_loop_that_returns_is_not_counted_in_advance(tmp_path: Path) -> None:
+    path = tmp_path / "loop.arch"
+    body = "x = x -> relu\nif i > 2 { return x }"
+    path.write_text(
+        f"net N()(x: [8, 8, 8]) {{\nfor i in range(2000) {{\n{body}\n}}\nreturn x\n}}\n"
+    )
+    assert elaborate(load_program(path), budget=Budget(Limits(nodes=1000))).graph
+
+
 SMALL = Limits(nodes=1_000, steps=50_000, bytes=2**21)
 BUSY = 5.0
 """Seconds of processor time for a fortieth of the steps: a hundred times what they take."""

@@ -29,7 +29,7 @@ from archc.elaborate.values import (
     hyper_of,
     show,
 )
-from archc.elaborate.walk import Remembered, bound_names, names_in, walk_statements
+from archc.elaborate.walk import Remembered, bound_names, certain_stages, names_in, walk_statements
 from archc.ir.annotations import Annotation, Place, UnusedLayers
 from archc.ir.graph import Hyper, Path, Region
 from archc.ir.names import element_name
@@ -58,6 +58,7 @@ class Executor:
         self.exits = Exits()
         self._mentioned = Remembered(names_in)
         self._bound = Remembered(lambda statement: bound_names((statement,)))
+        self._stages = Remembered(certain_stages)
         self._muted = 0
 
     def run(self, body: Sequence[ast.Statement], frame: Frame) -> Returned | None:
@@ -206,6 +207,8 @@ class Executor:
         items = self.evaluator.items(statement.items, frame)
         if not items:
             self._leave_unbound((statement,), frame, statement.span, loop=True)
+        certain = sum(frame.is_operator(name) for name in self._stages.names(statement))
+        self.budget.require_nodes(len(items) * certain, statement.items.span)
         loop = Loop(statement.names, items)
         frame.loops.append(loop)
         try:

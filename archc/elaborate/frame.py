@@ -61,6 +61,10 @@ class Frame:
         """The names that the spec binds itself."""
         return {*self.names, *self.file.names}
 
+    def is_operator(self, name: str) -> bool:
+        """Whether a name is that of an operator, which the spec does not bind itself."""
+        return name in OPS and name not in self.names and name not in self.file.names
+
     def loops_within(self, owner: Region) -> list[Loop]:
         """The loops in whose turns a region gets one layer after another."""
         return self.loops[self.outside :] if owner.id == self.region.id else self.loops

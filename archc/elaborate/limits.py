@@ -68,10 +68,14 @@ class Budget:
 
     def spend_node(self, operands: int, span: Span) -> None:
         """An operator that is applied to so many tensors."""
+        self.require_nodes(1, span)
         self.nodes += 1
-        if self.nodes > self.limits.nodes:
-            raise exceeded("E0901", f"more than {self.limits.nodes:,} operators", span, "nodes")
         self.spend(OPERATOR + OPERAND * operands, span)
+
+    def require_nodes(self, more: int, span: Span) -> None:
+        """Refuse what is about to apply more operators than are left."""
+        if self.nodes + more > self.limits.nodes:
+            raise exceeded("E0901", f"more than {self.limits.nodes:,} operators", span, "nodes")
 
     def spend_output(self, before: int, span: Span) -> None:
         """A result of the net behind `before` others; what is said of each compares it with all."""

@@ -53,6 +53,19 @@ def walk_statements(body: Sequence[ast.Statement]) -> Iterator[ast.Statement]:
                 yield from walk_statements(statement.otherwise)
 
 
+def certain_stages(loop: ast.For) -> Iterator[str]:
+    """The names of layers that every turn of a loop applies by `->`, whatever is true."""
+    if any(isinstance(each, ast.Return) for each in walk_statements(loop.body)):
+        return
+    bound = {*bound_names((loop,))}
+    for statement in loop.body:
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        for stage in value.stages if isinstance(value, ast.Pipe) else ():
+            layer = stage.layer.callee if isinstance(stage.layer, ast.Call) else stage.layer
+            if isinstance(layer, ast.Name) and layer.name not in bound:
+                yield layer.name
+
+
 def names_in(expr: object) -> Iterator[str]:
     """The names that an expression mentions, in the order of the text."""
     if isinstance(expr, ast.Name):

@@ -160,9 +160,7 @@ class _Printer:
             task = todo.pop()
             part = task.layout
             if isinstance(part, Group):
-                whole = _Task(task.indent, False, part.inner)
-                broken = part.forced or not _fits(whole, todo, self.width - self.column)
-                todo.append(_Task(task.indent, broken, part.inner))
+                todo.append(_Task(task.indent, self._breaks(task, part, todo), part.inner))
             elif isinstance(part, Nest | Row):
                 todo += _inside(task, part, self.column)
             elif isinstance(part, Either):
@@ -172,6 +170,13 @@ class _Printer:
             else:
                 self._leaf(task, part)
         self._end_line()
+
+    def _breaks(self, task: _Task, part: Group, after: list[_Task]) -> bool:
+        """Whether a group is broken: never inside one that stands on one line."""
+        if part.forced or not task.broken:
+            return part.forced
+        whole = _Task(task.indent, False, part.inner)
+        return not _fits(whole, after, self.width - self.column)
 
     def _leaf(self, task: _Task, part: str | Break | Newline | Trailing | IfBroken) -> None:
         if isinstance(part, Newline) or (isinstance(part, Break) and task.broken):
