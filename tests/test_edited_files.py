@@ -122,12 +122,22 @@ def test_why_nothing_is_shared_is_said_once(tmp_path: Path) -> None:
         warnings.simplefilter("always")
         for _ in range(3):
             trained(net)
-    (message,) = [str(each.message) for each in said]
+    (found,) = said
+    assert found.filename == trained.__code__.co_filename  # where the net is called
+    message = str(found.message)
     assert message == (
         "DenseBlock is not the dense block that was compiled: "
         "the forward of DenseLayer has `silu`, "
         'so it runs as torch runs it, and keeps as much memory (as with memory="off")'
     )
+
+
+def test_the_words_for_what_was_done_are_english(nets: dict[str, nn.Module]) -> None:
+    net = copy.deepcopy(nets["joined"])
+    net.get_submodule("block.stem").norm = nn.Identity()
+    with pytest.warns(UserWarning, match="An Identity takes the place of a BatchNorm,") as said:
+        trained(net)
+    assert {each.filename for each in said} == {trained.__code__.co_filename}
 
 
 def test_what_is_undone_is_shared_again(nets: dict[str, nn.Module]) -> None:

@@ -25,7 +25,7 @@ from archc.runtime.plain_modules import differentiates, normalises_by_batch, upd
 from archc.runtime.recipes import Recipe, rebuilds, set_recipe
 from archc.runtime.row_pool import POOLS, RowPool, describe_pool
 from archc.runtime.row_reader import Reading, RowReader
-from archc.runtime.untouched import BATCH_NORMS, say_once, why_not
+from archc.runtime.untouched import BATCH_NORMS, named, say_once, why_not
 
 
 def norm_relu(
@@ -69,7 +69,7 @@ def _operator(x: Tensor, norm: nn.Module, relu: Any, pool: nn.Module | None) -> 
         reasons.append((pool, why_not(pool, POOLS)))
     for module, reason in reasons:
         if reason is not None:
-            say_once(f"A {type(module).__name__} {reason}")
+            say_once(f"{named(type(module))} {reason}")
             return None
     plain = isinstance(relu, nn.ReLU) or relu in (torch.relu, F.relu)
     return describe_pool(pool, x.dim() - 2) if plain else None

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archc.runtime.shadows import original, shadow_of
-from archc.runtime.untouched import is_called_as_modules_are, methods_of, what_was_done
+from archc.runtime.untouched import is_called_as_modules_are, methods_of, named, what_was_done
 
 _MODULES: Mapping[str, Any] = {"torch": torch, "nn": nn, "F": F}
 _FUNCTIONS = frozenset(("shares_storage", "dense_block"))
@@ -113,7 +113,7 @@ def read(block: nn.Module) -> Value:
     for module in inner:
         done = what_was_done(module)
         if done is not None:
-            raise UnreadError(f"a {type(module).__name__} in it {done}")
+            raise UnreadError(f"{named(type(module))} in it {done}")
     for module in (block, *inner):
         if not is_layer(module):
             _check(module)
@@ -153,7 +153,7 @@ def _check(module: nn.Module) -> None:
     """Raise UnreadError where a forward may do more than apply layers to tensors."""
     kind = type(module)
     if not is_called_as_modules_are(kind):
-        raise UnreadError(f"a {kind.__name__} in it is called in a way of its own")
+        raise UnreadError(f"{named(kind)} in it is called in a way of its own")
     if kind in _CONTAINERS:
         return
     forward = kind.forward

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from archc.runtime.recipes import Kept, Recipe, kept, rebuilds, recipe_of, set_recipe, unpack
 from archc.runtime.shadows import shadow_of
 from archc.runtime.surroundings import shielded
-from archc.runtime.untouched import BATCH_NORMS, say_once, why_not
+from archc.runtime.untouched import BATCH_NORMS, named, say_once, why_not
 
 
 def concat(xs: Sequence[Tensor]) -> Tensor:
@@ -82,7 +82,7 @@ def pooled(x: Tensor, pool: nn.Module) -> Tensor:
         return y
     reason = why_not(pool, AVERAGES)
     if reason is not None:
-        say_once(f"A {type(pool).__name__} {reason}")
+        say_once(f"{named(type(pool))} {reason}")
     elif y.dtype == x.dtype:  # not what autocast has computed otherwise
         set_recipe(y, Recipe(_frozen(pool), [x]))
     return y
@@ -104,7 +104,7 @@ def _known(norm: nn.Module, act: Any) -> bool:
     """Whether both may run again in their places; if not, that is said once."""
     reason = why_not(norm, BATCH_NORMS)
     if reason is not None:
-        say_once(f"A {type(norm).__name__} {reason}")
+        say_once(f"{named(type(norm))} {reason}")
         return False
     if not isinstance(act, nn.Module):
         if act not in _ACTIVATIONS:
@@ -115,7 +115,7 @@ def _known(norm: nn.Module, act: Any) -> bool:
     if reason is None and getattr(act, "inplace", False):
         reason = "works in place"
     if reason is not None:
-        say_once(f"A {type(act).__name__} {reason}")
+        say_once(f"{named(type(act))} {reason}")
     return reason is None
 
 

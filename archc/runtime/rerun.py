@@ -11,6 +11,7 @@ from archc.runtime.surroundings import shielded
 from archc.runtime.untouched import (
     is_as_torch_has_it,
     is_called_as_modules_are,
+    named,
     say_once,
     what_was_done,
 )
@@ -50,7 +51,7 @@ def _rerun_block(block: nn.Module, x: Tensor) -> Tensor:
     if reason is None:
         result = checkpoint(_AsItWas(block, x), x, use_reentrant=False)
     else:
-        say_once(f"A {type(block).__name__} is not run again for the backward pass: {reason}")
+        say_once(f"{named(type(block))} is not run again for the backward pass: {reason}")
         result = block(x)
     return result
 
@@ -61,11 +62,11 @@ def _why_once(block: nn.Module) -> str | None:
         kind = type(module)
         done = what_was_done(module)
         if done is not None:
-            return f"a {kind.__name__} in it {done}"
+            return f"{named(kind)} in it {done}"
         if kind.__module__ == type(block).__module__ and is_called_as_modules_are(kind):
             continue
         if not (kind.__module__.startswith("torch.nn.modules.") and is_as_torch_has_it(kind)):
-            return f"a {kind.__name__} in it is not torch's"
+            return f"{named(kind)} in it is not torch's"
     return None
 
 

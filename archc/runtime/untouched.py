@@ -3,12 +3,15 @@
 A layer to which something was done runs itself; what that costs is said once.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from operator import attrgetter, itemgetter
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from archc.runtime.surroundings import has_global_hooks
@@ -64,11 +67,16 @@ def what_was_done(module: nn.Module) -> str | None:
     return None if module._compiled_call_impl is None else "was compiled"
 
 
+def named(kind: type) -> str:
+    """`a ReLU`, `an Identity`."""
+    return f"a{'n' if kind.__name__[0] in 'AEIO' else ''} {kind.__name__}"
+
+
 def why_not(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> str | None:
     """Why a module is not one of these classes of torch, untouched; None if it is."""
     kind = type(module)
     if kind not in kinds:
-        return f"takes the place of a {kinds[0].__name__.rstrip('123d')}"
+        return f"takes the place of {named(kinds[0]).rstrip('123d')}"
     if not is_as_torch_has_it(kind):
         return "has methods that were exchanged, or hooks of all modules"
     return what_was_done(module)
@@ -78,8 +86,29 @@ _SAID: set[str] = set()
 
 
 def say_once(what: str) -> None:
-    """Warn that something runs as it is, and keeps what torch keeps."""
+    """Warn that something runs as it is, and keeps what torch keeps; at the call of the net."""
     if what not in _SAID:
         _SAID.add(what)
         words = 'so it runs as torch runs it, and keeps as much memory (as with memory="off")'
-        warnings.warn(f"{what}, {words}", stacklevel=2)
+        warnings.warn(f"{what[0].upper()}{what[1:]}, {words}", stacklevel=_level_of_call())
+
+
+def _level_of_call() -> int:
+    """How far above its caller the net is called: by the first line that is neither of torch nor in
+    the files that lead to a `forward`."""
+    files: set[str] = set()
+    frame: Any = sys._getframe(1)
+    level = 1
+    inside = True
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if inside:
+            files.add(file)
+            inside = frame.f_code.co_name != "forward"
+        elif file not in files and not file.startswith(_TORCH):
+            break
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+_TORCH = str(Path(torch.__file__).parent)
