@@ -44,6 +44,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
+@pytest.fixture(scope="session")
+def type_cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy remembers: from run to run, where pytest remembers something."""
+    cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)
+    return cache.mkdir("mypy") if cache else tmp_path_factory.mktemp("mypy")
+
+
 @pytest.fixture
 def unsaid() -> None:
     """The runtime says again what it says once."""

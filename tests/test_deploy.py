@@ -276,11 +276,13 @@ def ranks(tmp_path_factory: pytest.TempPathFactory, dropped: Path) -> list[dict[
 def test_two_processes_have_the_gradients_of_the_whole_batch(
     build: Callable[[str], nn.Module], kind: str, ranks: list[dict[Any, Any]]
 ) -> None:
-    """In evaluation, where batch norm does not look at the batch."""
-    output, gradients = _step(build(kind).double().eval(), _images(dtype=torch.float64))
+    """In evaluation, where batch norm does not look at the batch. (A kernel may add in another
+    order for two images than for four, so the bits are those of the half alone.)"""
+    _, gradients = _step(build(kind).double().eval(), _images(dtype=torch.float64))
     for rank in (0, 1):
         ours, our_gradients, _ = ranks[rank][kind, False]
-        assert torch.equal(ours, output[2 * rank : 2 * rank + 2])
+        output, _ = _step(build(kind).double().eval(), _half(rank))
+        assert torch.equal(ours, output)
         assert _error(our_gradients, gradients) < NET
 
 

@@ -158,10 +158,8 @@ def _model_length(path: Path) -> int:
     return path.read_text("utf-8").split(emitted.RUNTIME_HEADING)[0].count("\n")
 
 
-def test_mypy_has_nothing_to_say(folder: Path, pytestconfig: pytest.Config) -> None:
-    caches = getattr(pytestconfig, "cache", None)  # none with `-p no:cacheprovider`
-    cache = caches.mkdir("mypy") if caches else folder / "cache"
-    assert not _run("mypy", "--strict", "--config-file=", "--cache-dir", cache, folder)
+def test_mypy_has_nothing_to_say(folder: Path, type_cache: Path) -> None:
+    assert not _run("mypy", "--strict", "--config-file=", "--cache-dir", type_cache, folder)
 
 
 def test_there_is_one_suppression_and_no_other() -> None:

@@ -139,7 +139,7 @@ def test_the_emitted_file_names_each_class_once(lab: Path) -> None:
     assert "self.plain = Scale()\n" in source
 
 
-def test_the_emitted_file_is_clean(lab: Path, pytestconfig: pytest.Config) -> None:
+def test_the_emitted_file_is_clean(lab: Path, type_cache: Path) -> None:
     """For ruff, and for mypy where the module has no types and where there is no module."""
     folder = lab / "emitted"
     folder.mkdir()
@@ -149,8 +149,9 @@ def test_the_emitted_file_is_clean(lab: Path, pytestconfig: pytest.Config) -> No
     ruff = ["--isolated", "--no-cache", "--line-length=100", str(folder)]
     assert not _said(folder, "ruff", "check", "--select=E,F,W,I,UP,B,C4,PIE,RET,SIM", *ruff)
     assert not _said(folder, "ruff", "format", "--check", *ruff)
-    cache = pytestconfig.cache.mkdir("mypy") if pytestconfig.cache else lab / "mypy"
-    mypy = _said(lab, "mypy", "--strict", "--config-file=", f"--cache-dir={cache}", str(folder))
+    mypy = _said(
+        lab, "mypy", "--strict", "--config-file=", f"--cache-dir={type_cache}", str(folder)
+    )
     assert "lab/attention.py" in mypy, "mypy did not read the module"
     assert not [line for line in mypy.splitlines() if line.startswith("emitted")]
 
