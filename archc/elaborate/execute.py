@@ -1,13 +1,13 @@
 """Statements: binds names, runs loops and branches, opens regions, elaborates blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.annotations import checked_annotation
 from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
-from archc.elaborate.exits import Exits
+from archc.elaborate.exits import Exits, Returned
 from archc.elaborate.frame import Frame, trace
 from archc.elaborate.inputs import apart, bind_inputs
 from archc.elaborate.limits import BLOCK, LimitError, exceeded
@@ -38,14 +38,6 @@ from archc.syntax import ast
 
 class AssertionFailed(ArchError):
     """The spec's own `assert`: elaboration ends here, what follows would mislead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """A body has returned."""
-
-    value: Value
-    span: Span
 
 
 class Executor:

@@ -1,10 +1,18 @@
-"""The exits of a net: their names, each of which stands once."""
+"""How a body ends, and the exits of a net: their names, each of which stands once."""
 
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Label, Span, error
-from archc.elaborate.values import Tensor
+from archc.elaborate.values import Tensor, Value
 from archc.ir.graph import Graph, Output, Region
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A body has returned."""
+
+    value: Value
+    span: Span
 
 
 @dataclass

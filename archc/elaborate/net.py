@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from archc.diagnostics import ArchError, Diagnostic, Label, Source, did_you_mean, error
 from archc.elaborate.arguments import check_kind
 from archc.elaborate.builder import Builder
-from archc.elaborate.execute import Executor, Returned
+from archc.elaborate.execute import Executor
+from archc.elaborate.exits import Returned
 from archc.elaborate.files import FileScope
 from archc.elaborate.finish import finish, warn_finished, warn_unused
 from archc.elaborate.frame import Frame, variant_constructor
