@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from archc.files import write_atomically
+from archc.writing import write_atomically
 
 
 def import_source(source: str, name: str) -> ModuleType:

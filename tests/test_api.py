@@ -18,7 +18,7 @@ from command_line import raising, run
 import archc
 from archc.cache import cache_folder, import_source
 from archc.diagnostics import ArchError, SpecWarning, render
-from archc.files import write_atomically
+from archc.writing import write_atomically
 
 SPEC = """\
 net Tiny(width=8, flags=[1, 2], classes=10)(image: [3, 8, 8]) {

@@ -12,7 +12,7 @@ from command_line import files, raising, run
 
 import archc
 from archc.diagnostics import ArchError
-from archc.files import write_atomically
+from archc.writing import write_atomically
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -35,7 +35,7 @@ def test_a_file_that_breaks_off_leaves_the_old_one() -> None:
     old = Path("model.py").read_bytes()
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "from archc.files import write_atomically; from pathlib import Path\n"
+        "from archc.writing import write_atomically; from pathlib import Path\n"
         "write_atomically(Path('model.py'), b'x' * 1000)"
     )
     done = subprocess.run(
@@ -107,7 +107,7 @@ def test_what_cannot_be_written_is_named(
     def refuse(path: Path, content: bytes, permissions: int | None) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr("archc.files._write_new", refuse)
+    monkeypatch.setattr("archc.writing._write_new", refuse)
     result = run(*arguments)
     assert result.exit_code == 1
     assert "error[E0802]: small.arch" in result.stderr

@@ -355,7 +355,7 @@ def test_each_file_is_written_under_another_name_and_renamed(
             raise OSError(28, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr("archc.files.os.replace", fail_for_one)
+    monkeypatch.setattr("archc.writing.os.replace", fail_for_one)
     with pytest.raises(OSError, match="No space left"):
         run(epochs=1, seed=1)
     assert Path("run", name).read_bytes() == before

@@ -6,7 +6,7 @@ behind a change is told to be the same, and only the change itself is named.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -186,9 +186,10 @@ class _Functions:
     def pair(self) -> None:
         """Give one name to those that read the same or are read by the same."""
         if self.left and self.right:
-            self._by_operands()
-            self._by_readers()
-            self._by_operands()
+            self._match(list(self.left.values()), self._by_operands, self.b.readers)
+            # What is read by the same is found from the end.
+            self._match(list(self.left.values())[::-1], self._by_readers, self.b.sources)
+            self._match(list(self.left.values()), self._by_operands, self.b.readers)
 
     def name(self) -> None:
         """Give a name to each of the others, one to two of the same text as long as there are."""
@@ -203,62 +204,55 @@ class _Functions:
         self.a.own[one] = self.b.own[other] = f"{self.a.word(node)} #{self.pairs}"
         self.pairs += 1
 
-    def _by_operands(self) -> None:
-        """Pair those that read the same values, each with the one that has most in common."""
-        reading: dict[Trait, dict[int, None]] = {}
+    def _match(
+        self,
+        nodes: Iterable[Node],
+        traits: Callable[[int, Node], Iterable[Trait]],
+        near: Callable[[int], Iterable[int]],
+    ) -> None:
+        """Pair nodes of A, each with the one of B that has most traits in common, if one has any.
+
+        Each pair may give more traits to what is `near` in B.
+        """
+        index: dict[Trait, dict[int, None]] = {}
+
+        def add(node: Node) -> None:
+            for trait in traits(1, node):
+                index.setdefault(trait, {})[node.id] = None
+
         for node in self.right.values():
-            self._add(node, reading)
-        for node in list(self.left.values()):
-            text = self.a.word(node)
-            keys = ((text, name) for name in self.a.operands(node))
-            other = self._best(reading, keys)
-            if other is not None:
+            add(node)
+        for node in nodes:
+            counts: Counter[int] = Counter()
+            for trait in traits(0, node):
+                counts.update(id for id in index.get(trait, ()) if id in self.right)
+            if counts:
+                other = min(counts, key=lambda found: (-counts[found], found))
                 self._pair(node.id, other)
-                for user in self.b.readers(other):
-                    if user in self.right:
-                        self._add(self.right[user], reading)
+                for id in near(other):
+                    if id in self.right:
+                        add(self.right[id])
 
-    def _add(self, node: Node, reading: dict[Trait, dict[int, None]]) -> None:
-        for name in self.b.operands(node):
-            reading.setdefault((self.b.word(node), name), {})[node.id] = None
+    def _by_operands(self, side: int, node: Node) -> Iterator[Trait]:
+        """The values that a function reads."""
+        names = self.sides[side]
+        return ((names.word(node), operand) for operand in names.operands(node))
 
-    def _by_readers(self) -> None:
-        """Pair those that the same read, the last ones first."""
-        read: dict[Trait, dict[int, None]] = {}
-        for node in self.right.values():
-            for key in self._keys(self.b, node, self.there, self.right):
-                read.setdefault(key, {})[node.id] = None
-        for node in reversed(list(self.left.values())):
-            other = self._best(read, self._keys(self.a, node, self.here, self.left))
-            if other is not None:
-                self._pair(node.id, other)
-                for operand in self.b.sources(other):
-                    if operand in self.right:
-                        key = self.b.word(self.right[operand]), self.b.own[other]
-                        read.setdefault(key, {})[operand] = None
-
-    def _keys(
-        self, side: ValueNames, node: Node, region: Region, unnamed: dict[int, Node]
-    ) -> Iterator[Trait]:
+    def _by_readers(self, side: int, node: Node) -> Iterator[Trait]:
         """Who in a region reads a function's value; not those that have no common name."""
-        text = side.word(node)
-        for user in side.readers(node.id):
-            if side.graph.node(user).region == region.id and user not in unnamed:
-                yield text, side.own[user]
-        for inner in side.receivers.get(node.id, ()):
+        names, region = self.sides[side], (self.here, self.there)[side]
+        unnamed = (self.left, self.right)[side]
+        text = names.word(node)
+        for user in names.readers(node.id):
+            if names.graph.node(user).region == region.id and user not in unnamed:
+                yield text, names.own[user]
+        for inner in names.receivers.get(node.id, ()):
             for i, (_, operand) in enumerate(inner.inputs):
                 if operand == node.id and inner.parent == region.id:
-                    yield text, f"{side.modules[inner.id]}.{i}"
+                    yield text, f"{names.modules[inner.id]}.{i}"
         for i, result in enumerate(region.results):
             if result == node.id:
                 yield text, f"result {i}"
-
-    def _best(self, index: dict[Trait, dict[int, None]], keys: Iterable[Trait]) -> int | None:
-        """The function of B that has most of the keys, if one has any; the first of several."""
-        counts: Counter[int] = Counter()
-        for key in keys:
-            counts.update(id for id in index.get(key, ()) if id in self.right)
-        return min(counts, key=lambda node: (-counts[node], node), default=None)
 
     def _in_order(self) -> None:
         """Pair what is left, by text."""

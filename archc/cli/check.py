@@ -39,15 +39,7 @@ def check_command(
     from archc.checking import without_repeats
 
     limits = make_limits(limit)
-    targets: dict[Path | None, bool] = {}
-    found: list[Diagnostic] = []
-    for spec in specs:
-        try:
-            inside, locked = find_targets(spec)
-            targets |= inside
-            found += locked
-        except ArchError as problem:
-            found += problem.diagnostics
+    targets, found = find_targets(specs)
     for path, named in targets.items():
         found += _mended(path, limits, named=named) if fix else _checked(path, limits)
     errors = show(judged(without_repeats(found), deny, allow))

@@ -122,7 +122,7 @@ def _compare(compilation: "Compilation", source: str, output: Path) -> bool:
 
 
 def _write(source: str, output: Path, force: bool) -> None:
-    from archc.files import write_atomically
+    from archc.writing import write_atomically
 
     if not force:
         present = _text_of(output)

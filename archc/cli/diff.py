@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import show, terminal_width, write_data, write_json
-from archc.cli.options import Limit, Passes, Plain, make_request, pairs
+from archc.cli.console import terminal_width, write_data, write_json
+from archc.cli.options import Limit, Passes, Plain, compile_net, make_request, pairs
 
 if TYPE_CHECKING:
-    from archc.compiler import Compilation, Request
+    from archc.compiler import Compilation
 
 _Spec = typer.Argument(metavar="A", help="A path, or the name of a shipped spec.")
 _Text = str | None
@@ -52,8 +52,13 @@ def diff_command(
     if keys and as_json:
         raise typer.BadParameter("--json has all keys, so it cannot be given with --keys")
     own_a, own_b = pairs("--set-a", set_a), pairs("--set-b", set_b)
-    one = _compile(make_request(a, net_a or net, set_, limit, passes, plain), own_a)
-    other = _compile(make_request(b or a, net_b or net, set_, limit, passes, plain), own_b)
+    one, other = (
+        compile_net(replace(request, arguments={**request.arguments, **own}))  # own ones go before
+        for request, own in (
+            (make_request(a, net_a or net, set_, limit, passes, plain), own_a),
+            (make_request(b or a, net_b or net, set_, limit, passes, plain), own_b),
+        )
+    )
     difference = compare(one.graph, other.graph)
     if as_json:
         write_json(to_json(difference))
@@ -63,15 +68,6 @@ def diff_command(
         write_data(to_text(difference, (_title(one), _title(other)), terminal_width()))
     if check and not difference.equal:
         raise typer.Exit(1)
-
-
-def _compile(request: "Request", own: dict[str, str]) -> "Compilation":
-    """The net of one side, whose `own` arguments go before those of both."""
-    from archc.compiler import compile_spec
-
-    compilation = compile_spec(replace(request, arguments={**request.arguments, **own}))
-    show(compilation.warnings)
-    return compilation
 
 
 def _title(compilation: "Compilation") -> str:

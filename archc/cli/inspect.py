@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import say, show, terminal_width, write_data, write_json
+from archc.cli.console import say, terminal_width, write_data, write_json
 from archc.cli.options import (
     Limit,
     Net,
@@ -14,6 +14,7 @@ from archc.cli.options import (
     Plain,
     Set,
     Spec,
+    compile_net,
     make_request,
 )
 from archc.cli.plan import Batch, make_plan
@@ -51,12 +52,10 @@ def summary_command(
     """
     from archc.analysis.input_sizes import at_sizes
     from archc.analysis.summary import summarize
-    from archc.compiler import compile_spec
 
     if as_json and depth is not None:
         raise typer.BadParameter("--json has every layer, so it cannot be given with --depth")
-    compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
-    show(compilation.warnings)
+    compilation = compile_net(make_request(spec, net, set_, limit, passes, plain))
     graph = compilation.graph
     summary = summarize(at_sizes(graph, given_sizes(graph, size)) if size else graph)
     if as_json:
@@ -83,11 +82,9 @@ def expand_command(
 
     For example: [cyan]archc expand densenet --path features.denseblock1 --depth 1[/cyan]
     """
-    from archc.compiler import compile_spec
     from archc.ir.dump import dump
 
-    compilation = compile_spec(make_request(spec, net, set_, limit, passes))
-    show(compilation.warnings)
+    compilation = compile_net(make_request(spec, net, set_, limit, passes))
     write_data(dump(compilation.graph, depth=depth, path=path))
 
 
@@ -132,7 +129,6 @@ def viz_command(
 
     For example: [cyan]archc viz densenet -o densenet.svg --open features.denseblock1[/cyan]
     """
-    from archc.compiler import compile_spec
 
     if output.suffix.lower() not in _PICTURES:
         raise typer.BadParameter(f"`{output}` should end in one of {', '.join(_PICTURES)}")
@@ -141,8 +137,7 @@ def viz_command(
         _refuse(boxes, "--memory draws no net: it goes with --batch and --size")
     else:
         _refuse({"--batch": batch != 1, "--size": size}, "this goes with --memory only")
-    compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
-    show(compilation.warnings)
+    compilation = compile_net(make_request(spec, net, set_, limit, passes, plain))
     from archc.viz.draw import draw
 
     if memory:

@@ -18,7 +18,7 @@ from archc.cli.check import check_command
 from archc.cli.compile import compile_command
 from archc.cli.diff import diff_command
 from archc.cli.explain import explain_command
-from archc.cli.format import fmt_command
+from archc.cli.fmt import fmt_command
 from archc.cli.inspect import (
     expand_command,
     list_command,

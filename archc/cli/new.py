@@ -28,7 +28,7 @@ def new_command(
     For example: [cyan]archc new small_net --template dense[/cyan]
     """
     from archc.diagnostics import error
-    from archc.files import write_atomically
+    from archc.writing import write_atomically
 
     text = _instance(_find_template(template), _net_name(name))
     path = Path(f"{name}.arch")

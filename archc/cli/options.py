@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archc.cli.console import set_error_format
+from archc.cli.console import set_error_format, show
 
 if TYPE_CHECKING:
-    from archc.compiler import Request
+    from archc.compiler import Compilation, Request
     from archc.elaborate.limits import Limits
 
 Spec = Annotated[
@@ -96,6 +96,15 @@ def make_request(
         () if plain else chosen,
         make_limits(limits),
     )
+
+
+def compile_net(request: "Request") -> "Compilation":
+    """The net that is asked for; what the compiler warns of is shown. Raises ArchError."""
+    from archc.compiler import compile_spec
+
+    compilation = compile_spec(request)
+    show(compilation.warnings)
+    return compilation
 
 
 def make_limits(texts: list[str] | None) -> "Limits":

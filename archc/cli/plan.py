@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archc.cli.console import show, terminal_width, write_data, write_json
-from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+from archc.cli.console import terminal_width, write_data, write_json
+from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, compile_net, make_request
 from archc.cli.size_options import Sizes, given_sizes
 
 if TYPE_CHECKING:
@@ -47,11 +47,9 @@ def plan_command(
     For example: [cyan]archc plan densenet --batch 8 --memory recompute[/cyan]
     """
     from archc.analysis.plan.plan_table import explain, to_text
-    from archc.compiler import compile_spec
 
     check_words(memory, dtype)
-    compilation = compile_spec(make_request(spec, net, set_, limit, passes, plain))
-    show(compilation.warnings)
+    compilation = compile_net(make_request(spec, net, set_, limit, passes, plain))
     plan = make_plan(compilation, batch, memory, dtype, size, inference=inference)
     if as_json:
         write_json(plan.to_json())

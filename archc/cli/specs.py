@@ -14,17 +14,27 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-def find_targets(spec: str) -> tuple[dict[Path | None, bool], list["Diagnostic"]]:
-    """The files that an argument means, None for stdin; whether it is their path or folder.
+def find_targets(specs: list[str]) -> tuple[dict[Path | None, bool], list["Diagnostic"]]:
+    """The files that arguments mean, None for stdin; whether one is their path or folder.
 
-    Beside them, what keeps folders from being read.
+    Beside them, what keeps specs from being found and folders from being read.
     """
+    from archc.diagnostics import ArchError
     from archc.elaborate.files import find_specs, is_there
 
-    if spec == STDIN:
-        return {None: True}, []
-    inside, locked = find_specs(spec)
-    return dict.fromkeys(inside, is_there(Path(spec))), locked
+    targets: dict[Path | None, bool] = {}
+    problems: list[Diagnostic] = []
+    for spec in specs:
+        if spec == STDIN:
+            targets[None] = True
+            continue
+        try:
+            inside, locked = find_specs(spec)
+        except ArchError as problem:
+            inside, locked = [], list(problem.diagnostics)
+        targets |= dict.fromkeys(inside, is_there(Path(spec)))
+        problems += locked
+    return targets, problems
 
 
 def read_target(path: Path | None) -> tuple[bytes, "Source"]:
@@ -49,7 +59,7 @@ def _read_stdin() -> tuple[bytes, "Source"]:
 
 def rewrite(command: str, path: Path, data: bytes, *, named: bool) -> bool:
     """Replace a file, in one step, and say so; a shipped spec only if its path was `named`."""
-    from archc.files import write_atomically
+    from archc.writing import write_atomically
 
     if not named:
         left = f"{path} comes with archc and is left as it is; give its path to rewrite it"

@@ -18,13 +18,13 @@ from torch.nn import functional as F
 
 from archc.compiler import Request
 from archc.diagnostics import ArchError, Diagnostic, error
-from archc.files import write_atomically
 from archc.train.data import Dataset, load_data, shifted
 from archc.train.extern_modules import try_externs
 from archc.train.fit import Fitted, fit
 from archc.train.metrics import Epoch, Score, to_csv
 from archc.train.progress import Progress, say
 from archc.train.recipe import Recipe
+from archc.writing import write_atomically
 
 EVALUATION_BATCH = 512
 """Images at a time where nothing is kept for a backward pass."""

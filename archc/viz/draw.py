@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from archc.diagnostics import ArchError, error
-from archc.files import write_atomically
 from archc.ir.graph import Graph
 from archc.viz import grid, layered
 from archc.viz.collapse import picture_of
@@ -18,6 +17,7 @@ from archc.viz.renderer import RenderError, find_renderers, render
 from archc.viz.svg import svg_text
 from archc.viz.timeline import Figure
 from archc.viz.timeline_dot import timeline_dot
+from archc.writing import write_atomically
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot")
 

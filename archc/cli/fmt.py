@@ -30,15 +30,8 @@ def fmt_command(
     """
     from archc.diagnostics import ArchError
 
-    targets: dict[Path | None, bool] = {}
-    failed = False
-    for spec in specs:
-        try:
-            inside, locked = find_targets(spec)
-        except ArchError as problem:
-            inside, locked = {}, list(problem.diagnostics)
-        targets |= inside
-        failed |= show(locked) > 0
+    targets, problems = find_targets(specs)
+    failed = show(problems) > 0
     for path, named in targets.items():
         try:
             failed |= not _format(path, named=named, check=check, diff=diff)
