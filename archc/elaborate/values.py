@@ -200,12 +200,6 @@ def _shown(value: Value) -> Iterator[str]:
             yield str(value)
 
 
-def layers_in(value: Value) -> Iterator[MadeLayer]:
-    """The layers of a list or tuple of layers."""
-    if isinstance(value, list | tuple):
-        yield from (item for item in value if isinstance(item, MadeLayer))
-
-
 def is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
