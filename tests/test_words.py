@@ -9,8 +9,12 @@ import archc
 
 ROOT = Path(archc.__file__).parent
 
-FILES_OF_A_NAME = 4
-"""In how many files a name may be defined."""
+FILES_OF_A_NAME = 2
+"""In how many files a name may be defined: a word may mean one thing in two places."""
+
+IN_MORE = {"Block", "Body", "Frame", "Kept", "Kind", "Layout", "Place", "Reader"}
+IN_MORE |= {"Recipe", "Stage", "Step", "Value", "Written"}
+"""Those that are still defined in more."""
 
 
 def _defined(path: Path) -> Iterator[str]:
@@ -28,6 +32,5 @@ def test_no_class_is_defined_in_many_files_under_one_name() -> None:
     for path in ROOT.rglob("*.py"):
         for name in _defined(path):
             homes.setdefault(name.lstrip("_"), set()).add(path.relative_to(ROOT).as_posix())
-    assert {
-        name: sorted(found) for name, found in homes.items() if len(found) > FILES_OF_A_NAME
-    } == {}
+    many = {name: sorted(found) for name, found in homes.items() if len(found) > FILES_OF_A_NAME}
+    assert {name: found for name, found in many.items() if name not in IN_MORE} == {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from archc.analysis.connections import Reading, ValueNames, by_path
+from archc.analysis.connections import Connection, ValueNames, by_path
 from archc.ir.graph import Graph, Node, Path, Region
 
 Sides = tuple[ValueNames, ValueNames]
@@ -109,7 +109,7 @@ class Alignment:
             elif b is not None and not self._said(b, 0, here):
                 yield b.path[-1]
 
-    def _reads_others(self, a: Reading, b: Reading, here: Region, there: Region) -> bool:
+    def _reads_others(self, a: Connection, b: Connection, here: Region, there: Region) -> bool:
         """Whether a reader reads other values, and this is not told elsewhere.
 
         The counts of functions tell that a sum has more operands, or fewer; and a value that one
@@ -140,7 +140,7 @@ class Alignment:
             for side in self.sides
         )
 
-    def _said(self, reading: Reading, side: int, region: Region) -> bool:
+    def _said(self, reading: Connection, side: int, region: Region) -> bool:
         """Whether it is told elsewhere that a region of one side lacks a reader."""
         if reading.kind == "function":
             return reading.path[-1] in dict(self.functions(region.path))

@@ -22,7 +22,7 @@ from archc.ops.tensor import Flatten
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Connection:
     """Who in a region reads which values, by their names; the last word of its path is for people.
 
     A module reads its operands one by one; `module` is its name, as the region has it.
@@ -135,36 +135,36 @@ class ValueNames:
             found |= {f"{self.modules[inner.id]}[{place}]" for place in places}
         return frozenset(found)
 
-    def readings(self, region: Region) -> dict[str, Reading]:
+    def readings(self, region: Region) -> dict[str, Connection]:
         """Who in a region reads what, and what it gives, each under a name of its own."""
-        found: dict[str, Reading] = {}
+        found: dict[str, Connection] = {}
         for node in self.inside[region.id]:
             if node.id not in self.inputs:
                 path, operands = node.layer.path, self.operands(node)
                 found[self.own[node.id]] = (
-                    Reading("function", (self.word(node),), operands)
+                    Connection("function", (self.word(node),), operands)
                     if path is None or self.is_function(node)
-                    else Reading("layer", path, operands)
+                    else Connection("layer", path, operands)
                 )
         for inner in self.below[region.id]:
             module, reads = self.modules[inner.id], self.boundaries[inner.id].reads
             for i, (_, operand) in enumerate(inner.inputs):
                 if operand in reads:  # else it may be gone, with all that made it
                     value = self.name(operand, region)
-                    found[f"{module}.{i}"] = Reading("module", inner.path, (value,), module)
+                    found[f"{module}.{i}"] = Connection("module", inner.path, (value,), module)
         if region.parent is None:
             outputs = zip(self.graph.output_names(), self.graph.outputs, strict=True)
             for name, out in outputs:
                 value = self.name(out.node, region)
-                found[f"output {name}"] = Reading("output", (name,), (value,))
+                found[f"output {name}"] = Connection("output", (name,), (value,))
             return found
         for i, result in enumerate(region.results):
             if result in self.boundaries[region.id].gives:
                 value = self.name(result, region)
-                found[f"result {i}"] = Reading("result", ("result",), (value,))
+                found[f"result {i}"] = Connection("result", ("result",), (value,))
         others = (id for id in self._read_outside(region) if id not in region.results)
         names = tuple(sorted(self.name(id, region) for id in others))
-        found["others"] = Reading("result", ("result",), names)
+        found["others"] = Connection("result", ("result",), names)
         return found
 
     def _parts(self) -> dict[int, int]:

@@ -13,7 +13,7 @@ from archc.analysis.difference import Change, Difference, Setting, StateKey
 from archc.analysis.module_rows import last_type, range_label
 from archc.analysis.module_tree import LayerSummary, ModuleSummary
 from archc.analysis.summary import MAX_ROWS
-from archc.analysis.text_table import Row, deepest, table
+from archc.analysis.text_table import TableRow, deepest, table
 from archc.diagnostics import printable
 
 _SIGNS = {"only_a": "-", "only_b": "+", "reshaped": "~"}
@@ -65,7 +65,7 @@ def _setting_line(setting: Setting) -> str:
 # --------------------------------------------------------------------- rows
 
 
-def _inside(alike: Changes, depth: int, indent: int = 0) -> Iterator[Row]:
+def _inside(alike: Changes, depth: int, indent: int = 0) -> Iterator[TableRow]:
     """What differs directly in a module, and in its modules down to a depth.
 
     Several modules are one here if the same differs in all of them.
@@ -111,7 +111,7 @@ def _what_differs(change: Change, depth: int) -> object:
     return shallow, change.wiring, inner
 
 
-def _row(run: tuple[Changes, ...], indent: int) -> Row:
+def _row(run: tuple[Changes, ...], indent: int) -> TableRow:
     changes = [change for column in run for change in column]
     last = changes[-1]
     label = range_label(run[0][0].path[-1], run[-1][0].path[-1])

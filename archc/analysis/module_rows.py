@@ -7,7 +7,7 @@ from itertools import groupby
 
 from archc.analysis.cost import macs_text, params_text, total
 from archc.analysis.module_tree import LayerSummary, ModuleSummary, RegionSummary
-from archc.analysis.text_table import Row
+from archc.analysis.text_table import TableRow
 from archc.diagnostics import printable
 from archc.ops.tensor_type import TensorType
 
@@ -20,7 +20,7 @@ class Run:
 
     members: tuple[ModuleSummary, ...]
 
-    def row(self, indent: int = 0) -> Row:
+    def row(self, indent: int = 0) -> TableRow:
         """What is to be said of it, under the headings."""
         last = self.members[-1]
         if isinstance(last, LayerSummary):
@@ -53,7 +53,7 @@ def _block(child: ModuleSummary) -> str | None:
 
 def tree_rows(
     children: Sequence[ModuleSummary], depth: int, indent: int = 0, *, unfold: bool = False
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     """The rows of so many levels. `unfold`: runs are folded at the last level only, where nobody
     asks for what is in them."""
     found: Iterable[Run] = runs(children)

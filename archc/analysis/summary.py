@@ -10,7 +10,7 @@ from archc.analysis.cost import Cost, Costs, ExitCost, costs_of, exit_costs, mac
 from archc.analysis.module_rows import HEADINGS, tree_rows
 from archc.analysis.module_tree import LayerSummary, RegionSummary, module_tree
 from archc.analysis.summary_html import Section, to_html
-from archc.analysis.text_table import Row, deepest, table
+from archc.analysis.text_table import TableRow, deepest, table
 from archc.diagnostics import printable
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
@@ -119,9 +119,9 @@ class Summary:
     def _doc_line(self) -> list[str]:
         return [printable(line) for line in self.doc.splitlines()[:1]]
 
-    def _exit_rows(self) -> list[Row]:
+    def _exit_rows(self) -> list[TableRow]:
         """Each exit with its costs, three ways: see `archc.analysis.cost.ExitCost`."""
-        rows: list[Row] = [
+        rows: list[TableRow] = [
             ("exit", "cumulative", "", "own classifier", "", "lazy", ""),
             ("", *("parameters", "MACs") * 3),
         ]
@@ -131,7 +131,7 @@ class Summary:
             rows.append((printable(item.name), *texts))
         return rows
 
-    def _total_rows(self) -> list[Row]:
+    def _total_rows(self) -> list[TableRow]:
         return [
             ("parameters", params_text(self.cost)),
             ("buffers", f"{self.buffers:,}{' + ?' if self.externs else ''}"),

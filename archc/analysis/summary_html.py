@@ -9,7 +9,7 @@ from html import escape
 
 from archc.analysis.module_rows import HEADINGS, Run, runs
 from archc.analysis.module_tree import ModuleSummary, RegionSummary
-from archc.analysis.text_table import Row
+from archc.analysis.text_table import TableRow
 from archc.diagnostics import printable
 
 MAX_ROWS = 5_000
@@ -37,7 +37,7 @@ _STYLE = """\
 class Section:
     """Rows below the tree: a word and numbers, the first ones headings."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     headings: int = 0
 
 

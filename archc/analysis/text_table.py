@@ -5,7 +5,7 @@ Where a terminal is too narrow, words are cut with an ellipsis; numbers never ar
 
 from collections.abc import Callable, Iterable, Sequence
 
-Row = tuple[str, ...]
+TableRow = tuple[str, ...]
 
 _LEAST = 8
 """The width below which no column is cut."""
@@ -50,7 +50,7 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: max(1, width - 3)]}..."
 
 
-def deepest(rows: Callable[[int], Iterable[Row]], most: int) -> list[Row]:
+def deepest(rows: Callable[[int], Iterable[TableRow]], most: int) -> list[TableRow]:
     """The rows of the deepest tree that has at most so many, or of one level in any case."""
     found = list(rows(1))
     for depth in range(2, 65):

@@ -11,13 +11,13 @@ from archc.cli.options import Limit, Passes, Plain, compile_net, make_request, p
 if TYPE_CHECKING:
     from archc.compiler import Compilation
 
-_Spec = typer.Argument(metavar="A", help="A path, or the name of a shipped spec.")
+_SPEC = typer.Argument(metavar="A", help="A path, or the name of a shipped spec.")
 _Text = str | None
 _Texts = list[str] | None
 
 
 def diff_command(
-    a: Annotated[str, _Spec],
+    a: Annotated[str, _SPEC],
     b: Annotated[
         _Text, typer.Argument(metavar="B", help="The spec to compare with; A by default.")
     ] = None,

@@ -36,7 +36,7 @@ from archc.version import __version__
 WRONG_INPUT, INTERNAL, INTERRUPTED = 1, 3, 130
 
 
-class _Group(TyperGroup):
+class _Commands(TyperGroup):
     """The one place where what goes wrong in a command becomes a message and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -107,7 +107,7 @@ def _print_version(wanted: bool) -> None:
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=_Commands,
     name="archc",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

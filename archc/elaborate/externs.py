@@ -15,12 +15,12 @@ from archc.elaborate.values import ExternConstructor, Value, describe
 from archc.elaborate.walk import names_in
 from archc.ir.annotations import Costs
 from archc.ops.extern import (
-    Argument,
     Computed,
     Declared,
     Expression,
     Extern,
-    Given,
+    ExternArgument,
+    ExternValue,
     Plain,
     Rest,
     Shape,
@@ -162,19 +162,19 @@ class _Reader:
 
     def arguments(
         self, declaration: ast.ExternLayer, hyper: tuple[tuple[str, Plain], ...]
-    ) -> tuple[Argument, ...]:
+    ) -> tuple[ExternArgument, ...]:
         """What the constructor is given: as written, else all hyperparameters by keyword."""
         if declaration.arguments is None:
-            return tuple(Argument(name, value) for name, value in hyper)
-        found: list[Argument] = []
+            return tuple(ExternArgument(name, value) for name, value in hyper)
+        found: list[ExternArgument] = []
         for item in declaration.arguments:
             if item.name is not None and item.name in (other.name for other in found):
                 message = f"`{declaration.target}` gets `{item.name}` twice"
                 raise error("E0313", message, item.span)
-            found.append(Argument(item.name, self._argument(item.value)))
+            found.append(ExternArgument(item.name, self._argument(item.value)))
         return tuple(found)
 
-    def _argument(self, expr: ast.Expr) -> Given:
+    def _argument(self, expr: ast.Expr) -> ExternValue:
         if not self._mentions(expr):
             return self.plain(self.evaluator.evaluate(expr, self.frame), expr.span)
         if isinstance(expr, ast.List | ast.Tuple):

@@ -61,7 +61,7 @@ def _misfit(names: Sequence[ast.Target], value: Value) -> tuple[Sequence[ast.Tar
     inner = (
         _misfit(target.items, part)
         for target, part in zip(names, parts, strict=True)
-        if isinstance(target, ast.Names)
+        if isinstance(target, ast.TupleTarget)
     )
     return next((each for each in inner if each is not None), None)
 

@@ -70,16 +70,16 @@ Shape = tuple[Expression | Rest, ...]
 Plain = int | float | bool | str | tuple["Plain", ...]
 """A hyperparameter."""
 
-Given = Plain | Expression | tuple["Given", ...]
+ExternValue = Plain | Expression | tuple["ExternValue", ...]
 """What the constructor of a class is given."""
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class ExternArgument:
     """An argument of a constructor; `name` is None for a positional one."""
 
     name: str | None
-    value: Given
+    value: ExternValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Extern(Op):
     class_name: str
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...]
-    arguments: tuple[Argument, ...]
+    arguments: tuple[ExternArgument, ...]
     hyper: tuple[tuple[str, Plain], ...] = ()
     declared: Declared | None = None
 
@@ -268,13 +268,13 @@ class Extern(Op):
             taken.add(name)
             yield name
 
-    def _word(self, value: Given) -> str:
+    def _word(self, value: ExternValue) -> str:
         if not isinstance(value, Variable):
             return "value"
         first = {shape[0] for shape in self.inputs}
         return "channels" if value in first else value.name.lower()
 
-    def _value(self, value: Given, sizes: Mapping[str, Dim]) -> TorchValue:
+    def _value(self, value: ExternValue, sizes: Mapping[str, Dim]) -> TorchValue:
         """A constructor's argument, which is to be known when the net is compiled."""
         if isinstance(value, tuple):
             return tuple(self._value(item, sizes) for item in value)

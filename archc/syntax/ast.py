@@ -59,13 +59,13 @@ class List(Syntax):
 
 
 @dataclass(frozen=True, slots=True)
-class Names(Syntax):
+class TupleTarget(Syntax):
     """`(width, count)` among the names of a loop: what they are bound to is unpacked."""
 
     items: tuple["Target", ...]
 
 
-Target = Name | Names
+Target = Name | TupleTarget
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,7 +276,7 @@ class Builder:
 
     def _nested(self, span: Span, *targets: Token | ast.Target) -> ast.Target:
         inner = self._targets(span, *targets)
-        return inner[0] if len(inner) == 1 else ast.Names(span, inner)
+        return inner[0] if len(inner) == 1 else ast.TupleTarget(span, inner)
 
     def _if(self, span: Span, *parts: Child) -> ast.If:
         pairs = len(parts) // 2

@@ -11,7 +11,7 @@ from archc.syntax import ast
 from archc.syntax.format_comments import comment_lines, separated, statement_break
 from archc.syntax.format_expressions import clause, header
 from archc.syntax.format_layout import Break, Layout, Newline, group, nest, render, row
-from archc.syntax.format_tokens import Body, TokenTree, TokenTrees, comments, first_token, read
+from archc.syntax.format_tokens import Braced, TokenTree, TokenTrees, comments, first_token, read
 from archc.syntax.parser import parse
 from archc.syntax.source import source_from_text
 
@@ -79,7 +79,7 @@ def _belong_together(before: TokenTrees, after: TokenTrees) -> bool:
     if _is_annotation(before):
         return True
     kinds = {first_token(before[0]).kind, first_token(after[0]).kind}
-    bodies = [part for part in before + after if isinstance(part, Body)]
+    bodies = [part for part in before + after if isinstance(part, Braced)]
     return len(kinds) == 1 and kinds <= _ONE_LINERS and not bodies
 
 
@@ -88,14 +88,14 @@ def _is_annotation(statement: TokenTrees | None) -> bool:
 
 
 def _statement(parts: TokenTrees) -> Layout:
-    bodies = [part for part in parts if isinstance(part, Body)]
+    bodies = [part for part in parts if isinstance(part, Braced)]
     if not bodies:
         return clause(parts)
     one_line = all(_is_short(body) for body in bodies)
     lines: list[Layout] = []
     head: list[TokenTree] = []
     for part in parts:
-        if not isinstance(part, Body):
+        if not isinstance(part, Braced):
             head.append(part)
             continue
         if lines:
@@ -105,16 +105,16 @@ def _statement(parts: TokenTrees) -> Layout:
     return group(*lines)
 
 
-def _is_short(body: Body) -> bool:
+def _is_short(body: Braced) -> bool:
     """Whether a body may stand on one line: it did, and has one statement without a body."""
     if not body.statements and not body.closer.comments:
         return True
     if not body.one_line or len(body.statements) != 1:
         return False
-    return not any(isinstance(part, Body) for part in body.statements[0])
+    return not any(isinstance(part, Braced) for part in body.statements[0])
 
 
-def _body(body: Body, one_line: bool) -> Layout:
+def _body(body: Braced, one_line: bool) -> Layout:
     if not body.statements and not body.closer.comments:
         return "{}"
     if one_line:

@@ -133,7 +133,7 @@ def _pipe(parts: TokenTrees, offset: int, bracketed: bool) -> Layout:
     first = _chain(head.parts, bracketed)
     if not stages:
         return first
-    segments: list[list[_Item]] = []
+    segments: list[list[_Element]] = []
     for stage in stages:
         arrow = stage.separator
         if not segments or arrow.comments or (arrow.begins_line and not bracketed):
@@ -154,7 +154,7 @@ def _pipe(parts: TokenTrees, offset: int, bracketed: bool) -> Layout:
     return either(first, below, beside) if middling else beside
 
 
-def _segment(stages: list["_Item"], bracketed: bool) -> Layout:
+def _segment(stages: list["_Element"], bracketed: bool) -> Layout:
     """Stages that their author put on one line; if it is too long, each call begins a line."""
     lines: list[list[Layout]] = []
     for stage in stages:
@@ -233,7 +233,7 @@ def _bracket(bracket: Bracket, postfix: bool, broken: bool = False) -> Layout:
     if not bracket.parts and not closer.comments:
         return opener.text + closer.text
     listing = bracket.parts != () and _lists(bracket, postfix)
-    items = _split(bracket.parts, "COMMA") if listing else [_Item(NOTHING, bracket.parts)]
+    items = _split(bracket.parts, "COMMA") if listing else [_Element(NOTHING, bracket.parts)]
     end = ""
     tail = closer.comments
     if len(items) > 1 and not items[-1].parts:
@@ -253,7 +253,7 @@ def _lists(bracket: Bracket, postfix: bool) -> bool:
     return not postfix and _find(bracket.parts, "FOR") is None
 
 
-def _elements(items: list["_Item"], index: bool) -> list[Layout]:
+def _elements(items: list["_Element"], index: bool) -> list[Layout]:
     numbers = all(_is_bare_number(item) for item in items)
     lines: list[Layout] = []
     for item in items:
@@ -269,7 +269,7 @@ def _elements(items: list["_Item"], index: bool) -> list[Layout]:
     return lines
 
 
-def _is_bare_number(item: "_Item") -> bool:
+def _is_bare_number(item: "_Element") -> bool:
     comments = item.separator.comments + first_token(item.parts[0]).comments
     return not comments and [kind_of(part) for part in item.parts] == ["NUMBER"]
 
@@ -347,21 +347,21 @@ def _hole(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class _Element:
     """Parts, and the token that separates them from those before."""
 
     separator: Token
     parts: TokenTrees
 
 
-def _split(parts: TokenTrees, kind: str) -> list[_Item]:
-    items: list[_Item] = []
+def _split(parts: TokenTrees, kind: str) -> list[_Element]:
+    items: list[_Element] = []
     start, separator = 0, NOTHING
     for i, part in enumerate(parts):
         if kind_of(part) == kind:
-            items.append(_Item(separator, parts[start:i]))
+            items.append(_Element(separator, parts[start:i]))
             start, separator = i + 1, first_token(part)
-    return [*items, _Item(separator, parts[start:])]
+    return [*items, _Element(separator, parts[start:])]
 
 
 def _find(parts: TokenTrees, *kinds: str) -> int | None:

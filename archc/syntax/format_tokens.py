@@ -56,7 +56,7 @@ class Bracket:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Braced:
     """`{ }` and the statements inside; `one_line` if it was written on one."""
 
     opener: Token
@@ -65,7 +65,7 @@ class Body:
     one_line: bool
 
 
-TokenTree = Token | Bracket | Body
+TokenTree = Token | Bracket | Braced
 TokenTrees = tuple[TokenTree, ...]
 """A statement or declaration; an annotation before it is a statement of its own."""
 
@@ -193,9 +193,9 @@ class _TreeReader:
             parts.append(self._part())
         return Bracket(opener, tuple(parts), self._take())
 
-    def _body(self) -> Body:
+    def _body(self) -> Braced:
         opener = self._take()
         lines = self.lines
         statements = self.statements("RBRACE")
         closer = self._take()
-        return Body(opener, statements, closer, self.lines == lines)
+        return Braced(opener, statements, closer, self.lines == lines)

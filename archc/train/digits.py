@@ -84,7 +84,7 @@ def train(
         warn(fitted.model.warnings)
     out.mkdir(parents=True, exist_ok=True)
     with _threads(threads):
-        return _Run(fitted, dataset, recipe, place).into(out)
+        return _Training(fitted, dataset, recipe, place).into(out)
 
 
 def _device(name: str) -> torch.device:
@@ -111,7 +111,7 @@ def _by(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
 
 
-class _Run:
+class _Training:
     """A net on its way. All that is random comes from the recipe's seed."""
 
     def __init__(self, fitted: Fitted, data: Dataset, recipe: Recipe, device: torch.device) -> None:
