@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from archc.ir.graph import Hyper
 from archc.ir.initialisation import acts_on
-from archc.ops.op import TorchModule
+from archc.ops.op import Op
 
 _FAN_OUT = ', mode="fan_out", nonlinearity="relu"'
 
@@ -18,14 +18,17 @@ class _Step:
     condition: str | None = None
 
 
-def initialisation(words: dict[str, Hyper], made: Sequence[TorchModule]) -> list[str]:
-    """The statements of an `@init` with the arguments `words`, for the modules that a net has."""
-    kinds = {"nn.Conv": _conv, "nn.BatchNorm": _norm, "nn.Linear": _linear}
+def initialisation(words: dict[str, Hyper], made: Sequence[tuple[str, Op]]) -> list[str]:
+    """The statements of an `@init` with the arguments `words`.
+
+    `made` are the layers of the net: the class of torch that each is made by, and the operator.
+    """
+    kinds = {"scheme": _conv, "bn_weight": _norm, "linear_std": _linear}
     classes_of: dict[tuple[_Step, ...], list[str]] = {}
-    for prefix, steps_of in kinds.items():
-        modules = [module for module in made if module.cls.startswith(prefix)]
-        classes = sorted({module.cls for module in modules})
-        classes_of.setdefault(tuple(steps_of(words, modules)), []).extend(classes)
+    for argument, steps_of in kinds.items():
+        classes = sorted({cls for cls, op in made if argument in op.initialised})
+        steps = tuple(steps_of(words, [op for cls, op in made if cls in classes]))
+        classes_of.setdefault(steps, []).extend(classes)
     out: list[str] = []
     for steps, classes in classes_of.items():
         if steps:
@@ -33,36 +36,36 @@ def initialisation(words: dict[str, Hyper], made: Sequence[TorchModule]) -> list
     return ["        for module in self.modules():", *out] if out else []
 
 
-def _conv(words: dict[str, Hyper], modules: Sequence[TorchModule]) -> Iterator[_Step]:
-    if _some("scheme", words, modules):
+def _conv(words: dict[str, Hyper], ops: Sequence[Op]) -> Iterator[_Step]:
+    if _some("scheme", words, ops):
         mode = _FAN_OUT if words.get("fan") == "out" else ""
         yield _Step(f"nn.init.kaiming_normal_(module.weight{mode})")
-    if _some("conv_bias", words, modules):
+    if _some("conv_bias", words, ops):
         # PyTorch types the bias of a convolution as optional, whether or not there is one.
         yield _Step("nn.init.zeros_(module.bias)", "module.bias is not None")
 
 
-def _norm(words: dict[str, Hyper], modules: Sequence[TorchModule]) -> Iterator[_Step]:
-    if _some("bn_weight", words, modules):
-        condition = None if _all("bn_weight", words, modules) else "module.affine"
+def _norm(words: dict[str, Hyper], ops: Sequence[Op]) -> Iterator[_Step]:
+    if _some("bn_weight", words, ops):
+        condition = None if _all("bn_weight", words, ops) else "module.affine"
         yield _Step(f"nn.init.constant_(module.weight, {words['bn_weight']})", condition)
 
 
-def _linear(words: dict[str, Hyper], modules: Sequence[TorchModule]) -> Iterator[_Step]:
-    if _some("linear_std", words, modules):
+def _linear(words: dict[str, Hyper], ops: Sequence[Op]) -> Iterator[_Step]:
+    if _some("linear_std", words, ops):
         yield _Step(f"nn.init.normal_(module.weight, std={words['linear_std']})")
-    if _some("linear_bias", words, modules):
-        every = _all("linear_bias", words, modules)
+    if _some("linear_bias", words, ops):
+        every = _all("linear_bias", words, ops)
         condition = None if every else "module.bias is not None"
         yield _Step("nn.init.zeros_(module.bias)", condition)
 
 
-def _some(argument: str, words: dict[str, Hyper], modules: Sequence[TorchModule]) -> bool:
-    return any(acts_on(argument, words, module) for module in modules)
+def _some(argument: str, words: dict[str, Hyper], ops: Sequence[Op]) -> bool:
+    return any(acts_on(argument, words, op) for op in ops)
 
 
-def _all(argument: str, words: dict[str, Hyper], modules: Sequence[TorchModule]) -> bool:
-    return all(acts_on(argument, words, module) for module in modules)
+def _all(argument: str, words: dict[str, Hyper], ops: Sequence[Op]) -> bool:
+    return all(acts_on(argument, words, op) for op in ops)
 
 
 def _branch(word: str, classes: Sequence[str], steps: Sequence[_Step]) -> Iterator[str]:

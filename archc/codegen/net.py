@@ -120,7 +120,10 @@ class NetWriter(ClassWriter):
         found = [each for each in self.graph.info.annotations if each.name == "init"]
         words: dict[str, Hyper] = {}
         words.update((word, value) for each in found for word, value in each.arguments if word)
-        made = [self.modules.torch_module(path) for path in self.modules.makers]
+        made = [
+            (self.modules.torch_module(path).cls, maker.op)
+            for path, maker in self.modules.makers.items()
+        ]
         return initialisation(words, made) if found else []
 
     # ------------------------------------------------------------ methods

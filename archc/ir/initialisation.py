@@ -6,17 +6,7 @@ from dataclasses import dataclass
 
 from archc.ir.annotations import Annotation
 from archc.ir.graph import Graph, Hyper
-from archc.ops.op import TorchModule
-
-_ACTS_ON: dict[str, tuple[str, str]] = {
-    "scheme": ("nn.Conv", ""),
-    "fan": ("nn.Conv", ""),
-    "conv_bias": ("nn.Conv", "bias"),
-    "bn_weight": ("nn.BatchNorm", "affine"),
-    "linear_std": ("nn.Linear", ""),
-    "linear_bias": ("nn.Linear", "bias"),
-}
-"""For each argument how the classes begin on which it acts, and the argument that they need."""
+from archc.ops.op import Op
 
 
 def is_set(argument: str, words: Mapping[str, Hyper]) -> bool:
@@ -26,15 +16,9 @@ def is_set(argument: str, words: Mapping[str, Hyper]) -> bool:
     return words.get(argument, "torch") != "torch"
 
 
-def acts_on(argument: str, words: Mapping[str, Hyper], module: TorchModule) -> bool:
-    """Whether an argument of `@init` initialises a module."""
-    prefix, needed = _ACTS_ON[argument]
-    given = {arg.name: arg.value for arg in module.args}
-    return (
-        is_set(argument, words)
-        and module.cls.startswith(prefix)
-        and (not needed or bool(given.get(needed)))
-    )
+def acts_on(argument: str, words: Mapping[str, Hyper], op: Op) -> bool:
+    """Whether an argument of `@init` initialises a layer."""
+    return argument in op.initialised and is_set(argument, words)
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ def reach_of(graph: Graph) -> Reach | None:
         module = node.op.module(*graph.operand_types(node.id))
         if module is None or module.parameter:
             continue
-        acting = [name for name in arguments if acts_on(name, words, module)]
+        acting = [name for name in arguments if acts_on(name, words, node.op)]
         counts[bool(acting)][node.op.name] += 1
         for name in acting:
             idle.pop(name, None)

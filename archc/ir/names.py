@@ -66,7 +66,7 @@ RESERVED = frozenset(
         "reset_parameters",
     ]
 )
-"""Attributes of nn.Module (a test compares them with torch's) and of emitted nets."""
+"""Attributes of torch's modules (a test compares them with torch's) and of emitted nets."""
 
 
 def element_name(name: str, index: int) -> str:

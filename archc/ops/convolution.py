@@ -189,6 +189,10 @@ class Conv(Op):
     def at_zero(self) -> float | None:
         return None if self.bias else 0.0
 
+    @property
+    def initialised(self) -> tuple[str, ...]:
+        return ("scheme", "fan", "conv_bias") if self.bias else ("scheme", "fan")
+
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types
         return TorchModule(
@@ -269,6 +273,10 @@ class ConvTranspose(Op):
     @property
     def at_zero(self) -> float | None:
         return None if self.bias else 0.0
+
+    @property
+    def initialised(self) -> tuple[str, ...]:
+        return ("scheme", "fan", "conv_bias") if self.bias else ("scheme", "fan")
 
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types

@@ -74,6 +74,10 @@ class Linear(Op):
     def at_zero(self) -> float | None:
         return None if self.bias else 0.0
 
+    @property
+    def initialised(self) -> tuple[str, ...]:
+        return ("linear_std", "linear_bias") if self.bias else ("linear_std",)
+
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types
         return TorchModule(

@@ -64,6 +64,10 @@ class BatchNorm(Op):
     def at_zero(self) -> float | None:
         return None
 
+    @property
+    def initialised(self) -> tuple[str, ...]:
+        return ("bn_weight",) if self.affine else ()
+
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types
         return TorchModule(

@@ -276,6 +276,11 @@ class Op:
         """The value of its result where its operands are zero, or None if that is no constant."""
         return 0.0
 
+    @property
+    def initialised(self) -> tuple[str, ...]:
+        """The arguments of `@init` that set its weights; without any they begin as in torch."""
+        return ()
+
     def view(self, *types: TensorType) -> bool:
         """Whether its result lies in the storage of its operand (a contiguous one)."""
         return False
