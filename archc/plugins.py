@@ -26,13 +26,15 @@ _OURS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Plugin:
-    """A name that a distribution offers, and where its class is: `package.module:Class`."""
+    """A class that a distribution offers by a name: `package.module:Class`."""
 
-    group: str
-    name: str
-    target: str
+    entry: "EntryPoint"
     distribution: str
     """Name and version."""
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
 
     def __str__(self) -> str:
         return f"`{self.name}` of the distribution `{self.distribution}`"
@@ -56,7 +58,7 @@ class PluginError(Exception):
 
 def offered(group: str) -> tuple[Plugin, ...]:
     """All that other distributions offer, by distribution and name; nothing is imported."""
-    return tuple(plugin for plugin in _scan(tuple(sys.path)) if plugin.group == group)
+    return _scan(group, tuple(sys.path))
 
 
 def find(group: str, name: str) -> Plugin | None:
@@ -77,16 +79,16 @@ def load(plugin: Plugin, base: type[T], wrong: Callable[[type[T]], str | None]) 
         PluginError: it cannot be imported, or is something else.
     """
     try:
-        found = _entry(plugin).load()
+        found = plugin.entry.load()
     except (Exception, SystemExit) as problem:
         raise PluginError(
             "E0721",
             f"{plugin} cannot be loaded: {_first_line(problem)}",
-            f'`python -c "import {plugin.target.partition(":")[0]}"` shows where it fails',
+            f'`python -c "import {plugin.entry.value.partition(":")[0]}"` shows where it fails',
         ) from problem
     if not (isinstance(found, type) and issubclass(found, base)):
         what = "an operator" if base.__name__ == "Op" else "a pass"
-        raise PluginError("E0722", f"{plugin} is `{plugin.target}`, which is not {what}")
+        raise PluginError("E0722", f"{plugin} is `{plugin.entry.value}`, which is not {what}")
     if getattr(found, "name", None) != plugin.name:
         called = getattr(found, "name", None)
         raise PluginError("E0722", f"{plugin} is a class whose `name` is {called!r}")
@@ -144,33 +146,20 @@ def _places(problem: BaseException) -> list[str]:
     return [f"in `{printable(last.name)}`, {printable(last.filename)}:{last.lineno}"]
 
 
-def _entry(plugin: Plugin) -> "EntryPoint":
-    from importlib.metadata import EntryPoint
-
-    return EntryPoint(plugin.name, plugin.target, plugin.group)
-
-
 @cache
-def _scan(path: tuple[str, ...]) -> tuple[Plugin, ...]:
-    """What the distributions of a `sys.path` offer; of two of one name the first counts."""
-    from importlib.metadata import distributions
+def _scan(group: str, path: tuple[str, ...]) -> tuple[Plugin, ...]:  # noqa: ARG001 -- of the cache
+    """What is offered on `sys.path`; of two distributions of one name the first counts."""
+    from importlib.metadata import entry_points
 
-    seen: set[str] = set()
-    found: list[Plugin] = []
-    for distribution in distributions(path=list(path)):
-        name = distribution.metadata["Name"] or ""
-        if name.lower() not in seen:
-            seen.add(name.lower())
-            found += _offers(distribution, name)
-    return tuple(sorted(found, key=lambda each: (each.distribution, each.group, each.name)))
-
-
-def _offers(distribution: "Distribution", name: str) -> Iterator[Plugin]:
     try:
-        entries = list(distribution.entry_points)
-    except Exception:  # noqa: BLE001 -- a file of entry points that Python cannot read has none
-        return
-    shown = printable(f"{name} {distribution.metadata['Version'] or ''}".strip())
-    for entry in entries:
-        if entry.group in ("archc.passes", "archc.ops"):
-            yield Plugin(entry.group, entry.name, entry.value, shown)
+        entries = entry_points(group=group)
+    except Exception:  # noqa: BLE001 -- one file that Python cannot read, and it reads none
+        return ()
+    found = [Plugin(entry, _shown(entry.dist)) for entry in entries]
+    return tuple(sorted(found, key=lambda plugin: (plugin.distribution, plugin.name)))
+
+
+def _shown(distribution: "Distribution | None") -> str:
+    assert distribution is not None, "entry points that were found have one"
+    metadata = distribution.metadata
+    return printable(f"{metadata['Name'] or ''} {metadata['Version'] or ''}".strip())
