@@ -16,7 +16,8 @@ from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
 from archc.ops.extern import Extern
 from archc.passes.base import Pass
-from archc.passes.pipeline import DEFAULT, parse_passes
+from archc.passes.parse import parse_passes
+from archc.passes.pipeline import DEFAULT
 
 if TYPE_CHECKING:
     from torch import nn

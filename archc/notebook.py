@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 from archc.api import Model
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError, Diagnostic, render
-from archc.passes.pipeline import DEFAULT, parse_passes
+from archc.passes.parse import parse_passes
+from archc.passes.pipeline import DEFAULT
 
 CELL = "<cell>"
 """What messages call the text of a cell."""

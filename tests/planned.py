@@ -18,7 +18,8 @@ from archc.ir.graph import Graph
 from archc.ops.registry import OPS
 from archc.ops.size import Size
 from archc.passes.base import Pass
-from archc.passes.pipeline import DEFAULT, parse_passes
+from archc.passes.parse import parse_passes
+from archc.passes.pipeline import DEFAULT
 from archc.testing import Spec, specs
 
 BATCH = 2

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval, prune
 
-from archc.passes.pipeline import DEFAULT, parse_passes
+from archc.passes.parse import parse_passes
+from archc.passes.pipeline import DEFAULT
 
 RERUN = parse_passes("simplify,share-memory{recompute=true}")
 

@@ -8,7 +8,8 @@ import pytest
 from command_line import run
 
 from archc.passes.base import Pass
-from archc.passes.pipeline import DEFAULT, PASSES, parse_passes
+from archc.passes.parse import parse_passes
+from archc.passes.pipeline import DEFAULT, PASSES
 from archc.passes.simplify import Simplify
 
 

@@ -40,7 +40,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ir": ({"diagnostics", "ops"}, {"networkx"}),
     "elaborate": (FOUNDATION | {"syntax", "ops", "ir", "plugins"}, set()),
     "lint": ({"diagnostics", "syntax", "elaborate", "ir"}, set()),
-    "passes": (GRAPH | {"plugins", "timing"}, set()),
+    "passes": (GRAPH | {"plugins", "syntax", "timing"}, {"lark"}),
     "codegen": (GRAPH, {"jinja2"}),
     "analysis": (GRAPH, set()),
     "viz": (GRAPH | {"analysis", "writing"}, {"graphviz", "graphviz_pure"}),

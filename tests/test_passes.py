@@ -24,7 +24,8 @@ from archc.ops.regularization import Dropout, DropPath
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Flatten, Take
 from archc.passes.base import Pass
-from archc.passes.pipeline import DEFAULT, PASSES, parse_passes, run_pipeline
+from archc.passes.parse import parse_passes
+from archc.passes.pipeline import DEFAULT, PASSES, run_pipeline
 from archc.passes.simplify import Simplify
 from archc.testing import check_pass, graphs
 

@@ -12,7 +12,7 @@ from distributions import Install
 
 import archc
 from archc.diagnostics import ArchError
-from archc.passes.pipeline import parse_passes
+from archc.passes.parse import parse_passes
 
 PASS = '''
 from dataclasses import dataclass

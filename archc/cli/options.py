@@ -84,7 +84,8 @@ def make_request(
 ) -> "Request":
     """What the options ask for. Raises typer.BadParameter, or ArchError for unknown passes."""
     from archc.compiler import Request
-    from archc.passes.pipeline import DEFAULT, parse_passes
+    from archc.passes.parse import parse_passes
+    from archc.passes.pipeline import DEFAULT
 
     if plain and passes is not None:
         raise typer.BadParameter("-O0 runs no pass, so it cannot be given with --passes")

@@ -45,7 +45,7 @@ class _Listed:
 def _of_others(own: list[str]) -> tuple[list[_Listed], list["Diagnostic"]]:
     """The passes of other distributions, and warnings of those that cannot be used."""
     from archc import plugins
-    from archc.passes.pipeline import GROUP, load_pass
+    from archc.passes.parse import GROUP, load_pass
 
     found: list[_Listed] = []
     broken: list[Diagnostic] = []

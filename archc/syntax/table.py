@@ -41,7 +41,7 @@ def build(grammar: str, *, strict: bool = False) -> lark.Lark:
     """The parser from the text of the grammar. `strict` needs the package interegular."""
     return lark.Lark(
         grammar,
-        start=["file", "expr"],
+        start=["file", "expr", "passes"],
         parser="lalr",
         lexer="contextual",
         propagate_positions=True,

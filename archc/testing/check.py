@@ -12,7 +12,8 @@ from archc.ir.dump import dump
 from archc.ir.graph import Graph
 from archc.ir.verify import verify
 from archc.passes.base import Pass
-from archc.passes.pipeline import parse_passes, run_pipeline
+from archc.passes.parse import parse_passes
+from archc.passes.pipeline import run_pipeline
 from archc.testing.spec import specs
 
 
