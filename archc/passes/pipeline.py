@@ -14,7 +14,10 @@ from archc.passes.share_memory import ShareMemory
 from archc.passes.simplify import Simplify
 from archc.timing import Phases
 
-PASSES: tuple[type[Pass], ...] = (Simplify, ShareMemory)
+PASSES: tuple[type[Pass], ...] = (
+    Simplify,
+    ShareMemory,
+)
 """archc's own passes, in the only order in which they may run."""
 
 DEFAULT: tuple[Pass, ...] = (Simplify(), ShareMemory())
