@@ -8,7 +8,7 @@ Where emitted code has to agree bit for bit it rests on the same documented prim
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from meanings import Activations, Arithmetic, Rearrangements, Weights
+from meanings import FORMULAS, Activations, Arithmetic, Rearrangements, Weights
 from torch import Tensor
 from torch.nn import functional
 
@@ -302,10 +302,12 @@ class Interpreter(Activations, Arithmetic, Rearrangements):
 
 
 class Primitives(Interpreter):
-    """Moves values with torch's own functions, which the slow ones equal (see test_ops).
-
-    The strides of their results decide in which order what follows adds numbers.
+    """Torch's own functions, which the slow ones equal (see test_ops), so that nets are compared
+    bit for bit. The strides of what is moved decide in which order what follows adds numbers.
     """
+
+    def hard_swish(self, op: Op, xs: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
+        return functional.hardswish(xs[0])
 
     def pixel_shuffle(self, op: Op, xs: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         assert isinstance(op, PixelShuffle)
@@ -319,6 +321,12 @@ class Primitives(Interpreter):
         assert isinstance(op, ChannelShuffle)
         y: Tensor = torch.channel_shuffle(xs[0], op.groups)
         return y
+
+
+def is_exact(graph: Graph) -> bool:
+    """Whether `run_graph` gives what torch gives bit for bit: no operator is only a formula."""
+    formulas = FORMULAS - vars(Primitives).keys()
+    return not any(node.op.name in formulas for node in graph.nodes())
 
 
 def run_graph(

@@ -1,8 +1,8 @@
 """What operators without weights mean, one slow function each: a part of the interpreter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,18 @@ from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, Space
 
 Weights = Mapping[str, Tensor]
 Tensors = Sequence[Tensor]
+
+Meaning = TypeVar("Meaning", bound=Callable[..., Tensor])
+
+FORMULAS: set[str] = set()
+"""Operators whose meaning is the formula of the documentation: torch's result rounds in another
+way, so that it is compared within a tolerance. That of the others is equal bit for bit."""
+
+
+def formula(meaning: Meaning) -> Meaning:
+    """Before a meaning that is a formula."""
+    FORMULAS.add(meaning.__name__)
+    return meaning
 
 
 class StraightThrough(torch.autograd.Function):
@@ -56,8 +68,9 @@ class Activations:
     def hard_sigmoid(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         return functional.hardsigmoid(xs[0])
 
+    @formula
     def hard_swish(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
-        return functional.hardswish(xs[0])
+        return xs[0] * torch.clamp(xs[0] + 3, 0, 6) / 6
 
     def tanh(self, op: Op, xs: Tensors, weights: Weights, _: bool) -> Tensor:
         return torch.tanh(xs[0])

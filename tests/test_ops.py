@@ -10,9 +10,11 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from interpreter import Interpreter
+from meanings import FORMULAS
 from operands import Case
 from strategies import CASES, cases
 from torch import Tensor, nn
+from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 import archc.runtime.drop_path
@@ -277,7 +279,11 @@ def test_the_text_means_what_the_interpreter_says(
 
         layer.train(training)
         ours = run(layer, operands, list(layer.parameters()))
-        assert_same(ours, run(interpret, operands, list(reference.parameters())))
+        theirs = run(interpret, operands, list(reference.parameters()))
+        if name in FORMULAS:
+            assert_close(ours, theirs)
+            continue
+        assert_same(ours, theirs)
         assert_same(list(layer.buffers()), list(reference.buffers()))
 
 
