@@ -1,6 +1,6 @@
 """How to draw valid hyperparameters and operand types for each operator.
 
-A new operator is one line in `CASES`.
+A new operator is one line, in `UNARY` or in `CASES`.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,23 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 from operands import Case, Draw, any_type, image, number, per_axis, perhaps_learned, sizes, width
 
-from archc.ops.activation import (
-    Gelu,
-    HardSigmoid,
-    HardSwish,
-    Identity,
-    LeakyRelu,
-    Relu,
-    Relu6,
-    Sigmoid,
-    SignSte,
-    Silu,
-    Softmax,
-    StopGradient,
-    Tanh,
-)
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
-from archc.ops.arithmetic import Add, Affine, Broadcast, Div, Max, Min, Mul, Sub, Sum
+from archc.ops.arithmetic import Add, Broadcast, Div, Max, Min, Mul, Sub, Sum
 from archc.ops.border import Crop, Pad
 from archc.ops.convolution import Conv, ConvTranspose
 from archc.ops.linear import Linear
@@ -43,10 +28,11 @@ from archc.ops.pooling import (
     Pool,
 )
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
-from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
+from archc.ops.reduction import AbsMean, ChannelMax, ChannelMean
+from archc.ops.registry import OPS
 from archc.ops.regularization import Dropout, DropPath, SpatialDropout
 from archc.ops.resize import Upsample
-from archc.ops.tensor import Concat, Flatten, Take
+from archc.ops.tensor import Concat, Take
 
 
 def _conv(draw: Draw) -> Case:
@@ -331,7 +317,31 @@ def _scale(draw: Draw) -> Case:
     return Case(Scale(init=draw(st.sampled_from([1.0, 0.0, 1e-6, -0.5]))), (any_type(draw),))
 
 
+UNARY: dict[str, dict[str, list[Any]]] = {
+    "relu": {},
+    "relu6": {},
+    "leaky_relu": {"slope": [0.01, 0.2, 0.0]},
+    "gelu": {"approximate": ["none", "tanh"]},
+    "silu": {},
+    "sigmoid": {},
+    "hard_sigmoid": {},
+    "hard_swish": {},
+    "tanh": {},
+    "softmax": {},
+    "sign_ste": {},
+    "identity": {},
+    "stop_gradient": {},
+    "flatten": {},
+    "abs": {},
+    "affine": {
+        "factor": [1.0, -1.0, 2.0, 0.5, 1 / 3, -1 / 7, 0.3, 0.0, 1e-30],
+        "shift": [0.0, 1.0, -1.5],
+    },
+}
+"""Operators of one tensor of any type, with hyperparameters to choose from."""
+
 CASES: dict[str, Callable[[Draw], Case]] = {
+    **{name: _unary(OPS[name], **values) for name, values in UNARY.items()},
     "conv": _conv,
     "conv_transpose": _conv_transpose,
     "apply_conv": _apply_conv,
@@ -341,19 +351,6 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
     "instance_norm": _instance_norm,
-    "relu": _unary(Relu),
-    "relu6": _unary(Relu6),
-    "leaky_relu": _unary(LeakyRelu, slope=[0.01, 0.2, 0.0]),
-    "gelu": _unary(Gelu, approximate=["none", "tanh"]),
-    "silu": _unary(Silu),
-    "sigmoid": _unary(Sigmoid),
-    "hard_sigmoid": _unary(HardSigmoid),
-    "hard_swish": _unary(HardSwish),
-    "tanh": _unary(Tanh),
-    "softmax": _unary(Softmax),
-    "sign_ste": _unary(SignSte),
-    "identity": _unary(Identity),
-    "stop_gradient": _unary(StopGradient),
     "max_pool": _pool(MaxPool),
     "avg_pool": _pool(AvgPool),
     "global_avg_pool": _global_pool(GlobalAvgPool),
@@ -363,7 +360,6 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "take": _take,
     "pad": _pad,
     "crop": _crop,
-    "flatten": _unary(Flatten),
     "reshape": _reshape,
     "upsample": _upsample,
     "pixel_shuffle": _pixel_shuffle,
@@ -373,15 +369,9 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "sub": _broadcast(Sub),
     "mul": _broadcast(Mul),
     "div": _broadcast(Div),
-    "affine": _unary(
-        Affine,
-        factor=[1.0, -1.0, 2.0, 0.5, 1 / 3, -1 / 7, 0.3, 0.0, 1e-30],
-        shift=[0.0, 1.0, -1.5],
-    ),
     "sum": _broadcast(Sum),
     "min": _broadcast(Min),
     "max": _broadcast(Max),
-    "abs": _unary(Abs),
     "abs_mean": _abs_mean,
     "channel_mean": _over_channels(ChannelMean),
     "channel_max": _over_channels(ChannelMax),
