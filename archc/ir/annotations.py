@@ -105,6 +105,12 @@ class Costs(Annotation):
 
 
 ANNOTATIONS: dict[str, type[Annotation]] = {
-    cls.name: cls for cls in (Init, StochasticDepth, UnusedLayers, Costs)
+    cls.name: cls
+    for cls in (
+        Init,
+        StochasticDepth,
+        UnusedLayers,
+        Costs,
+    )
 }
 """The annotations that archc knows, by their names."""
