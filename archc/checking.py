@@ -159,8 +159,19 @@ def _helps(
         for each in after.diagnostics
         if each.labels
     }
-    kept = {(each.code, each.message, _moved(each.labels[0].span.start, edits)) for each in mends}
+    kept = {
+        (each.code, each.message, _moved(each.labels[0].span.start, edits))
+        for each in mends
+        if not _is_taken_out(each)
+    }
     return after.stage >= before.stage and not left & kept
+
+
+def _is_taken_out(diagnostic: Diagnostic) -> bool:
+    """Whether a mend takes out all that the mistake is about; what comes into its place, maybe with
+    a mistake of the same kind, is something else."""
+    place = diagnostic.labels[0].span
+    return any(not edit.text and place.is_within(edit.span) for edit in diagnostic.fix)
 
 
 def _moved(offset: int, edits: Sequence[Edit]) -> int:

@@ -244,6 +244,31 @@ def test_a_volume_that_looks_like_a_batch_of_images_is_noted(shape: str, noted: 
 
 
 @pytest.mark.parametrize(
+    ("shape", "meant"),
+    [
+        ("[32, 32, 3]", "[3, 32, 32]"),
+        ("[480, 640, 3]", "[3, 480, 640]"),
+        ("[28, 28, 1]", "[1, 28, 28]"),
+        ("[64, 100, 1]", None),  # a series
+        ("[3, 3, 3]", None),
+        ("[3, 32, 32]", None),
+        ("[64, 32, 32]", None),
+    ],
+)
+def test_channels_that_come_last_are_noted(shape: str, meant: str | None) -> None:
+    text = f"net N()(image: {shape}) {{\n    return image -> relu\n}}\n"
+    said = check_of(Source("net.arch", text), Limits())(text).diagnostics
+    notes = [each.help or "" for each in said if each.severity == "note"]
+    assert [note.endswith(f"write `{meant}`") for note in notes] == [True] * (meant is not None)
+
+
+def test_axes_that_are_put_into_a_slice_are_those_of_a_reshape() -> None:
+    (found,) = checked(NET.format("x = x * s[:, :, None, None]"))[1]
+    assert found.code == "E0135"
+    assert "`reshape(s, [64, 1, 1])`" in (found.help or "")
+
+
+@pytest.mark.parametrize(
     ("index", "here", "there"),
     [("0", "channels", "the batch"), ("1", "height", "`x.channels`"), ("2", "width", "`x.height`")],
 )

@@ -205,6 +205,16 @@ def test_mends_that_touch_are_made_one_after_another() -> None:
     assert mended_by(said, "ab") == "AB"
 
 
+def test_lines_with_one_mistake_are_mended_one_after_another() -> None:
+    """Where one goes, the next comes into its place, as if the mistake were still there."""
+    text = (
+        "import torch\nimport torch\nimport torch.nn as nn\nfrom torch.nn import functional as F\n"
+    )
+    right = "net N()(x: [3, 8, 8]) {\n    return x -> relu\n}\n"
+    source = Source("x", text + right)
+    assert mend(check_of(source, Limits()), source).text.strip() == right.strip()
+
+
 def test_mending_ends() -> None:
     class Growing(dict[str, Checked]):
         def __missing__(self, text: str) -> Checked:

@@ -232,3 +232,33 @@ def test_a_kernel_that_may_be_meant_as_channels_is_told(
 )
 def test_a_kernel_that_is_meant_is_not_told(tmp_path: Path, layer: str) -> None:
     assert not elaborate(load_program(spec(tmp_path, layer))).warnings
+
+
+@pytest.mark.parametrize(
+    ("layer", "mended", "help"),
+    [
+        (
+            "conv(64, 96, 3, stride=2, padding=1, bias=false)",
+            "conv(96, 3, stride=2, padding=1, bias=false)",
+            "infers",
+        ),
+        (
+            "conv(64, 96, kernel=3, padding=1, bias=true)",
+            "conv(96, kernel=3, padding=1, bias=true)",
+            "infers",
+        ),
+        ("conv(64, 96, 3, stride=2)", None, "`conv(96, 3, stride=2, padding=0, bias=true)`"),
+        ("conv(32, 96, 3, stride=2)", None, "leave one of them out"),  # not the input's channels
+        ("conv(96, 3, 1, stride=2)", None, "leave one of them out"),
+    ],
+)
+def test_the_channels_of_the_input_before_arguments_with_names(
+    layer: str, mended: str | None, help: str, tmp_path: Path
+) -> None:
+    """PyTorch's order, in which the third is the kernel, and not what has its name behind it."""
+    found = refused(spec(tmp_path, layer))
+    assert found.code == "E0313"
+    assert help in (found.help or "")
+    assert bool(found.fix) == (mended is not None)
+    if mended is not None:
+        assert f"-> {mended}\n" in edited((tmp_path / "net.arch").read_text("utf-8"), found.fix)

@@ -4,21 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Fix, Span
 from archc.elaborate.foreign import Mend
-from archc.elaborate.torch_arguments import same
+from archc.elaborate.positions import without_channels
 from archc.elaborate.values import Given, MadeLayer, Value
-from archc.ops.op import InexactError, Op, OpError, TensorType, word
-from archc.ops.registry import parameters
-from archc.syntax.edits import (
-    inserted,
-    is_stage,
-    replaced,
-    value_of,
-    without_arguments,
-)
+from archc.ops.op import InexactError, Op, OpError, TensorType
+from archc.syntax.edits import inserted, is_stage, replaced, value_of
 
 Help = tuple[str | None, Fix]
-
-_INFERRED = "leave out the channels of the input: archc infers them"
 
 
 def mend_value(given: Mapping[str, Given], name: str, refusal: OpError) -> Help:
@@ -57,34 +48,14 @@ def mend_layer(
 
 
 def _input_channels(made: MadeLayer, operands: Sequence[TensorType]) -> Mend | None:
-    """`conv(3, 64, 3)` for 3 channels: the kernel is then 64.
-
-    PyTorch's order may mean PyTorch's defaults, too: a mend is only where they are given.
-    """
+    """`conv(3, 64, 3)` for 3 channels: the kernel is then 64."""
     out, stride = made.given.get("out"), made.given.get("stride")
     if out is None or stride is None or out.name is not None or stride.name is not None:
         return None
     if not operands or out.value != operands[0].channels:
         return None
     cls = type(made.maker)
-    if not issubclass(cls, Op):
-        return None
-    defaults = {item.name: item.default for item in parameters(cls)}
-    left = {
-        name: value
-        for name, value in _PYTORCHS.items()
-        if name not in made.given and not same(defaults[name], value)
-    }
-    if not left:
-        return _INFERRED, without_arguments(out.span)
-    texts = [given.span.text for given in made.given.values() if given is not out]
-    ours = f"{cls.name}({', '.join(texts)})"
-    theirs = f"{cls.name}({', '.join([*texts, *(f'{n}={word(v)}' for n, v in left.items())])})"
-    return f"{_INFERRED}, `{ours}`; with PyTorch's defaults it is `{theirs}`", ()
-
-
-_PYTORCHS: Mapping[str, object] = {"padding": 0, "bias": True}
-"""What a convolution of PyTorch's has unless told otherwise."""
+    return without_channels(cls, [*made.given.values()]) if issubclass(cls, Op) else None
 
 
 def _set(made: MadeLayer, name: str, text: str) -> Fix:

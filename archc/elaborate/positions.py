@@ -5,15 +5,15 @@ says what the position means there; where that is the only reading, it is the me
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
 from archc.diagnostics import ArchError, Fix, error
-from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded
+from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded, same
 from archc.elaborate.torch_table import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
 from archc.elaborate.values import Given, MadeLayer, Value
-from archc.ops.op import Op, TensorType
+from archc.ops.op import Op, TensorType, word
 from archc.ops.registry import Hyperparameter, parameters
 from archc.ops.size import Size
 from archc.syntax.edits import replaced, value_of, without_arguments
@@ -35,6 +35,13 @@ def require_names(cls: type[Op], given: Sequence[Given], operand: TensorType | N
     positional = [argument for argument in given if argument.name is None]
     if len(positional) > len(places):
         raise _refusal(cls, places, positional, given, operand)
+    named = {argument.name: argument for argument in given if argument.name is not None}
+    again = [named[item.name] for item in places[: len(positional)] if item.name in named]
+    readings = _readings(cls.name, len(places), positional, {*named}, operand) if again else ()
+    if any(isinstance(reading, _Reading) and reading.infers for reading in readings):
+        message = f"`{cls.name}` gets `{again[0].name}` twice"
+        help, fix = without_channels(cls, given)
+        raise error("E0313", message, again[0].span, help=help, fix=fix)
 
 
 def require_own_names(cls: type[Op], given: Sequence[Given], operand: TensorType | None) -> None:
@@ -117,6 +124,28 @@ def _refusal(
         reasons = [reason for reason in readings if isinstance(reason, str)]
         help = "; ".join([*filter(_OF_OPERATOR.match, reasons), help])
     return error(code, message, positional[len(places)].span, help=help, fix=fix)
+
+
+def without_channels(cls: type[Op], given: Sequence[Given]) -> tuple[str, Fix]:
+    """The help and the edit for a call in PyTorch's order, which begins with the channels of the
+    input. It may mean PyTorch's defaults, too: there is an edit only where they are given."""
+    first, *others = given
+    names = {argument.name for argument in given}
+    left = [
+        f"{item.name}={word(_PYTORCHS[item.name])}"
+        for item in parameters(cls)
+        if item.name in _PYTORCHS.keys() - names and not same(item.default, _PYTORCHS[item.name])
+    ]
+    help = "leave out the channels of the input: archc infers them"
+    if not left:
+        return help, without_arguments(first.span)
+    texts = [argument.span.text for argument in others]
+    ours, theirs = (f"{cls.name}({', '.join([*texts, *more])})" for more in ([], left))
+    return f"{help}, `{ours}`; with PyTorch's defaults it is `{theirs}`", ()
+
+
+_PYTORCHS: Mapping[str, object] = {"padding": 0, "bias": True}
+"""What a convolution of PyTorch's has unless told otherwise."""
 
 
 def _readings(

@@ -17,29 +17,53 @@ def input_types(net: ast.Block, evaluator: Evaluator, frame: Frame) -> list[Tens
     """The type of each input of a net."""
     types = [_type(item, evaluator, frame) for item in net.inputs]
     for item, type_ in zip(net.inputs, types, strict=True):
-        _note_batch(item, type_, evaluator)
+        for found in (_as_batch(item, type_), _as_last(item, type_)):
+            if found is not None:
+                evaluator.builder.warnings.append(found)
     return types
 
 
 _COLORS = (1, 3)
 
 
-def _note_batch(item: ast.Input, type_: TensorType, evaluator: Evaluator) -> None:
+def _as_batch(item: ast.Input, type_: TensorType) -> Diagnostic | None:
     """`[1, 3, 32, 32]` is a volume of depth 3 here, and in PyTorch a batch of one image."""
-    assert item.shape is not None
     first, *rest = type_.shape
-    large = all(not isinstance(size, int) or size >= _IMAGE for size in rest[1:])
-    if len(rest) != 3 or rest[0] not in _COLORS or not large:
-        return
-    image = ", ".join(dim.span.text for dim in item.shape.dims[1:])
-    note = Diagnostic(
+    if len(rest) != 3 or rest[0] not in _COLORS or not all(map(_is_large, rest[1:])):
+        return None
+    what = f"a volume of {first} channel{'' if first == 1 else 's'} and depth {rest[0]}"
+    return _noted(item, type_, what, f"if `{first}` is the batch", [1, 2, 3])
+
+
+def _as_last(item: ast.Input, type_: TensorType) -> Diagnostic | None:
+    """`[32, 32, 3]` has 32 channels here, and 3 in Keras. (A width of 1 may be a series'.)"""
+    first, *rest = type_.shape
+    if len(rest) != 2 or rest[1] not in _COLORS or not (_is_large(first) and _is_large(rest[0])):
+        return None
+    if rest[1] == 1 and first != rest[0]:
+        return None
+    what = f"an image of {first} channels, {rest[0]} high and {rest[1]} wide"
+    return _noted(item, type_, what, f"if `{rest[1]}` are the channels", [2, 0, 1])
+
+
+def _noted(
+    item: ast.Input, type_: TensorType, what: str, doubt: str, order: Sequence[int]
+) -> Diagnostic:
+    """A note of what a shape means here; `order` are its places as they may have been meant."""
+    assert item.shape is not None
+    meant = ", ".join(item.shape.dims[place].span.text for place in order)
+    rule = "one sample" if len(order) < len(type_.shape) else "one sample, channels first"
+    return Diagnostic(
         "",
-        f"{type_} is a volume of {first} channel{'' if first == 1 else 's'} and depth {rest[0]}",
+        f"{type_} is {what}",
         (Label(item.shape.span),),
-        help=f"shapes are of one sample: if `{first}` is the batch, write `[{image}]`",
+        help=f"shapes are of {rule}: {doubt}, write `[{meant}]`",
         severity="note",
     )
-    evaluator.builder.warnings.append(note)
+
+
+def _is_large(size: Dim) -> bool:
+    return not isinstance(size, int) or size >= _IMAGE
 
 
 _IMAGE = 8

@@ -36,6 +36,8 @@ def slice_by_axes(s: Situation) -> Diagnostic | None:
         return None
     message = "tensors are not sliced by axes"
     found = _BY_AXES.match(s.source.text, name.start())
+    if match_here(s, r"\[[^\[\]\n]*\bNone\b", bracket.start_pos):
+        return say("E0135", message, s.span, _MORE_AXES)
     learned = is_learned(s.source, name[0]) or _binds_take(s)
     if found is None or not found[3] or learned:
         help = (
@@ -51,6 +53,10 @@ def slice_by_axes(s: Situation) -> Diagnostic | None:
     return say("E0135", message, span, help, replaced(span, ours), certain=certain)
 
 
+_MORE_AXES = (
+    "`reshape` gives a vector axes, `reshape(s, [64, 1, 1])`; `global_avg_pool(keep=true)` keeps "
+    "them, so that `x * s` is a gate"
+)
 _TAKE = re.compile(r"\btake\b(?!\s*\()|\b(?:block|net|extern)\s+take\b")
 
 
