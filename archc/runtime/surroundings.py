@@ -57,14 +57,17 @@ def shielded(x: Tensor) -> Tensor:
     """x in memory that is its own as soon as somebody writes into either; until then it is x's.
 
     So what a backward pass will read outlasts writes in place, as a result of `torch.cat` outlasts
-    those into its operands. Torch itself notices writes into what cannot be shielded: parameters,
-    and memory that torch did not take. A kernel that asks for memory to write although it only
-    reads makes the copy, too (on a CPU, small 1x1 convolutions on one thread).
+    those into its operands. Torch itself notices writes into parameters; memory that torch did not
+    take, or that `torch.load` has filled (which it cannot part again: it would crash), is copied.
+    A kernel that asks for memory to write although it only reads makes the copy, too (on a CPU,
+    small 1x1 convolutions on one thread).
     """
     if type(x) is not Tensor:
         return x
+    if not x.untyped_storage().resizable():
+        return x.clone()
     try:
         result: Tensor = _lazy_clone(x)
     except RuntimeError:
-        return x
+        return x.clone()
     return result
