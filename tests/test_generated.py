@@ -290,7 +290,8 @@ def differences(
             yield f"{what} differs by {difference}, more than {allowed}"
 
 
-MOVES = 8
+MOVES = 32
+"""What norms over constants give is rounding, and few moves do not show how far that goes."""
 
 
 class Mover:
