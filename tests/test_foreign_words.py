@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from archc.diagnostics import ArchError, Diagnostic, edited
 from archc.elaborate.files import load_program
-from archc.elaborate.foreign_words import ALIASES, PARAMETERS, UNLIKE
 from archc.elaborate.net import elaborate
-from archc.elaborate.torch_table import FIXED, FUNCTIONS, KERAS, RENAMED
+from archc.elaborate.pytorch.signatures import FIXED, FUNCTIONS, KERAS, RENAMED
+from archc.elaborate.pytorch.vocabulary import ALIASES, PARAMETERS, UNLIKE
 from archc.ir.dump import dump
 from archc.ops.registry import OPS, parameters
 

@@ -11,7 +11,7 @@ from archc.elaborate.files import find_spec, load_text, shipped_specs
 from archc.elaborate.limits import Limits
 from archc.elaborate.net import elaborate
 from archc.ir.dump import dump
-from archc.syntax.interpolated import interpolated
+from archc.syntax.habits.interpolated import interpolated
 
 NET = """\
 net Small(classes=10, wide=false)(image: [3, 32, 32]) {{

@@ -8,7 +8,7 @@ import pytest
 from archc.diagnostics import ArchError, Diagnostic, edited
 from archc.elaborate.files import load_program
 from archc.elaborate.net import elaborate
-from archc.elaborate.torch_table import INFERRED, RENAMED, SIGNATURES
+from archc.elaborate.pytorch.signatures import INFERRED, RENAMED, SIGNATURES
 from archc.ir.dump import dump
 from archc.ops.registry import OPS, parameters
 

@@ -1,9 +1,13 @@
 """What is said of text that is no spec, and where."""
 
+from string import Formatter
+
 import pytest
 from parsed import expr, file
 
 from archc.diagnostics import ArchError, Diagnostic, Source
+from archc.syntax.habits.habit import Habit
+from archc.syntax.habits.mistakes import RULES
 from archc.syntax.parser import parse
 
 
@@ -275,3 +279,14 @@ def test_what_is_too_much_is_refused_at_its_place(text: str, code: str | None) -
         parse(Source("", text))
     assert [d.code for d in caught.value.diagnostics] == [code]
     assert caught.value.diagnostics[0].labels[0].span.line > 1
+
+
+HABITS = [rule for rule in RULES if isinstance(rule, Habit)]
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: f"{habit.code} {habit.pattern}")
+def test_a_habit_names_only_what_its_pattern_finds(habit: Habit) -> None:
+    further = {"refused", "token", "found", "previous", "indent", "new"}
+    texts = [habit.message, habit.help or "", habit.write if isinstance(habit.write, str) else ""]
+    named = {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
+    assert named <= {*habit.regex.groupindex, *further, "at"}

@@ -20,7 +20,7 @@ from archc.codegen.emit import Header, emit
 from archc.diagnostics import ArchError, Diagnostic, edited
 from archc.elaborate.files import load_program
 from archc.elaborate.net import elaborate
-from archc.elaborate.torch_table import FUNCTIONS, OPERANDS, REQUIRED, SIGNATURES, Signature
+from archc.elaborate.pytorch.signatures import FUNCTIONS, OPERANDS, REQUIRED, SIGNATURES, Signature
 
 # ------------------------------------------------------------------ the table
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Fix, Label, Span, error, nearest
-from archc.elaborate.foreign_words import PARAMETERS, SHORT
-from archc.elaborate.mends import mend_value
-from archc.elaborate.texts import unquoted
-from archc.elaborate.torch_arguments import same
-from archc.elaborate.torch_table import FIXED, INFERRED, NEEDLESS
+from archc.elaborate.pytorch.mends import mend_value
+from archc.elaborate.pytorch.signatures import FIXED, INFERRED, NEEDLESS
+from archc.elaborate.pytorch.texts import unquoted
+from archc.elaborate.pytorch.translated_arguments import same
+from archc.elaborate.pytorch.vocabulary import PARAMETERS, SHORT
 from archc.elaborate.values import Given, Value, describe
 from archc.ops.op import OpError, TorchValue
 from archc.ops.registry import OPS, Parametrised, Unfit, check

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error, warning
 from archc.elaborate.arguments import checked_values
 from archc.elaborate.frame import Frame
-from archc.elaborate.hidden import hidden_in
 from archc.elaborate.limits import LAYER, REPORT, Budget
-from archc.elaborate.mends import mend_layer
 from archc.elaborate.naming import Register
-from archc.elaborate.positions import swapped
+from archc.elaborate.pytorch.hidden import hidden_in
+from archc.elaborate.pytorch.mends import mend_layer
+from archc.elaborate.pytorch.positions import swapped
 from archc.elaborate.values import (
     BlockConstructor,
     Given,

@@ -10,11 +10,11 @@ from archc.elaborate.builder import Builder
 from archc.elaborate.builtins import BUILTINS, BuiltinError
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
-from archc.elaborate.foreign_methods import chunks, method, parts_help, unbatched_method
 from archc.elaborate.frame import Frame
-from archc.elaborate.hidden import Hidden, hidden_by, hidden_in
-from archc.elaborate.positions import require_names, require_own_names
-from archc.elaborate.texts import of_arguments
+from archc.elaborate.pytorch.hidden import Hidden, hidden_by, hidden_in
+from archc.elaborate.pytorch.positions import require_names, require_own_names
+from archc.elaborate.pytorch.texts import of_arguments
+from archc.elaborate.pytorch.translated_methods import chunks, method, parts_help, unbatched_method
 from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
@@ -31,7 +31,7 @@ from archc.elaborate.values import (
 from archc.ops.registry import OPS, parameters
 from archc.syntax import ast
 from archc.syntax.edits import replaced
-from archc.syntax.interpolated import interpolated
+from archc.syntax.habits.interpolated import interpolated
 
 
 class ApplyBlock(Protocol):

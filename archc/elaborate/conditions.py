@@ -3,7 +3,7 @@
 from collections.abc import Set
 
 from archc.diagnostics import Fix
-from archc.elaborate.hidden import hidden_in
+from archc.elaborate.pytorch.hidden import hidden_in
 from archc.elaborate.values import Value, is_number
 from archc.syntax import ast
 from archc.syntax.edits import appended, replaced

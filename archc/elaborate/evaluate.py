@@ -10,7 +10,7 @@ from archc.elaborate.builder import Builder
 from archc.elaborate.conditions import truth_of
 from archc.elaborate.frame import Frame, Names
 from archc.elaborate.loops import Loop
-from archc.elaborate.texts import of_texts
+from archc.elaborate.pytorch.texts import of_texts
 from archc.elaborate.unpack import unpack_turns
 from archc.elaborate.values import (
     Given,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import Declared, FileScope
-from archc.elaborate.foreign import Use, is_exact, translation
 from archc.elaborate.loops import Loop
+from archc.elaborate.pytorch.translation import Use, is_exact, translation
 from archc.elaborate.values import (
     BlockConstructor,
     ExternConstructor,

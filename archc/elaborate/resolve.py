@@ -6,8 +6,8 @@ from functools import lru_cache
 from archc.diagnostics import MAX_SHOWN, ArchError, Diagnostic, Label, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import FileScope
-from archc.elaborate.foreign import Use, uses_in
 from archc.elaborate.frame import operator_at, unknown_name
+from archc.elaborate.pytorch.translation import Use, uses_in
 from archc.elaborate.walk import bound_names, loop_names, parts_of, used_names
 from archc.ops.registry import OPS
 from archc.syntax import ast

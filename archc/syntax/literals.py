@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from archc.diagnostics import Diagnostic, Label, Source, Span
 from archc.syntax.edits import inserted, replaced
-from archc.syntax.interpolated import interpolated
+from archc.syntax.habits.interpolated import interpolated
 
 MAX_DIGITS = 12
 MAX_FLOAT = 32

@@ -14,12 +14,12 @@ from lark.utils import TextSlice
 
 from archc.diagnostics import MAX_SHOWN, ArchError, Diagnostic, Label, Source, Span
 from archc.syntax import ast, table
-from archc.syntax.builder import Builder
-from archc.syntax.foreign_values import foreign_value, quoted
+from archc.syntax.habits.mistakes import explain
+from archc.syntax.habits.python_values import foreign_value, quoted
+from archc.syntax.habits.situation import Situation, begins_statement, whole_word
 from archc.syntax.messages import CLOSING, DECLARATIONS, FOREIGN, KEYWORDS, OPENERS, RESERVED
-from archc.syntax.mistakes import explain
 from archc.syntax.recovery import STAND_INS, restart, statement_end
-from archc.syntax.situation import Situation, begins_statement, whole_word
+from archc.syntax.tree_builder import TreeBuilder
 
 MAX_TOKENS = 100_000
 MAX_NESTING = 64
@@ -66,7 +66,7 @@ def parse_expression(source: Source) -> ast.Expr:
 def _build(reader: "Reader", tree: Tree[Token] | None) -> Any:
     built = None
     if tree is not None:
-        builder = Builder(reader.source, reader.hole)
+        builder = TreeBuilder(reader.source, reader.hole)
         built = builder.build(tree)
         reader.errors += builder.errors
     if reader.errors or len(reader.foreign) >= MAX_SHOWN:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lark import Token
 
-from archc.syntax.situation import begins_statement
+from archc.syntax.habits.situation import begins_statement
 
 _PIECE = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\[^\n])*"?|[(){}\[\]]|\n\s*')
 _LINE_END = re.compile(r"\n(?!\s*(?:->|[{}#]|else\b|\Z))")

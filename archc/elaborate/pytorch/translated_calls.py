@@ -1,12 +1,23 @@
 """A call of torch's, as in `nn.Conv2d(64, 96, 5, 1, 2)` -> the call of archc's operator."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded, same
-from archc.elaborate.torch_table import INFERRED, OPERANDS, UNKNOWN, Signature, Theirs
+from archc.diagnostics import Edit
+from archc.elaborate.pytorch.signatures import INFERRED, OPERANDS, UNKNOWN, Signature, Theirs
+from archc.elaborate.pytorch.translated_arguments import (
+    Ours,
+    UnsaidError,
+    Written,
+    ours,
+    padded,
+    same,
+)
+from archc.elaborate.walk import parts_of
 from archc.ops.op import word
 from archc.syntax import ast
+from archc.syntax.edits import replaced
+from archc.syntax.habits.batched import is_learned
 
 _LITERALS: Mapping[str, object] = {"True": True, "False": False, "None": None}
 WORDS: Mapping[str, str] = {"True": "true", "False": "false"}
@@ -57,7 +68,8 @@ def module_call(
         UnsaidError: archc cannot express an argument; the text names it and says why.
     """
     bound = _bound(signature, arguments)
-    return f"{signature.operator}({', '.join(_texts(signature, bound, render, complete))})"
+    said = [*texts(_said(signature, bound, render, complete)), *signature.always]
+    return f"{signature.operator}({', '.join(said)})"
 
 
 def function_call(signature: Signature, arguments: Sequence[ast.Argument], render: Render) -> str:
@@ -73,11 +85,11 @@ def function_call(signature: Signature, arguments: Sequence[ast.Argument], rende
             if theirs.name not in bound:
                 raise UnsaidError(f"`{theirs.name}`: it is missing")
             operands.append(render(bound[theirs.name].value))
-    texts = _texts(signature, bound, render, complete=True)
+    said = texts(_said(signature, bound, render, complete=True))
     if signature.operator in _SIGNS:
         first, second = map(tight, operands)
         return f"({first} {_SIGNS[signature.operator]} {second})"
-    return f"{signature.operator}({', '.join([*operands, *texts])})"
+    return f"{signature.operator}({', '.join([*operands, *said, *signature.always])})"
 
 
 _SIGNS: Mapping[str, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -89,19 +101,17 @@ def tight(text: str) -> str:
     return text if _PLAIN.match(text) else f"({text})"
 
 
-def _texts(
-    signature: Signature, bound: Mapping[str, ast.Argument], render: Render, complete: bool
-) -> list[str]:
-    """The arguments of the operator. Raises UnsaidError."""
-    texts: list[str] = []
+def texts(found: Iterable[Ours]) -> list[str]:
+    """The arguments of an operator: by their places up to the first that is left out or that has
+    to be named."""
+    said: list[str] = []
     in_place = True
-    for said in _said(signature, bound, render, complete):
-        if said.needless:
-            in_place = False
-            continue
-        in_place = in_place and not said.parameter.keyword
-        texts.append(said.text if in_place else f"{said.parameter.name}={said.text}")
-    return [*texts, *signature.always]
+    for argument in sorted(found, key=lambda each: each.parameter.keyword):
+        in_place = in_place and not (argument.needless or argument.parameter.keyword)
+        if not argument.needless:
+            name = argument.parameter.name
+            said.append(argument.text if in_place else f"{name}={argument.text}")
+    return said
 
 
 def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[str, ast.Argument]:
@@ -127,7 +137,7 @@ def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[s
 def _said(
     signature: Signature, bound: Mapping[str, ast.Argument], render: Render, complete: bool
 ) -> list[Ours]:
-    """The operator's arguments, in its own order."""
+    """The operator's arguments. Raises UnsaidError."""
     found = []
     for theirs in signature.parameters:
         argument = bound.get(theirs.name)
@@ -147,7 +157,7 @@ def _said(
         if said is not None:
             found.append(said)
     _require_odd(signature.operator, found)
-    return sorted(found, key=lambda said: said.parameter.keyword)
+    return found
 
 
 def _written(theirs: Theirs, value: ast.Expr, render: Render) -> Written:
@@ -158,12 +168,49 @@ def _written(theirs: Theirs, value: ast.Expr, render: Render) -> Written:
 
 def _require_odd(operator: str, found: Sequence[Ours]) -> None:
     """Torch pads an even kernel more on one side than on the other to keep the size."""
-    texts = {said.parameter.name: said for said in found}
-    if operator not in ("conv", "apply_conv") or texts["padding"].text != '"same"':
+    values = {said.parameter.name: said.value for said in found}
+    if operator not in ("conv", "apply_conv") or values["padding"] != "same":
         return
-    if "stride" in texts and not same(texts["stride"].value, 1):
+    if not same(values.get("stride", 1), 1):
         raise UnsaidError('`padding="same"`: PyTorch takes it without a stride only')
-    kernel = texts["kernel"].value if "kernel" in texts else UNKNOWN
+    kernel = values.get("kernel", UNKNOWN)
     sizes = kernel if isinstance(kernel, tuple) else (kernel,)
     if any(isinstance(size, int) and size % 2 == 0 for size in sizes):
         raise UnsaidError('`padding="same"`: an even kernel is padded unevenly in PyTorch')
+
+
+# ------------------------------------------------------------------------ axes
+
+
+def axis_edits(expr: ast.Expr) -> list[Edit]:
+    """The axes of shapes in an expression, counted as here: without the batch.
+
+    Raises:
+        UnsaidError: a shape of which it is not known which axis is read, or that has no batch.
+    """
+    edits: list[Edit] = []
+    moved: set[int] = set()
+    for part in parts_of((expr,)):
+        if isinstance(part, ast.Index) and _is_shape(part.value):
+            moved.add(id(part.value))
+            edits += _moved(part)
+        elif _is_shape(part) and id(part) not in moved:
+            raise UnsaidError(f"`{part.span.text}`: a shape has no batch axis here")
+    return edits
+
+
+def _is_shape(part: ast.Syntax) -> bool:
+    return isinstance(part, ast.Attribute) and part.name == "shape"
+
+
+def _moved(index: ast.Index) -> list[Edit]:
+    """`x.shape[1]` is `x.channels`, and `x.shape[2]` is `x.shape[1]`. Raises UnsaidError."""
+    match index.index, index.value:
+        case ast.Unary(op="-", operand=ast.Number()), _:
+            return []
+        case ast.Number(value=int(axis)), ast.Attribute(value=ast.Name() as tensor) if axis > 0:
+            if not is_learned(tensor.span.source, tensor.name):
+                x = tensor.name
+                ours = f"{x}.channels" if axis == 1 else f"{x}.shape[{axis - 1}]"
+                return [*replaced(index.span, ours)]
+    raise UnsaidError(f"`{index.span.text}`: a shape has no batch axis here")

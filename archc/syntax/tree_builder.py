@@ -20,51 +20,39 @@ MAX_DEPTH = 200
 KINDS = ("int", "float", "bool", "string", "list")
 VERSION = 1
 
-_STATEMENTS = frozenset(
-    [
-        "bare",
-        "assign",
-        "annotated",
-        "update",
-        "for",
-        "if",
-        "scope",
-        "return",
-        "exit",
-        "assert",
-        "const",
-        "block",
-        "net",
-        "variant",
-    ]
-)
-_HELPERS = frozenset(
-    [
-        "body",
-        "stage",
-        "label",
-        "arguments",
-        "positional",
-        "named",
-        "slice",
-        "comparator",
-        "bare_tuple",
-    ]
-)
+_OF_STATEMENTS = """
+    bare assign annotated update for if scope return exit assert const block net variant
+"""
+_STATEMENTS = frozenset(_OF_STATEMENTS.split())
+_OF_PARTS = "body stage label arguments positional named slice comparator bare_tuple"
+_HELPERS = frozenset(_OF_PARTS.split())
 
 _DIRECT: dict[str, Callable[..., ast.Syntax]] = {
     "assert": ast.Assert,
+    "attribute": ast.Attribute,
     "call": ast.Call,
     "choice": ast.Choice,
+    "comprehension": ast.Comprehension,
     "exit": ast.Exit,
     "for": ast.For,
     "index": ast.Index,
+    "name": ast.Name,
+    "named": ast.Argument,
     "paren": ast.Paren,
+    "rest": ast.Rest,
     "return": ast.Return,
     "scope": ast.Scope,
     "stage": ast.Stage,
+    "unary": ast.Unary,
 }
 """Rules whose parts are the fields of a node, in order."""
+
+_LISTS: dict[str, Callable[..., ast.Syntax]] = {
+    "bare_tuple": ast.Tuple,
+    "list": ast.List,
+    "shape": ast.Shape,
+}
+"""Rules whose parts are the only field of a node."""
 
 Child = Any
 """A child, built: a node, a token, a tuple of nodes, or None where an optional one is left out."""
@@ -73,7 +61,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Builder:
+class TreeBuilder:
     """Builds the AST of one source. `hole` parses the expression in a string."""
 
     def __init__(self, source: Source, hole: Callable[[int, int], Tree[Token] | None]) -> None:
@@ -122,8 +110,12 @@ class Builder:
         return built[0]
 
     def _node(self, rule: str, span: Span, parts: list[Child]) -> Child:
-        direct = _DIRECT.get(rule)
-        return direct(span, *parts) if direct else getattr(self, f"_{rule}")(span, *parts)
+        if rule in _DIRECT:
+            fields = (str(part) if isinstance(part, Token) else part for part in parts)
+            return _DIRECT[rule](span, *fields)
+        if rule in _LISTS:
+            return _LISTS[rule](span, tuple(parts))
+        return getattr(self, f"_{rule}")(span, *parts)
 
     def _span(self, node: Tree[Token] | Token) -> Span:
         place = node if isinstance(node, Token) else node.meta
@@ -235,12 +227,6 @@ class Builder:
     def _others(self, span: Span, name: Token) -> ast.Input:
         return ast.Input(span, self._identifier(name), None, several=True)
 
-    def _shape(self, span: Span, *dims: Child) -> ast.Shape:
-        return ast.Shape(span, dims)
-
-    def _rest(self, span: Span, name: Token) -> ast.Rest:
-        return ast.Rest(span, str(name))
-
     def _several(self, span: Span, *parts: Child) -> tuple[Child, ...]:
         return parts
 
@@ -299,9 +285,6 @@ class Builder:
     def _all_of(self, span: Span, *operands: ast.Expr) -> ast.Logical:
         return ast.Logical(span, "and", operands)
 
-    def _unary(self, span: Span, op: Token, operand: ast.Expr) -> ast.Unary:
-        return ast.Unary(span, str(op), operand)
-
     def _compare(self, span: Span, *parts: Child) -> ast.Compare:
         return ast.Compare(span, parts[0], _pairs(parts))
 
@@ -318,17 +301,8 @@ class Builder:
     def _positional(self, span: Span, value: ast.Expr) -> ast.Argument:
         return ast.Argument(span, None, value)
 
-    def _named(self, span: Span, name: Token, value: ast.Expr) -> ast.Argument:
-        return ast.Argument(span, str(name), value)
-
     def _cut(self, span: Span, value: ast.Expr, bounds: Child) -> ast.Slice:
         return ast.Slice(span, value, *bounds)
-
-    def _attribute(self, span: Span, value: ast.Expr, name: Token) -> ast.Attribute:
-        return ast.Attribute(span, value, str(name))
-
-    def _name(self, span: Span, token: Token) -> ast.Name:
-        return ast.Name(span, str(token))
 
     def _number(self, span: Span, token: Token) -> ast.Number:
         return ast.Number(span, self._sound(number(span), 0))
@@ -362,19 +336,8 @@ class Builder:
     def _bool(self, span: Span, token: Token) -> ast.Bool:
         return ast.Bool(span, token.type == "TRUE")
 
-    def _bare_tuple(self, span: Span, *items: ast.Expr) -> ast.Tuple:
-        return ast.Tuple(span, items)
-
     def _tuple(self, span: Span, inner: ast.Tuple) -> ast.Tuple:
         return ast.Tuple(span, inner.items)
-
-    def _list(self, span: Span, *items: ast.Expr) -> ast.List:
-        return ast.List(span, items)
-
-    def _comprehension(
-        self, span: Span, value: ast.Expr, names: Child, items: ast.Expr, condition: Child
-    ) -> ast.Comprehension:
-        return ast.Comprehension(span, value, names, items, condition)
 
 
 def _annotations(parts: tuple[Child, ...]) -> tuple[ast.Annotation, ...]:

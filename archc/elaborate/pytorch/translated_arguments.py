@@ -6,7 +6,7 @@ The rule: where it is not known to mean the same, or there is no such argument, 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from archc.elaborate.torch_table import (
+from archc.elaborate.pytorch.signatures import (
     FIXED,
     INFERRED,
     NEEDLESS,

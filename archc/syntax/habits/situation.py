@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from lark import Token
 
@@ -10,6 +11,10 @@ from archc.syntax.messages import WORDS
 
 HEADERS = frozenset({"FOR", "IF", "BLOCK", "NET", "SCOPE"})
 """The keywords of what has a body."""
+
+MARK = "\0"
+"""Where the refused text begins, in the text around it; no source holds it."""
+_NEAR = 1000
 
 _WORD = re.compile(r"\w+")
 _FIRST_WORD = re.compile(
@@ -62,6 +67,24 @@ class Situation:
     def end(self) -> int:
         length = len(self.token.rstrip("\n\t ")) if self.token is not None else 0
         return self.start + max(1, length)
+
+    @property
+    def first(self) -> int:
+        """Where the lines around the refused text begin."""
+        return self.source.text.rfind("\n", 0, max(0, self.start - _NEAR)) + 1
+
+    @cached_property
+    def unmarked(self) -> tuple[str, int]:
+        """The lines around the refused text, and where in them it begins."""
+        text = self.source.text
+        last = text.find("\n", self.start + _NEAR) + 1 or len(text)
+        return text[self.first : last], self.start - self.first
+
+    @cached_property
+    def marked(self) -> tuple[str, int]:
+        """The same with a mark where the refused text begins."""
+        text, place = self.unmarked
+        return f"{text[:place]}{MARK}{text[place:]}", place
 
     @property
     def at_end(self) -> bool:

@@ -1,15 +1,16 @@
-"""Names near an unknown one, and operations of other libraries that archc does not have.
+"""Names near an unknown one, files that declare it, and operations that archc does not have.
 
 Names of operations are near each other though they compute different things, as `elu` and `relu`.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from difflib import SequenceMatcher
 
 from archc.diagnostics import nearest, only_near
 from archc.elaborate.builtins import BUILTINS
 from archc.ops.registry import OPS
+from archc.resources import library_root
 
 _WORDS = """
     celu crelu elu frelu glu geglu gumbelsoftmax hardshrink hardtanh htanh logsigmoid
@@ -92,3 +93,28 @@ def _is_exchanged(a: str, b: str) -> bool:
     """Whether two neighbours have changed places: `cnov`."""
     i, j = ([k for k in range(len(a)) if a[k] != b[k]] + [-1, -1])[:2]
     return j == i + 1 and a[i] == b[j] and a[j] == b[i] and a[j + 1 :] == b[j + 1 :]
+
+
+# ----------------------------------------------------------- the shipped library
+
+_DECLARED = re.compile(r"^(?:block|net)\s+([A-Za-z]\w*)", re.MULTILINE)
+
+
+def importable(name: str, known: set[str]) -> str | None:
+    """The import that makes `name` visible, such as `blocks/residual`, if there is one.
+
+    A file that declares what is known here already would only bring another error.
+    """
+    for path, names in _files():
+        if name in names and names.isdisjoint(known):
+            return path
+    return None
+
+
+def _files() -> Iterator[tuple[str, set[str]]]:
+    """Each file and what it declares, the blocks before the nets; read off the text, unparsed."""
+    root = library_root()
+    for pattern in ("blocks/*.arch", "*.arch"):
+        for file in sorted(root.glob(pattern)):
+            names = set(_DECLARED.findall(file.read_text(encoding="utf-8")))
+            yield file.relative_to(root).with_suffix("").as_posix(), names

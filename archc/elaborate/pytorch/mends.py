@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Fix, Span
-from archc.elaborate.foreign import Mend
-from archc.elaborate.positions import without_channels
+from archc.elaborate.pytorch.positions import without_channels
+from archc.elaborate.pytorch.translation import Mend
 from archc.elaborate.values import Given, MadeLayer, Value
 from archc.ops.op import InexactError, Op, OpError, TensorType
 from archc.syntax.edits import inserted, is_stage, replaced, value_of

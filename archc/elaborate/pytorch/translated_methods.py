@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from archc.elaborate.torch_calls import tight
+from archc.elaborate.pytorch.translated_calls import tight
 from archc.ops.op import TensorType
 from archc.syntax import ast
 

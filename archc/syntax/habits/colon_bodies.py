@@ -8,30 +8,21 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from archc.diagnostics import Diagnostic, Fix
-from archc.syntax.braces import PIECE, UNFINISHED
+from archc.diagnostics import Fix, Span
 from archc.syntax.edits import appended, indentation, inserted, replaced
-from archc.syntax.foreign import line_before, match_here, say, span_of
-from archc.syntax.situation import HEADERS, Situation
+from archc.syntax.habits.braces import PIECE, UNFINISHED
+from archc.syntax.habits.habit import Habit, outside
+from archc.syntax.habits.situation import HEADERS, Situation
 
-_BODIED = HEADERS | {"ELSE"}
 _BEFORE_BODY = frozenset({"if", "elif", "else", "for", "while", "scope", "block", "net", "}"})
 """First pieces of statements that end with the colon of a body; in others it is a label's."""
 
 
-def colon_before_body(s: Situation) -> Diagnostic | None:
-    """`if n > 3:`, with what Python would take as its body."""
-    if s.type != "COLON" or s.bracket is not None or s.keyword not in _BODIED:
-        return None
-    message, help = "a body stands in braces, not after a colon", "write `{ ... }`"
-    return say("E0129", message, s.span, help, _braces(s), certain=True)
-
-
 def _braces(s: Situation) -> Fix:
     """Braces around the rest of the line, or around the lines that are indented more."""
-    if match_here(s, r":[ \t]*\{"):
-        return replaced(s.span, "")
     text, own = s.source.text, _own_indentation(s)
+    if re.compile(r":[ \t]*\{").match(text, s.start):
+        return replaced(s.span, "")
     lines = list(_lines(text, s.end))
     closing = _end_on_line(s, own, lines) if lines[0].pieces else _end_below(s, own, lines[1:])
     opening = replaced(s.span, "{" if text[s.start - 1] == " " else " {")
@@ -43,7 +34,7 @@ def _own_indentation(s: Situation) -> str:
     if s.opener is None or s.keyword == "ELSE":
         return indentation(s.span)
     start = s.opener.start_pos or 0
-    return indentation(span_of(s, start, start))
+    return indentation(Span(s.source, start, start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +69,13 @@ def _lines(text: str, start: int) -> Iterator[_Line]:
 def _end_on_line(s: Situation, own: str, lines: list[_Line]) -> Fix:
     """The brace behind a body on the line of its colon: before an `else`, or a brace that closes
     what is opened before on that line, or at the end."""
-    pieces = lines[0].pieces
+    text, pieces = s.source.text, lines[0].pieces
     following = next((line for line in lines[1:] if line.pieces), None)
     if following is not None and len(following.indent) > len(own):
         return ()  # a statement or a body that goes on below
     if following is not None and following.pieces[0][0] in ("->", "{"):
         return ()
-    before = list(PIECE.finditer(line_before(s).lstrip(" \t}")))
+    before = list(PIECE.finditer(text[text.rfind("\n", 0, s.start) + 1 : s.start].lstrip(" \t}")))
     if not lines[0].is_whole or UNFINISHED.fullmatch(pieces[-1][0]):
         return ()
     if _depth(before, "{", "}") + _depth(pieces, "{", "}") or _depth(pieces, "([", ")]"):
@@ -93,12 +84,12 @@ def _end_on_line(s: Situation, own: str, lines: list[_Line]) -> Fix:
     for piece, after in zip(pieces, (*pieces[1:], None), strict=True):
         depth += (piece[0] == "{") - (piece[0] == "}")
         if depth < 0:
-            return inserted(span_of(s, piece.start(), piece.end()), "} ")
+            return inserted(Span(s.source, piece.start(), piece.end()), "} ")
         other = piece[0] == "else" and after is not None and after[0] in (":", "{")
-        if other and depth == 0 and s.source.text[: piece.start()].rstrip()[-1] != "}":
+        if other and depth == 0 and text[: piece.start()].rstrip()[-1] != "}":
             nested = any(inner[0] in ("if", "for") for inner in pieces[: pieces.index(piece)])
-            return () if nested else inserted(span_of(s, piece.start(), piece.end()), "} ")
-    return appended(span_of(s, s.start, pieces[-1].end()), " }")
+            return () if nested else inserted(Span(s.source, piece.start(), piece.end()), "} ")
+    return appended(Span(s.source, s.start, pieces[-1].end()), " }")
 
 
 def _depth(pieces: Sequence[re.Match[str]], one: str, two: str) -> int:
@@ -133,7 +124,7 @@ def _end_below(s: Situation, own: str, lines: list[_Line]) -> Fix:
     if end is None or brackets or braces:
         return ()
     end = _with_comments(lines, end, own)
-    return appended(span_of(s, end, end), f"\n{own}}}")
+    return appended(Span(s.source, end, end), f"\n{own}}}")
 
 
 def _with_comments(lines: list[_Line], end: int, own: str) -> int:
@@ -145,3 +136,17 @@ def _with_comments(lines: list[_Line], end: int, own: str) -> int:
             if line.end > line.start + len(line.indent):
                 end = line.end
     return end
+
+
+COLON_BODIES = (
+    Habit(
+        "E0129",
+        "a body stands in braces, not after a colon",
+        "‸(?P<at>:)",
+        "write `{{ ... }}`",
+        fix=lambda found: _braces(found.s),
+        types="COLON",
+        keywords=" ".join(sorted(HEADERS | {"ELSE"})),
+        when=outside,
+    ),
+)

@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 from archc.diagnostics import ArchError, Fix, error
-from archc.elaborate.torch_arguments import Ours, UnsaidError, Written, ours, padded, same
-from archc.elaborate.torch_table import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
+from archc.elaborate.pytorch.signatures import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
+from archc.elaborate.pytorch.translated_arguments import (
+    Ours,
+    UnsaidError,
+    Written,
+    ours,
+    padded,
+    same,
+)
+from archc.elaborate.pytorch.translated_calls import texts
 from archc.elaborate.values import Given, MadeLayer, Value
 from archc.ops.op import Op, TensorType, word
 from archc.ops.registry import Hyperparameter, parameters
@@ -59,11 +67,13 @@ def require_own_names(cls: type[Op], given: Sequence[Given], operand: TensorType
     own = {item.name for item in parameters(cls)}
     if len({*names}) < len(names) or inferred[0].name in own:
         return
+    values = {argument.name: argument for argument in given}
     try:
-        texts = _named(cls.name, theirs, given)
+        said = [ours(cls.name, item, _written(values.get(item.name))) for item in theirs]
     except UnsaidError:
         return
-    text, (first, last) = ", ".join(texts), (given[0].span, given[-1].span)
+    text = ", ".join(texts(each for each in said if each is not None))
+    first, last = given[0].span, given[-1].span
     raise error(
         "E0312",
         f"`{cls.name}` has no parameter `{inferred[0].name}`",
@@ -73,23 +83,10 @@ def require_own_names(cls: type[Op], given: Sequence[Given], operand: TensorType
     )
 
 
-def _named(operator: str, parameters: Sequence[Theirs], given: Sequence[Given]) -> list[str]:
-    """Arguments by PyTorch's names, and its defaults, as arguments here. Raises UnsaidError."""
-    values = {argument.name: argument for argument in given}
-    found = []
-    for theirs in parameters:
-        argument = values.get(theirs.name)
-        written = None
-        if argument is not None:
-            text = value_of(argument.span).text
-            written = Written(text, _comparable(argument.value))
-        said = ours(operator, theirs, written)
-        if said is not None and not said.needless:
-            found.append(said)
-    return [
-        f"{said.parameter.name}={said.text}" if said.parameter.keyword else said.text
-        for said in sorted(found, key=lambda said: said.parameter.keyword)
-    ]
+def _written(argument: Given | None) -> Written | None:
+    if argument is None:
+        return None
+    return Written(value_of(argument.span).text, _comparable(argument.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +161,11 @@ def _readings(
     infers = len(shorter) < len(theirs)
     for order in [shorter] * bool(places) + [theirs] * (infers or not places):
         try:
-            texts = _read(operator, order, positional, named, operand)
+            said = _read(operator, order, positional, named, operand)
         except UnsaidError as reason:
             yield str(reason)
             continue
-        yield _Reading(texts, infers and order is theirs)
+        yield _Reading(said, infers and order is theirs)
 
 
 def _read(
@@ -181,24 +178,19 @@ def _read(
     """Positional arguments in PyTorch's order, as arguments here. Raises UnsaidError."""
     if len(positional) > len(order):
         raise UnsaidError
-    texts: list[str] = []
-    keyword = False
+    found: list[Ours] = []
     for theirs, argument in zip(order, positional, strict=False):
         if theirs.name in INFERRED and not _are_channels(argument.value, operand):
             raise UnsaidError
         if operator == "pad":
-            sides = _of_each_side(argument, operand)
-            texts += [f"{side.parameter.name}={side.text}" for side in sides if not side.needless]
+            found += _of_each_side(argument, operand)
             continue
-        said = ours(operator, theirs, Written(argument.span.text, _comparable(argument.value)))
-        if said is None or said.needless:
-            continue
-        name = said.parameter.name
-        if name in named:
-            raise UnsaidError
-        keyword = keyword or said.parameter.keyword
-        texts.append(f"{name}={said.text}" if keyword else said.text)
-    return tuple(texts)
+        said = ours(operator, theirs, _written(argument))
+        if said is not None:
+            found.append(said)
+    if any(said.parameter.name in named and not said.needless for said in found):
+        raise UnsaidError
+    return tuple(texts(found))
 
 
 def _of_each_side(argument: Given, operand: TensorType | None) -> list[Ours]:

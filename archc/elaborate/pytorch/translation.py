@@ -11,21 +11,32 @@ from dataclasses import dataclass
 from archc import plugins
 from archc.diagnostics import Edit, Fix, Span
 from archc.elaborate.builtins import BUILTINS
-from archc.elaborate.foreign_methods import PARTS
-from archc.elaborate.foreign_names import is_elsewhere, near_name
-from archc.elaborate.foreign_words import ALIASES, UNLIKE
-from archc.elaborate.hidden import hidden_in
-from archc.elaborate.library import importable
-from archc.elaborate.torch_arguments import UnsaidError
-from archc.elaborate.torch_calls import WORDS, Render, function_call, module_call
-from archc.elaborate.torch_shapes import axis_edits
-from archc.elaborate.torch_table import FUNCTIONS, INFERRED, KERAS, OPERANDS, SIGNATURES, Signature
+from archc.elaborate.pytorch.hidden import hidden_in
+from archc.elaborate.pytorch.near_names import importable, is_elsewhere, near_name
+from archc.elaborate.pytorch.signatures import (
+    FUNCTIONS,
+    INFERRED,
+    KERAS,
+    OPERANDS,
+    SIGNATURES,
+    Signature,
+)
+from archc.elaborate.pytorch.translated_arguments import UnsaidError
+from archc.elaborate.pytorch.translated_calls import (
+    WORDS,
+    Render,
+    axis_edits,
+    function_call,
+    module_call,
+)
+from archc.elaborate.pytorch.translated_methods import PARTS
+from archc.elaborate.pytorch.vocabulary import ALIASES, UNLIKE
 from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
-from archc.syntax.batched import all_batched
 from archc.syntax.edits import edited_span, importing, inserted, is_labelled, is_stage, replaced
-from archc.syntax.interpolated import interpolated
+from archc.syntax.habits.batched import all_batched
+from archc.syntax.habits.interpolated import interpolated
 
 _TORCH = {"nn", "torch", "F", "functional"}
 _KERAS = {"tf", "keras", "layers"}

@@ -91,23 +91,15 @@ _UPSAMPLE = (
 )
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
-    "Conv1d": ("conv", _CONV),
-    "Conv2d": ("conv", _CONV),
-    "Conv3d": ("conv", _CONV),
-    "ConvTranspose1d": ("conv_transpose", _CONV_TRANSPOSE),
-    "ConvTranspose2d": ("conv_transpose", _CONV_TRANSPOSE),
-    "ConvTranspose3d": ("conv_transpose", _CONV_TRANSPOSE),
+    "Conv*": ("conv", _CONV),
+    "ConvTranspose*": ("conv_transpose", _CONV_TRANSPOSE),
     "Linear": ("linear", f"in_features out_features bias=True {_FACTORY}"),
-    "BatchNorm1d": ("bn", _BATCH_NORM),
-    "BatchNorm2d": ("bn", _BATCH_NORM),
-    "BatchNorm3d": ("bn", _BATCH_NORM),
+    "BatchNorm*": ("bn", _BATCH_NORM),
     "GroupNorm": (
         "group_norm",
         f"num_groups num_channels eps=1e-05 affine=True {_FACTORY} * bias=True",
     ),
-    "InstanceNorm1d": ("instance_norm", _INSTANCE_NORM),
-    "InstanceNorm2d": ("instance_norm", _INSTANCE_NORM),
-    "InstanceNorm3d": ("instance_norm", _INSTANCE_NORM),
+    "InstanceNorm*": ("instance_norm", _INSTANCE_NORM),
     "ReLU": ("relu", "inplace=False"),
     "ReLU6": ("relu6", "inplace=False"),
     "LeakyReLU": ("leaky_relu", "negative_slope=0.01 inplace=False"),
@@ -120,46 +112,37 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "Softmax": ("softmax", "dim=None"),
     "Softmax2d": ("softmax", ""),
     "Identity": ("identity", ""),
-    "MaxPool1d": ("max_pool", _MAX_POOL),
-    "MaxPool2d": ("max_pool", _MAX_POOL),
-    "MaxPool3d": ("max_pool", _MAX_POOL),
+    "MaxPool*": ("max_pool", _MAX_POOL),
     "AvgPool1d": ("avg_pool", _AVG_POOL),
     "AvgPool2d": ("avg_pool", f"{_AVG_POOL} divisor_override=None"),
     "AvgPool3d": ("avg_pool", f"{_AVG_POOL} divisor_override=None"),
-    "AdaptiveAvgPool1d": ("adaptive_avg_pool", "output_size"),
-    "AdaptiveAvgPool2d": ("adaptive_avg_pool", "output_size"),
-    "AdaptiveAvgPool3d": ("adaptive_avg_pool", "output_size"),
-    "AdaptiveMaxPool1d": ("global_max_pool", "output_size return_indices=False"),
-    "AdaptiveMaxPool2d": ("global_max_pool", "output_size return_indices=False"),
-    "AdaptiveMaxPool3d": ("global_max_pool", "output_size return_indices=False"),
-    "ZeroPad1d": ("pad", "padding"),
-    "ZeroPad2d": ("pad", "padding"),
-    "ZeroPad3d": ("pad", "padding"),
-    "ReflectionPad1d": ("pad", "padding"),
-    "ReflectionPad2d": ("pad", "padding"),
-    "ReflectionPad3d": ("pad", "padding"),
-    "ReplicationPad1d": ("pad", "padding"),
-    "ReplicationPad2d": ("pad", "padding"),
-    "ReplicationPad3d": ("pad", "padding"),
+    "AdaptiveAvgPool*": ("adaptive_avg_pool", "output_size"),
+    "AdaptiveMaxPool*": ("global_max_pool", "output_size return_indices=False"),
+    "ZeroPad*": ("pad", "padding"),
+    "ReflectionPad*": ("pad", "padding"),
+    "ReplicationPad*": ("pad", "padding"),
     "Flatten": ("flatten", "start_dim=1 end_dim=-1"),
     "Upsample": ("upsample", _UPSAMPLE),
     "UpsamplingNearest2d": ("upsample", "size=None scale_factor=None"),
-    "UpsamplingBilinear2d": (
-        "upsample",
-        "size=None scale_factor=None",
-    ),
+    "UpsamplingBilinear2d": ("upsample", "size=None scale_factor=None"),
     "PixelShuffle": ("pixel_shuffle", "upscale_factor"),
     "PixelUnshuffle": ("space_to_depth", "downscale_factor"),
     "ChannelShuffle": ("channel_shuffle", "groups"),
     "Dropout": ("dropout", "p=0.5 inplace=False"),
-    "Dropout1d": ("spatial_dropout", "p=0.5 inplace=False"),
-    "Dropout2d": ("spatial_dropout", "p=0.5 inplace=False"),
-    "Dropout3d": ("spatial_dropout", "p=0.5 inplace=False"),
+    "Dropout*": ("spatial_dropout", "p=0.5 inplace=False"),
 }
+"""Name in torch.nn -> operator and parameters; `*` is `1d`, `2d` and `3d`."""
 
-SIGNATURES: Mapping[str, Signature] = {
-    word: _signature(word, operator, text) for word, (operator, text) in _TEXTS.items()
-}
+
+def _signatures(rows: Mapping[str, tuple[str, str]]) -> Mapping[str, Signature]:
+    return {
+        name: _signature(name, operator, text)
+        for word, (operator, text) in rows.items()
+        for name in ([word.replace("*", f"{n}d") for n in (1, 2, 3)] if "*" in word else [word])
+    }
+
+
+SIGNATURES: Mapping[str, Signature] = _signatures(_TEXTS)
 """The modules by their names in torch.nn."""
 
 _WINDOWS = "input kernel_size stride=None padding=0"
@@ -189,42 +172,33 @@ _FUNCTION_TEXTS: Mapping[str, tuple[str, str]] = {
     "sub": ("sub", "input other * alpha=1"),
     "mul": ("mul", "input other"),
     "div": ("div", "input other * rounding_mode=None"),
-}
-_FUNCTIONS_OF_RANK: Mapping[str, tuple[str, str]] = {
-    "dropout": ("spatial_dropout", "input p=0.5 training=True inplace=False"),
-    "max_pool": ("max_pool", f"{_WINDOWS} dilation=1 ceil_mode=False return_indices=False"),
-    "avg_pool": ("avg_pool", f"{_WINDOWS} ceil_mode=False count_include_pad=True"),
-    "adaptive_avg_pool": ("adaptive_avg_pool", "input output_size"),
-    "adaptive_max_pool": ("global_max_pool", "input output_size return_indices=False"),
-    "conv": ("apply_conv", "input weight bias=None stride=1 padding=0 dilation=1 groups=1"),
-    "conv_transpose": (
+    "dropout*": ("spatial_dropout", "input p=0.5 training=True inplace=False"),
+    "max_pool*": ("max_pool", f"{_WINDOWS} dilation=1 ceil_mode=False return_indices=False"),
+    "avg_pool*": ("avg_pool", f"{_WINDOWS} ceil_mode=False count_include_pad=True"),
+    "adaptive_avg_pool*": ("adaptive_avg_pool", "input output_size"),
+    "adaptive_max_pool*": ("global_max_pool", "input output_size return_indices=False"),
+    "conv*": ("apply_conv", "input weight bias=None stride=1 padding=0 dilation=1 groups=1"),
+    "conv_transpose*": (
         "apply_conv_transpose",
         "input weight bias=None stride=1 padding=0 output_padding=0 groups=1 dilation=1",
     ),
 }
 
-FUNCTIONS: Mapping[str, Signature] = {
-    word: _signature(word, operator, text)
-    for word, (operator, text) in [
-        *_FUNCTION_TEXTS.items(),
-        *((f"{word}{n}d", row) for word, row in _FUNCTIONS_OF_RANK.items() for n in (1, 2, 3)),
-    ]
-}
+FUNCTIONS: Mapping[str, Signature] = _signatures(_FUNCTION_TEXTS)
 """The functions by their names in torch or torch.nn.functional."""
 
 OPERANDS = frozenset({"input", "other", "tensors", "weight"})
 """Parameters of functions that are tensors."""
 
-KERAS: Mapping[str, Signature] = {
-    word: _signature(word, operator, text)
-    for word, (operator, text) in {
+KERAS: Mapping[str, Signature] = _signatures(
+    {
         "Dense": ("linear", "units activation=None use_bias=True"),
         "MaxPooling2D": ("max_pool", "pool_size=(2,2) strides=None padding='valid'"),
         "AveragePooling2D": ("avg_pool", "pool_size=(2,2) strides=None padding='valid'"),
         "GlobalAveragePooling2D": ("global_avg_pool", "* keepdims=False"),
         "GlobalMaxPooling2D": ("global_max_pool", "* keepdims=False"),
-    }.items()
-}
+    }
+)
 """Layers of Keras that are an operator here whatever their arguments are, or nearly."""
 
 OF_OPERATOR: Mapping[str, Signature] = {

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from archc.diagnostics import Diagnostic, Fix
+from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.syntax.edits import replaced
-from archc.syntax.foreign import match_here, say, span_of
-from archc.syntax.situation import Situation
+from archc.syntax.habits.habit import Habit, inside
+from archc.syntax.habits.situation import Situation
 
 _INPUTS = {
     "NET": "after the hyperparameters come the tensors: `net Name()(image: [3, 32, 32])`",
@@ -27,22 +27,10 @@ def missing_inputs(s: Situation) -> Diagnostic | None:
     only_inputs = s.type == "LSQB" and before == "COLON" and s.accepts == {"NAME"}
     if not (left_out or empty or only_inputs):
         return None
-    what = s.keyword.lower()
     span = s.span if only_inputs else s.after_previous
     fix = _sorted_out(s) if only_inputs else ()
-    message = f"the {what}'s inputs are missing"
-    return say("E0117", message, span, _INPUTS[s.keyword], fix, certain=True)
-
-
-def hyperparameter_among_inputs(s: Situation) -> Diagnostic | None:
-    """`net N()(image: [3, 32, 32], classes=10)`."""
-    inputs = s.type == "EQUAL" and s.keyword == "NET" and s.bracket is not None
-    if not inputs or "COLON" not in s.accepts or s.previous is None:
-        return None
-    help = "hyperparameters stand in the first parentheses, tensors in the second"
-    span = span_of(s, s.previous.start_pos or 0, s.end)
-    message = f"`{s.previous}` stands among the tensors, which have no defaults"
-    return say("E0118", message, span, help, _sorted_out(s), certain=True)
+    message, help = f"the {s.keyword.lower()}'s inputs are missing", _INPUTS[s.keyword]
+    return Diagnostic("E0117", message, (Label(span),), help=help, fix=fix, certain=bool(fix))
 
 
 _TENSOR = re.compile(r"\w+\s*:\s*\[")
@@ -51,18 +39,19 @@ _TENSOR = re.compile(r"\w+\s*:\s*\[")
 def _sorted_out(s: Situation) -> Fix:
     """The same parameters, those with a shape in the second pair of parentheses; none where a
     comment or string stands among them."""
-    heads = [*re.finditer(r"\b(?:net|block)\s+\w+\s*(?=\()", s.source.text[: s.start])]
+    text = s.source.text
+    heads = [*re.finditer(r"\b(?:net|block)\s+\w+\s*(?=\()", text[: s.start])]
     if not heads:
         return ()
     start = end = heads[-1].end()
     items: list[str] = []
     for _ in range(2):
-        closing = _closing(s.source.text, end)
+        closing = _closing(text, end)
         if closing is None:
             return ()
-        items += _items(s.source.text[end + 1 : closing])
+        items += _items(text[end + 1 : closing])
         end = closing + 1
-        if not match_here(s, r"\(", end):
+        if not text.startswith("(", end):
             break
     if s.start >= end:  # the head was that of a declaration before
         return ()
@@ -70,8 +59,7 @@ def _sorted_out(s: Situation) -> Fix:
     others = [item for item in items if item not in tensors]
     if s.keyword == "BLOCK" and others:  # these may be tensors, too
         return ()
-    ours = f"({', '.join(others)})({', '.join(tensors)})"
-    return replaced(span_of(s, start, end), ours)
+    return replaced(Span(s.source, start, end), f"({', '.join(others)})({', '.join(tensors)})")
 
 
 def _closing(text: str, start: int) -> int | None:
@@ -96,3 +84,19 @@ def _items(text: str) -> Iterator[str]:
             if text[start:place].strip():
                 yield text[start:place].strip()
             start = place + 1
+
+
+HEADINGS = (
+    missing_inputs,
+    Habit(
+        "E0118",
+        "`{name}` stands among the tensors, which have no defaults",
+        r"(?P<at>\b(?P<name>\w+)\s*‸=)",
+        "hyperparameters stand in the first parentheses, tensors in the second",
+        fix=lambda found: _sorted_out(found.s),
+        types="EQUAL",
+        keywords="NET",
+        accepts="COLON",
+        when=inside,
+    ),
+)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from archc.diagnostics import Fix, Span
 from archc.elaborate.values import Value
 from archc.syntax.edits import replaced
-from archc.syntax.interpolated import interpolated
+from archc.syntax.habits.interpolated import interpolated
 
 
 def unquoted(value: Value, written: str) -> tuple[str, tuple[str, ...]] | None:
