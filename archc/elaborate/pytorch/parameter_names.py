@@ -1,0 +1,66 @@
+"""Arguments whose names are no parameters: what other libraries call them, and what to write."""
+
+from collections.abc import Mapping, Sequence
+
+from archc.diagnostics import Fix, Span, nearest
+from archc.elaborate.pytorch.signatures import FIXED, INFERRED, NEEDLESS
+from archc.elaborate.pytorch.translated_arguments import same
+from archc.elaborate.pytorch.vocabulary import PARAMETERS, SHORT
+from archc.elaborate.values import Given
+from archc.ops.registry import OPS
+from archc.syntax.edits import appended, is_stage, renamed_argument, without_arguments
+
+_INFERRED_TOO = {"in_chans", "normalized_shape"}
+_AXIS = {"axis": "dim"}
+
+
+def written_as(callee: str, slots: Mapping[str, bool]) -> str:
+    """How a call is written, as a help says it."""
+    words = (name if required else f"{name}=..." for name, required in slots.items())
+    return f"it is written `{callee}({', '.join(words)})`"
+
+
+def instead_of_unknown(
+    callee: str, argument: Given, slots: Mapping[str, bool], given: set[str], call: Span
+) -> tuple[str, Fix]:
+    """What to do about an argument whose name is no parameter's, beside those that are `given`."""
+    name, place = argument.name or "", argument.span
+    names = list(slots)
+    theirs = _of_torch(callee, argument, names, given)
+    if theirs is not None:
+        return theirs
+    if name == "activation" and isinstance(argument.value, str):
+        then = f" -> {argument.value}"
+        fix = (*without_arguments(place), *appended(call, then)) if is_stage(call) else ()
+        return f"apply it after the layer: `{callee}(...){then}`", fix
+    if name == "name":
+        help = f"a label names a layer: `-> {argument.value}: {callee}(...)`"
+        return help, without_arguments(place)
+    free = [other for other in names if other not in given]
+    near = SHORT[name] if SHORT.get(name) in free else nearest(name, free)
+    if near is None:
+        written = written_as(callee, slots)
+        if nearest(name, names) is None:
+            return written, ()
+        return f"leave it out: {written}", ()
+    return f"did you mean `{near}`?", renamed_argument(place, near)
+
+
+def _of_torch(
+    callee: str, argument: Given, names: Sequence[str], given: set[str]
+) -> tuple[str, Fix] | None:
+    """What to do about a parameter of another library's; None if it is none that is known."""
+    name, place = argument.name or "", argument.span
+    ours = PARAMETERS.get(name)
+    if ours in given:
+        return f"leave one of them out: archc calls it `{ours}`, which is given", ()
+    if ours is not None and ours in names:
+        return f"archc calls it `{ours}`", renamed_argument(place, ours)
+    if name in INFERRED | NEEDLESS | _INFERRED_TOO and callee in OPS:
+        return f"leave it out: archc infers or needs no `{name}`", without_arguments(place)
+    fixed = FIXED.get((callee, _AXIS.get(name, name)))
+    if fixed is not None:
+        if any(same(argument.value, value) for value in fixed.values):
+            return f"leave it out: `{callee}` {fixed.words}", without_arguments(place)
+        return f"`{callee}` {fixed.words}", ()
+    return None
