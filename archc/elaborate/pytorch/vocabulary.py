@@ -5,6 +5,8 @@ They are facts about those libraries. A word has a mend only where it surely mea
 
 from collections.abc import Mapping
 
+from archc.elaborate.pytorch.signatures import RENAMED
+
 ALIASES: Mapping[str, str] = {
     "dense": "linear", "fc": "linear", "linear_layer": "linear", "batch_norm": "bn",
     "batchnorm": "bn", "batch_norm2d": "bn", "BatchNorm": "bn", "maxpool": "max_pool",
@@ -63,14 +65,11 @@ UNLIKE: Mapping[str, tuple[str, str]] = {
 """Words for something that is like an operator -> its name here, and what is else."""
 
 PARAMETERS: Mapping[str, str] = {
-    "out_channels": "out", "out_features": "out", "filters": "out", "channels": "out",
-    "kernel_size": "kernel", "ksize": "kernel", "strides": "stride", "pad": "padding",
-    "scale_factor": "scale", "p": "rate", "drop": "rate", "num_groups": "groups",
-    "elementwise_affine": "affine", "negative_slope": "slope", "upscale_factor": "factor",
-    "downscale_factor": "factor", "block_size": "factor", "output_size": "size",
-    "group_width": "group_size", "init_value": "init", "init_values": "init", "units": "out",
-    "num_filters": "out", "pool_size": "kernel", "dilation_rate": "dilation",
-    "use_bias": "bias", "epsilon": "eps", "alpha": "slope", "drop_rate": "rate",
+    **RENAMED,
+    "filters": "out", "channels": "out", "num_filters": "out", "ksize": "kernel",
+    "pad": "padding", "drop": "rate", "drop_rate": "rate", "elementwise_affine": "affine",
+    "alpha": "slope", "block_size": "factor", "group_width": "group_size", "init_value": "init",
+    "init_values": "init", "dilation_rate": "dilation", "epsilon": "eps",
 }  # fmt: skip
 """Their parameters -> the parameter here."""
 
