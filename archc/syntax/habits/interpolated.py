@@ -22,28 +22,12 @@ def interpolated(text: str) -> str | None:
     """The string with holes that a text of Python stands for; None if it is none, or unknown."""
     if len(text) > MAX_LENGTH:
         return None
+    text = text.strip()
     try:
-        tree = python.parse(text.strip(), mode="eval").body
-        if not _is_text(tree):
-            return None
-        return f'"{_Texts(text.strip()).of(tree)}"'
+        found = _Texts(text).of(python.parse(text, mode="eval").body)
     except (_OtherwiseError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-
-
-def _is_text(node: python.expr) -> bool:
-    match node:
-        case python.Constant():
-            return isinstance(node.value, str)
-        case python.Call(func=python.Name(id="str" | "repr")):
-            return True
-        case python.Call(func=python.Attribute(attr="format")):
-            return True
-        case python.BinOp(op=python.Add()):
-            return _is_text(node.left) or _is_text(node.right)
-        case python.BinOp(op=python.Mod()):
-            return _is_text(node.left)
-    return False
+    return None if found is None else f'"{found}"'
 
 
 class _Texts:
@@ -52,10 +36,10 @@ class _Texts:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def of(self, node: python.expr) -> str:
-        """What a node adds to the string."""
+    def of(self, node: python.expr) -> str | None:
+        """What a node adds to the string; None if it is no text."""
         match node:
-            case python.Constant() if isinstance(node.value, str):
+            case python.Constant(value=str()):
                 return self._literal(node)
             case python.Call(func=python.Name(id="str"), args=[value], keywords=[]):
                 return self._hole(value)
@@ -63,14 +47,21 @@ class _Texts:
                 func=python.Attribute(attr="format", value=python.Constant() as whole)
             ):
                 return self._fields(self._literal(whole), node)
-            case python.BinOp(op=python.Add()) if _is_text(node):
-                return self.of(node.left) + self.of(node.right)
-            case python.BinOp(op=python.Mod(), left=python.Constant() as whole, right=right):
+            case python.BinOp(op=python.Add(), left=left, right=right):
+                texts = [self.of(left), self.of(right)]
+                if texts == [None, None]:
+                    return None
+                both = zip((left, right), texts, strict=True)
+                return "".join(self._hole(side) if text is None else text for side, text in both)
+            case python.BinOp(op=python.Mod(), left=python.Constant(value=str()) as whole):
+                right = node.right
                 values = right.elts if isinstance(right, python.Tuple) else [right]
                 return self._percents(self._literal(whole), values)
-            case _ if not _is_text(node):
-                return self._hole(node)
-        raise _OtherwiseError
+            case python.Call(func=python.Name(id="str" | "repr") | python.Attribute(attr="format")):
+                raise _OtherwiseError
+            case python.BinOp(op=python.Mod(), left=left) if self.of(left) is not None:
+                raise _OtherwiseError
+        return None
 
     def _literal(self, node: python.Constant) -> str:
         """The text between the quotes, as it is written."""
