@@ -147,8 +147,8 @@ SLICES = (
     ),
     _slice(
         rf"{_INDEX}(?=[^\[\]\n]*\bNone\b)[^\[\]\n]*‸,",
-        "`reshape` gives a vector axes, `reshape(s, [64, 1, 1])`; `global_avg_pool(keep=true)` keeps "
-        "them, so that `x * s` is a gate",
+        "`reshape` gives a vector axes, `reshape(s, [64, 1, 1])`; `global_avg_pool(keep=true)` "
+        "keeps them, so that `x * s` is a gate",
         when=in_index,
     ),
     _taken(rf"{_CHANNELS}0?\s*:\s*(?P<n>\w+){_ALL}", write="take({x}, {n})"),
