@@ -1,6 +1,8 @@
 """Nets that share memory: other devices, other kinds of differentiation, other weights."""
 
 import copy
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,8 @@ from allocations import measure
 from surgery import SPECS, built, without_runtime
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vmap
+
+import archc
 
 forward_ad: Any = torch.autograd.forward_ad
 
@@ -266,3 +270,59 @@ def test_the_mode_of_a_part() -> None:
     net(torch.randn(2, 3, 32, 32)).sum().backward()
     with pytest.raises(ValueError, match="memory must be one of keep, recompute, off, not 'of'"):
         home.set_memory(net, "of")
+
+
+WITHOUT = """
+import sys, warnings
+import torch
+*home, name = sys.argv[3].split(".")
+found = torch
+for word in home:
+    found = getattr(found, word)
+delattr(found, name)
+from archc.runtime.surroundings import MISSING
+from archc.runtime.memory import set_memory
+assert MISSING == ["torch." + sys.argv[3]], MISSING
+net = torch.load(sys.argv[1], weights_only=False)
+results = []
+for memory in ("keep", "off"):
+    set_memory(net, memory)
+    for _ in range(2):
+        net.zero_grad()
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            net(torch.load(sys.argv[2])).square().sum().backward()
+        results.append([p.grad.clone() for p in net.parameters()])
+        expected = memory == "keep" and len(results) == 1
+        assert len(said) == expected, [str(each.message) for each in said]
+    assert not said or "finds no torch." + sys.argv[3] in str(said[0].message)
+assert all(map(torch.equal, results[0], results[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_C._autograd._top_saved_tensors_default_hooks",
+        "autograd.forward_ad._current_level",
+        "_lazy_clone",
+    ],
+)
+def test_a_torch_without_one_of_its_private_functions(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The net runs as torch runs it, and says so once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    net = archc.loads(SPECS["dense"]).build().double()
+    files = [str(tmp_path / "net.pt"), str(tmp_path / "x.pt")]
+    torch.save(net, files[0])
+    torch.save(torch.randn(2, 3, 12, 12).double(), files[1])
+    root = str(Path(archc.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *files, name],
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

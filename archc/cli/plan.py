@@ -51,10 +51,12 @@ def plan_command(
     check_words(memory, dtype)
     compilation = compile_net(make_request(spec, net, set_, limit, passes, plain))
     plan = make_plan(compilation, batch, memory, dtype, size, inference=inference)
+    declined = compilation.graph.sharing.declined
     if as_json:
-        write_json(plan.to_json())
-    else:
-        write_data(f"{explain(plan, why) if why else to_text(plan, terminal_width())}\n")
+        write_json({**plan.to_json(), "declined": declined})
+        return
+    text = explain(plan, why) if why else to_text(plan, terminal_width())
+    write_data(f"{text}\n\n{declined}\n" if declined else f"{text}\n")
 
 
 def check_words(memory: str, dtype: str) -> None:

@@ -82,7 +82,8 @@ class Sharing:
     `blocks` are the dense blocks, `closings` what reads them; `concats` the other concatenations,
     which are kept as their parts; `activations` what else is computed again from the inputs of
     batch norms; `swaps` pointwise convolutions with the average pool after each, which runs before
-    it; `rows` the regions that are run again, each from its own input.
+    it; `rows` the regions that are run again, each from its own input. Where all this would hardly
+    save anything, nothing is shared, and `declined` says so.
     """
 
     blocks: tuple[DenseBlock, ...] = ()
@@ -91,9 +92,10 @@ class Sharing:
     activations: tuple[Rebuilt, ...] = ()
     swaps: tuple[tuple[int, int], ...] = ()
     rows: tuple[int, ...] = ()
+    declined: str = ""
 
     def __bool__(self) -> bool:
-        return self != Sharing()
+        return bool(self.blocks or self.swaps or self.rows or self.rebuilds)
 
     @property
     def rebuilds(self) -> bool:

@@ -17,6 +17,12 @@ from archc.ops.tensor import Concat
 from archc.passes.base import Pass
 from archc.passes.closings import closings
 from archc.passes.dense_blocks import dense_blocks
+from archc.passes.kept_bytes import kept_bytes
+
+WORTH = 4 / 5
+"""A runtime pays where no more than this of what torch keeps stays."""
+
+_DECLINED = "share-memory leaves the net as it is: it would still keep {:.0%} of what torch does"
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class ShareMemory(Pass):
     and fewer positions are convolved. With `recompute`, blocks in a row are run again, each from
     its own input. No node changes, and neither do the function, the state_dict or the running
     statistics; sums inside dense blocks and transitions are taken in another order, and with that
-    the last bits change.
+    the last bits change. A net that would keep more than four fifths of its bytes is left alone.
     """
 
     name: ClassVar[str] = "share-memory"
@@ -53,7 +59,11 @@ class ShareMemory(Pass):
             closed = tuple(closings(graph, blocks, activations, dict(swaps)))
             norms = {each.norm for each in closed}
             activations = tuple(each for each in activations if each.norm not in norms)
-            result.sharing = Sharing(blocks, closed, concats, activations, swaps, rows)
+            sharing = Sharing(blocks, closed, concats, activations, swaps, rows)
+            both = (sharing, Sharing())
+            kept, whole = (kept_bytes(graph, each, members, edges) for each in both)
+            worth = kept <= WORTH * whole
+            result.sharing = sharing if worth else Sharing(declined=_DECLINED.format(kept / whole))
         return result
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from archc.runtime.surroundings import is_forward_mode, is_traced, is_transformed
+from archc.runtime.untouched import is_known_torch
 
 _KNOWN = {
     "cpu": (torch.float64, torch.float32, torch.bfloat16),
@@ -26,7 +27,8 @@ def differentiates(x: Tensor, *modules: nn.Module) -> bool:
     kinds = _KNOWN.get(x.device.type, ())
     if x.dtype not in kinds or x.layout != torch.strided or compute_dtype(x) not in kinds:
         return False
-    return x.requires_grad or any(p.requires_grad for m in modules for p in m.parameters())
+    trains = x.requires_grad or any(p.requires_grad for m in modules for p in m.parameters())
+    return trains and is_known_torch()
 
 
 def is_same_size_conv(module: Any) -> bool:

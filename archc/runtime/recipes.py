@@ -15,6 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from archc.runtime.memory import memory_of
 from archc.runtime.surroundings import is_forward_mode, is_traced, saving_hooks
+from archc.runtime.untouched import is_known_torch
 
 
 class Kept(NamedTuple):
@@ -118,7 +119,7 @@ class Rebuilding:
 
     def __enter__(self) -> None:
         self.on = self.on and torch.is_grad_enabled() and saving_hooks() is None
-        self.on = self.on and not is_traced() and not is_forward_mode()
+        self.on = self.on and not is_traced() and not is_forward_mode() and is_known_torch()
         if self.on:
             self.hooks = torch.autograd.graph.saved_tensors_hooks(_pack, unpack)
             try:

@@ -1,17 +1,34 @@
 """What goes on around a net that runs. Torch tells of some of it by private functions only: this is
-the one place that calls them."""
+the one place that looks them up, once. Where a torch has one of them no more, nets run plainly."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-_transforms: Any = torch._C._are_functorch_transforms_active
-_saving_hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks
-_global_hooks: Any = nn.modules.module._has_any_global_hook
-_lazy_clone: Any = torch._lazy_clone
+MISSING: list[str] = []
+"""The private functions that this torch lacks."""
+
+
+def _private(path: str, otherwise: Any) -> Any:
+    """What is not public in torch; `otherwise` is what to do without it."""
+    try:
+        return attrgetter(path)(torch)
+    except AttributeError:
+        MISSING.append(f"torch.{path}")
+        return otherwise
+
+
+_transforms = _private("_C._are_functorch_transforms_active", lambda: True)
+_saving_hooks = _private("_C._autograd._top_saved_tensors_default_hooks", lambda _: None)
+_global_hooks = _private("nn.modules.module._has_any_global_hook", lambda: True)
+_lazy_clone = _private("_lazy_clone", torch.clone)
+_LEVEL = _private("autograd.forward_ad._current_level", -1)
+CALL = _private("nn.Module._call_impl", nn.Module.__call__)
+"""What the call of a module runs."""
 
 
 def is_traced() -> bool:
@@ -29,7 +46,7 @@ def is_transformed() -> bool:
 
 def is_forward_mode() -> bool:
     """Whether forward-mode differentiation is at work."""
-    level: int = forward_ad._current_level
+    level: int = getattr(forward_ad, "_current_level", _LEVEL)
     return level >= 0
 
 

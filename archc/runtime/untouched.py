@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archc.runtime.surroundings import has_global_hooks
+from archc.runtime.surroundings import CALL, MISSING, has_global_hooks
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -54,7 +54,7 @@ def is_as_torch_has_it(kind: type) -> bool:
 def is_called_as_modules_are(kind: type) -> bool:
     """Whether a call of a module of this class is torch's, which runs its `forward`."""
     call, inner, *_, hooks = methods_of(kind)
-    return (call, inner, hooks) == (nn.Module.__call__, nn.Module._call_impl, False)
+    return (call, inner, hooks) == (nn.Module.__call__, CALL, False)
 
 
 def what_was_done(module: nn.Module) -> str | None:
@@ -64,7 +64,7 @@ def what_was_done(module: nn.Module) -> str | None:
         return "has a hook"
     if not _METHODS.isdisjoint(state):
         return "has a method of its own"
-    return None if module._compiled_call_impl is None else "was compiled"
+    return None if getattr(module, "_compiled_call_impl", None) is None else "was compiled"
 
 
 def named(kind: type) -> str:
@@ -80,6 +80,13 @@ def why_not(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> str | None:
     if not is_as_torch_has_it(kind):
         return "has methods that were exchanged, or hooks of all modules"
     return what_was_done(module)
+
+
+def is_known_torch() -> bool:
+    """Whether this torch has all that the runtime asks of it; if not, that is said once."""
+    if MISSING:
+        say_once(f"A net finds no {' and no '.join(MISSING)} in this torch")
+    return not MISSING
 
 
 _SAID: set[str] = set()
