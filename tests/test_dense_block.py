@@ -24,7 +24,7 @@ from hypothesis import assume, given, settings
 from torch import Tensor, nn
 
 from archc.runtime.dense_block import grown
-from archc.runtime.dense_layers import GrowingLayer
+from archc.runtime.dense_layers import DenseStage
 from archc.runtime.memory import set_memory
 from archc.runtime.norm_relu import norm_relu
 from archc.runtime.recipes import Rebuilding
@@ -100,7 +100,8 @@ def test_it_computes_what_torchvision_computes(
         def forward(self, x: Tensor) -> Tensor:
             p = drop_rate if self.training else 0.0
             layers = [
-                GrowingLayer(m.norm1, m.conv1, m.norm2, m.conv2, 0.0, p) for m in self.values()
+                [DenseStage(m.norm1, m.conv1), DenseStage(m.norm2, m.conv2, p)]
+                for m in self.values()
             ]
             return grown(x, layers, memory)
 

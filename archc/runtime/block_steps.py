@@ -1,8 +1,8 @@
 """Forward and backward of a whole dense block, on tensors alone; `dense_block.py` says what for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
@@ -14,7 +14,9 @@ from archc.runtime.feature_rows import (
     row_moments,
     statistics_dtype,
 )
-from archc.runtime.row_reader import Gradients, Reading, RowReader
+from archc.runtime.gaps import filled, with_gaps
+from archc.runtime.row_operators import Gradients
+from archc.runtime.row_reader import Reading, RowReader
 
 
 @dataclass(frozen=True)
@@ -22,29 +24,29 @@ class BlockLayer:
     """Reads the features before it and adds `growth`; with two readers there is a bottleneck."""
 
     readers: Sequence[RowReader]
-    growth: int
     keep: bool
     """Whether the bottleneck is kept for backward, else computed again."""
     channels_last: bool
     """Whether plain modules would draw a dropout's noise in this order."""
 
     @property
-    def measures_bottleneck(self) -> bool:
-        return len(self.readers) == 2 and self.readers[1].running is None
+    def growth(self) -> int:
+        return self.readers[-1].operator.out_shape([0])[-1]
 
 
 @dataclass
 class LayerState:
     """What a layer hands to its backward."""
 
-    readings: list[Reading]
     moments: Tensor | None = None
     """Those of the bottleneck, if its reader normalises by the batch."""
     bottleneck: Tensor | None = None
+    readings: list[Reading] = field(default_factory=list)
 
 
 def block_forward(x: Tensor, layers: Sequence[BlockLayer], dtype: torch.dtype) -> list[Tensor]:
-    """What `block_backward` needs, and first the block's features, [N, *S, C + sum of growths].
+    """What `block_backward` needs: first the block's features, [N, *S, C + sum of growths], their
+    moments, and those of each layer's bottleneck. What there is not is a tensor of no elements.
 
     x is [N, C, *S]; convolutions compute in `dtype`.
     """
@@ -53,7 +55,7 @@ def block_forward(x: Tensor, layers: Sequence[BlockLayer], dtype: torch.dtype) -
     shape = (x.shape[0], *x.shape[2:], total)
     values = x.new_empty(shape, dtype=torch.promote_types(x.dtype, dtype))
     features = FeatureRows(values, None)
-    if measures_features(layers):
+    if any(layer.readers[0].running is None for layer in layers):
         features.moments = values.new_empty((2, total), dtype=statistics_dtype(values.dtype))
     values[..., :channels] = x.movedim(1, -1)
     features.measure(slice(0, channels), x.movedim(1, -1))
@@ -64,24 +66,21 @@ def block_forward(x: Tensor, layers: Sequence[BlockLayer], dtype: torch.dtype) -
         features.measure(place)
         channels = place.stop
     moments = [features.moments, *(state.moments for state in states)]
-    rest = (t for s in states for t in (*chain(*s.readings), s.bottleneck))
-    return [values, *(t for t in (*moments, *rest) if t is not None)]
-
-
-def measures_features(layers: Sequence[BlockLayer]) -> bool:
-    return any(layer.readers[0].running is None for layer in layers)
+    bottlenecks = (state.bottleneck for state in states)
+    readings = chain.from_iterable(reading for state in states for reading in state.readings)
+    return filled([values, *moments, *bottlenecks, *readings], values)
 
 
 def _layer_forward(
     layer: BlockLayer, features: FeatureRows, out: Tensor, dtype: torch.dtype
 ) -> LayerState:
     """Write the layer's features to `out`."""
-    state = LayerState([])
+    state = LayerState()
     source = features
     for reader in layer.readers[:-1]:
         state.readings.append(reader.start(features, dtype, layer.channels_last))
         values = _bottleneck(layer, features, state.readings[0], dtype)
-        state.moments = row_moments(values) if layer.measures_bottleneck else None
+        state.moments = row_moments(values) if layer.readers[1].running is None else None
         state.bottleneck = values if layer.keep else None
         source = FeatureRows(values, state.moments)
     last = layer.readers[-1]
@@ -103,7 +102,7 @@ def _bottleneck(
 def block_backward(
     grads: list[Tensor], saved: Sequence[Tensor], layers: Sequence[BlockLayer], dtype: torch.dtype
 ) -> Gradients:
-    """The gradients of x, and of each reader's gamma, beta, weight and bias.
+    """The gradients of x, and of each reader's gamma, beta, weight and bias; None for none.
 
     `grads` begins with the features' gradient, [N, *S, C], and is emptied to free its memory.
     """
@@ -123,18 +122,16 @@ def block_backward(
 def _restore(
     saved: Sequence[Tensor], layers: Sequence[BlockLayer]
 ) -> tuple[FeatureRows, list[LayerState]]:
-    tensors = iter(saved)
-    features = FeatureRows(next(tensors), next(tensors) if measures_features(layers) else None)
-    moments = [next(tensors) if layer.measures_bottleneck else None for layer in layers]
-    states = []
-    for layer, measured in zip(layers, moments, strict=True):
-        readings = [
-            Reading(next(tensors), next(tensors) if reader.dropout else None)
-            for reader in layer.readers
-        ]
-        stored = layer.keep and len(layer.readers) == 2
-        states.append(LayerState(readings, measured, next(tensors) if stored else None))
-    return features, states
+    moments, *rest = with_gaps(saved[1:])
+    states = [LayerState(*pair) for pair in zip(rest, rest[len(layers) :], strict=False)]
+    states = states[: len(layers)]
+    readings = iter(rest[2 * len(layers) :])
+    for layer, state in zip(layers, states, strict=True):
+        for _ in layer.readers:
+            affine, kept = islice(readings, 2)
+            assert affine is not None
+            state.readings.append(Reading(affine, kept))
+    return FeatureRows(saved[0], moments), states
 
 
 def _layer_backward(

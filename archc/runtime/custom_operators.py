@@ -3,7 +3,7 @@
 import hashlib
 import linecache
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -58,20 +58,3 @@ def check_gradients(grad: Tensor) -> None:
             "what shares its storage for backward gives one gradient at a time, none in batches: "
             'build the net with memory="off"'
         ) from None
-
-
-def no_gradient(argument: Any) -> Any:
-    """What torch expects for an argument that is no tensor: it takes empty lists for tensors."""
-    return [] if argument == [] else None
-
-
-def given(tensors: Iterable[Tensor | None]) -> tuple[list[Tensor], list[bool]]:
-    """The tensors that there are, and where: operators with gradients take no lists with None."""
-    tensors = list(tensors)
-    return [t for t in tensors if t is not None], [t is not None for t in tensors]
-
-
-def with_gaps(tensors: Iterable[Tensor], places: Iterable[bool]) -> Iterator[Tensor | None]:
-    """The tensors at their places, None at the others."""
-    rest = iter(tensors)
-    return (next(rest) if place else None for place in places)

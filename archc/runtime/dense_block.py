@@ -27,10 +27,16 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from archc.runtime.block_function import DENSE_BLOCK, BlockPlan, DenseBlockFunction
-from archc.runtime.custom_operators import given
+from archc.runtime.block_function import (
+    DENSE_BLOCK,
+    DenseBlockFunction,
+    LayerPlan,
+    ReaderPlan,
+    written,
+)
 from archc.runtime.dense_layers import GrowingLayer, named_layers, reading_of, resolved
 from archc.runtime.feature_rows import CHANNELS_LAST, from_rows, set_features
+from archc.runtime.gaps import filled
 from archc.runtime.memory import memory_of
 from archc.runtime.plain_modules import (
     compute_dtype,
@@ -59,10 +65,10 @@ def shares_storage(block: nn.Module, x: Tensor) -> bool:
 def dense_block(block: nn.Module, x: Tensor) -> Tensor:
     """What a block that `shares_storage` makes of x, [N, C, *S] -> [N, C + sum of growths, *S]."""
     if torch.compiler.is_compiling():
-        layers = [resolved(block, layer) for layer in named_layers(block)]
-    else:
-        layers = [*reading_of(block).layers]
-    return grown(x, layers, memory_of(block))
+        named = named_layers(block)
+        layers = [[resolved(block, stage) for stage in layer] for layer in named]
+        return grown(x, layers, memory_of(block))
+    return grown(x, reading_of(block).layers, memory_of(block))
 
 
 def grown(
@@ -77,28 +83,25 @@ def grown(
     modes = [memory] * len(layers) if isinstance(memory, str) else memory
     channels_last = _draws_in_channels_last(x, layers)
     tensors: list[Tensor | None] = []
-    ints: list[int] = []
-    floats: list[float] = []
+    plans = []
     for layer, mode in zip(layers, modes, strict=True):
-        readers = layer.readers()
-        ints += [len(readers), readers[-1][1].out_channels, mode == "keep", channels_last]
-        for norm, conv, dropout, select in readers:
+        readers = []
+        for norm, conv, dropout, select in layer:
             batch = normalises_by_batch(norm)
             running = (None, None) if batch else (norm.running_mean, norm.running_var)
             tensors += [norm.weight, norm.bias, *running, select, conv.weight, conv.bias]
-            ints += [conv.groups, *conv.padding, *conv.dilation]
-            floats += [norm.eps, dropout]
-    there, places = given(tensors)
-    plan = BlockPlan(compute_dtype(x), ints, floats, places)
+            readers.append(ReaderPlan(conv.groups, conv.padding, conv.dilation, norm.eps, dropout))
+        plans.append(LayerPlan(mode == "keep", channels_last, readers))
+    there, dtype = filled(tensors, x), compute_dtype(x)
     if torch.compiler.is_compiling():
-        rows, *moments = DENSE_BLOCK(x, there, *plan)
+        rows, *moments = DENSE_BLOCK(x, there, dtype, written(plans))
     else:
         apply: Callable[..., tuple[Tensor, ...]] = DenseBlockFunction.apply
-        rows, *moments = apply(x, plan, _count_moments(layers), *there)
+        rows, *moments = apply(x, dtype, plans, *there)
     _update_running(layers, moments, x.numel() // x.shape[1])
     y = from_rows(rows)
     if not torch.compiler.is_compiling():
-        set_features(y, moments[0] if _measures_features(layers) else None)
+        set_features(y, moments[0] if moments[0].numel() else None)
     return y
 
 
@@ -107,37 +110,22 @@ def _draws_in_channels_last(x: Tensor, layers: Iterable[GrowingLayer]) -> bool:
 
     The order of x alone does not tell: a dense block gives channels_last in any case.
     """
-    readers = [reader for layer in layers for reader in layer.readers()]
-    if not any(dropout for _, _, dropout, _ in readers) or x.dim() not in CHANNELS_LAST:
+    stages = [stage for layer in layers for stage in layer]
+    if not any(stage.dropout for stage in stages) or x.dim() not in CHANNELS_LAST:
         return False
     order = CHANNELS_LAST[x.dim()]
-    weights = [conv.weight for _, conv, _, _ in readers]
+    weights = [stage.conv.weight for stage in stages]
     told = [w for w in weights if not (w.is_contiguous() and w.is_contiguous(memory_format=order))]
     return any(w.is_contiguous(memory_format=order) for w in told or [x])
 
 
-def _count_moments(layers: Sequence[GrowingLayer]) -> int:
-    """The block's, if a layer normalises by the batch, and those of each bottleneck that is."""
-    return _measures_features(layers) + sum(_measures_bottleneck(layer) for layer in layers)
-
-
-def _measures_features(layers: Iterable[GrowingLayer]) -> bool:
-    return any(normalises_by_batch(layer.norm1) for layer in layers)
-
-
-def _measures_bottleneck(layer: GrowingLayer) -> bool:
-    return layer.norm2 is not None and normalises_by_batch(layer.norm2)
-
-
-def _update_running(layers: Sequence[GrowingLayer], moments: Iterable[Tensor], count: int) -> None:
-    """`moments` begins with those that `_count_moments` counts, over `count` pixels."""
-    taken = iter(moments)
+def _update_running(layers: Sequence[GrowingLayer], moments: Sequence[Tensor], count: int) -> None:
+    """`moments` are those of the block and of each layer's bottleneck, over `count` pixels."""
+    shared, *inner = moments
     pairs = []
-    first = [layer for layer in layers if normalises_by_batch(layer.norm1)]
-    if first:
-        shared = next(taken)
-        for layer in first:
-            columns = slice(0, layer.conv1.in_channels) if layer.select is None else layer.select
-            pairs.append((layer.norm1, shared[:, columns]))
-    pairs += [(layer.norm2, next(taken)) for layer in layers if _measures_bottleneck(layer)]
+    for (first, *rest), bottleneck in zip(layers, inner, strict=False):
+        columns = slice(0, first.conv.in_channels) if first.select is None else first.select
+        if normalises_by_batch(first.norm):
+            pairs.append((first.norm, shared[:, columns]))
+        pairs += [(last.norm, bottleneck) for last in rest if normalises_by_batch(last.norm)]
     update_running(pairs, count)

@@ -14,27 +14,21 @@ from archc.runtime.surroundings import constant
 from archc.runtime.untouched import BATCH_NORMS, CONVOLUTIONS, why_not
 
 
-class GrowingLayer(NamedTuple):
-    """A layer of a dense block: norm, ReLU, convolution and dropout, once or twice.
+class DenseStage(NamedTuple):
+    """Batch norm, ReLU, convolution and dropout, in a row.
 
-    `dropout1` and `dropout2` are the probabilities that apply now, 0 in evaluation. `select` has
-    the features that `norm1` reads (int64, none twice); None is for all those before the layer.
+    `dropout` is the probability that applies now, 0 in evaluation. `select` has the features that
+    `norm` reads (int64, none twice); None is for all that there are.
     """
 
-    norm1: Any
-    conv1: Any
-    norm2: Any = None
-    conv2: Any = None
-    dropout1: float = 0.0
-    dropout2: float = 0.0
+    norm: Any
+    conv: Any
+    dropout: float = 0.0
     select: Tensor | None = None
 
-    def readers(self) -> list[tuple[Any, Any, float, Tensor | None]]:
-        """Norm, convolution, dropout and selected features, for each convolution."""
-        first = (self.norm1, self.conv1, self.dropout1, self.select)
-        if self.conv2 is None:
-            return [first]
-        return [first, (self.norm2, self.conv2, self.dropout2, None)]
+
+GrowingLayer = Sequence[DenseStage]
+"""A layer of a dense block: one stage, or two."""
 
 
 class DenseReading(NamedTuple):
@@ -67,21 +61,20 @@ def _read_block(block: nn.Module) -> DenseReading:
 
 
 @constant
-def named_layers(block: nn.Module) -> tuple[tuple[Any, ...], ...]:
+def named_layers(block: nn.Module) -> list[list[tuple[Any, ...]]]:
     """The layers of a block by the names of modules and buffers, as torch.compile can know them;
     none where it is not read."""
     named = (*block.named_modules(), *block.named_buffers())
     names = {id(each): name for name, each in named}
     layers = reading_of(block).layers
-    return tuple(tuple(names.get(id(each), each) for each in layer) for layer in layers)
+    return [[tuple(names.get(id(x), x) for x in stage) for stage in layer] for layer in layers]
 
 
-def resolved(block: nn.Module, layer: Sequence[Any]) -> GrowingLayer:
-    """A layer of `named_layers` with the modules themselves."""
-    *names, dropout1, dropout2, select = layer
-    norm1, conv1, norm2, conv2 = (name and block.get_submodule(name) for name in names)
+def resolved(block: nn.Module, stage: Sequence[Any]) -> DenseStage:
+    """A stage of `named_layers` with the modules themselves."""
+    norm, conv, dropout, select = stage
     selected = select and block.get_buffer(select)
-    return GrowingLayer(norm1, conv1, norm2, conv2, dropout1, dropout2, selected)
+    return DenseStage(block.get_submodule(norm), block.get_submodule(conv), dropout, selected)
 
 
 def _growing_layers(result: Value) -> list[GrowingLayer]:
@@ -90,8 +83,8 @@ def _growing_layers(result: Value) -> list[GrowingLayer]:
     if source.maker is not None or not features:
         raise UnreadError("its forward does not append what its layers give")
     layers = [_layer(each, (source, *features[:i])) for i, each in enumerate(features)]
-    norms = [norm for layer in layers for norm, *_ in layer.readers()]
-    if len(set(map(id, norms))) < len(norms):
+    norms = [id(stage.norm) for layer in layers for stage in layer]
+    if len(set(norms)) < len(norms):
         raise UnreadError("a batch norm serves twice")
     return layers
 
@@ -111,29 +104,18 @@ def _parts(value: Value) -> list[Value]:
     return parts
 
 
-class _Stage(NamedTuple):
-    """Batch norm, ReLU, convolution and dropout, in a row."""
-
-    source: Value
-    norm: nn.Module
-    conv: nn.Module
-    dropout: float
-
-
 def _layer(feature: Value, before: Sequence[Value]) -> GrowingLayer:
     """The layer that makes a feature from all those before it, or from a selection of them."""
-    stages = [_stage(feature)]
-    if not _reads(stages[0].source, before):
-        stages.insert(0, _stage(stages[0].source))
-    source = stages[0].source
+    source, last = _stage(feature)
+    stages = [last]
+    if not _reads(source, before):
+        source, first = _stage(source)
+        stages.insert(0, first)
     if not _reads(source, before):
         raise UnreadError("a layer in it does not read all features before it")
-    select = source.operands[2] if source.maker is torch.index_select else None
-    first, *rest = stages
-    layer = GrowingLayer(first.norm, first.conv, dropout1=first.dropout, select=select)
-    for last in rest:
-        layer = layer._replace(norm2=last.norm, conv2=last.conv, dropout2=last.dropout)
-    return layer
+    if source.maker is torch.index_select:
+        stages[0] = stages[0]._replace(select=source.operands[2])
+    return stages
 
 
 def _reads(value: Value, before: Sequence[Value]) -> bool:
@@ -143,7 +125,8 @@ def _reads(value: Value, before: Sequence[Value]) -> bool:
     return len(parts) == len(before) and all(a is b for a, b in zip(parts, before, strict=True))
 
 
-def _stage(value: Value) -> _Stage:
+def _stage(value: Value) -> tuple[Value, DenseStage]:
+    """The stage that gives a value, and what it reads."""
     dropout = _dropout(value)
     if dropout is not None:
         value = _operand(value)
@@ -154,7 +137,7 @@ def _stage(value: Value) -> _Stage:
     if value.maker not in (torch.relu, F.relu) and type(value.maker) is not nn.ReLU:
         raise UnreadError(f"a {_name(value)} in it takes the place of a ReLU")
     value = _operand(value)
-    return _Stage(_operand(value), _untouched(value, BATCH_NORMS), conv, dropout or 0.0)
+    return _operand(value), DenseStage(_untouched(value, BATCH_NORMS), conv, dropout or 0.0)
 
 
 def _dropout(value: Value) -> float | None:

@@ -7,8 +7,11 @@ The elementwise pieces are plain calls of torch: on parts that stay in the cache
 them slower (benchmarks/step_time.py).
 """
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +23,6 @@ is recomputed never lies in memory as a whole."""
 
 CUDA_PART_BYTES = 1 << 26
 """On a GPU parts are larger, so that starting a kernel costs little beside it."""
-
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 """The memory format of this name for images of so many axes."""
@@ -36,16 +38,30 @@ def from_rows(rows: Tensor) -> Tensor:
     return rows.movedim(-1, 1)
 
 
-def row_parts(units: Tensor, width: int, multiple: int = 1) -> list[slice]:
-    """The first axis of `units` in parts whose first `width` columns have the size above.
+_SHAPES_ALONE: ContextVar[bool] = ContextVar("shapes alone", default=False)
 
-    All parts but the last hold a multiple of so many units.
-    """
+
+def on_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function for tensors without numbers, of which torch.compile asks the shapes alone."""
+
+    def run(*args: Any) -> Any:
+        token = _SHAPES_ALONE.set(True)
+        try:
+            return function(*args)
+        finally:
+            _SHAPES_ALONE.reset(token)
+
+    return run
+
+
+def row_parts(units: Tensor, width: int) -> list[slice]:
+    """The first axis of `units` in parts whose first `width` columns have the size above."""
+    if _SHAPES_ALONE.get():
+        return [slice(None)]
     budget = CUDA_PART_BYTES if units.is_cuda else PART_BYTES * torch.get_num_threads()
     bytes = units.numel() // units.shape[-1] * width * units.element_size()
-    steps = len(units) // multiple
-    number = max(1, min(steps, -(-bytes // budget)))
-    ends = [steps * i // number * multiple for i in range(number)] + [len(units)]
+    number = max(1, min(len(units), -(-bytes // budget)))
+    ends = [len(units) * i // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
@@ -56,6 +72,8 @@ def statistics_dtype(dtype: torch.dtype) -> torch.dtype:
 def row_moments(rows: Tensor) -> Tensor:
     """[2, C]: each column's mean and biased variance, as nn.BatchNorm takes them."""
     dtype, running = statistics_dtype(rows.dtype), None
+    if _SHAPES_ALONE.get():
+        return rows.new_empty((2, rows.shape[-1]), dtype=dtype)
     if rows.dtype != dtype:  # torch gives the moments in the dtype of running ones
         running = rows.new_zeros(rows.shape[-1:], dtype=dtype)
     return torch.stack(torch.batch_norm_update_stats(from_rows(rows), running, running, 0.0))

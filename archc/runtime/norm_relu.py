@@ -23,9 +23,12 @@ from archc.runtime.feature_rows import (
 )
 from archc.runtime.plain_modules import differentiates, normalises_by_batch, update_running
 from archc.runtime.recipes import Recipe, rebuilds, set_recipe
-from archc.runtime.row_pool import POOLS, RowPool, describe_pool
+from archc.runtime.row_operators import RowPool
 from archc.runtime.row_reader import Reading, RowReader
+from archc.runtime.shadows import frozen
 from archc.runtime.untouched import BATCH_NORMS, named, say_once, why_not
+
+POOLS = (nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
 
 
 def norm_relu(
@@ -72,7 +75,8 @@ def _operator(x: Tensor, norm: nn.Module, relu: Any, pool: nn.Module | None) -> 
             say_once(f"{named(type(module))} {reason}")
             return None
     plain = isinstance(relu, nn.ReLU) or relu in (torch.relu, F.relu)
-    return describe_pool(pool, x.dim() - 2) if plain else None
+    special = getattr(pool, "return_indices", False) or getattr(pool, "divisor_override", None)
+    return RowPool(pool and frozen(pool)) if plain and not special else None
 
 
 def _read_rows(reader: RowReader, x: Tensor, affine: Tensor) -> Tensor:

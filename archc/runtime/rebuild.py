@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archc.runtime.recipes import Kept, Recipe, kept, rebuilds, recipe_of, set_recipe, unpack
-from archc.runtime.shadows import shadow_of
+from archc.runtime.shadows import frozen
 from archc.runtime.surroundings import shielded
 from archc.runtime.untouched import BATCH_NORMS, named, say_once, why_not
 
@@ -62,7 +62,7 @@ def norm_act(
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda each: unpack(each.held)):
         y = act(z)
-    normalise, activate = between.build, _frozen(act)
+    normalise, activate = between.build, frozen(act)
     whole = Recipe(lambda *operands: activate(normalise(*operands)), ())
     whole.operands = between.operands
     for each in saved:
@@ -84,7 +84,7 @@ def pooled(x: Tensor, pool: nn.Module) -> Tensor:
     if reason is not None:
         say_once(f"{named(type(pool))} {reason}")
     elif y.dtype == x.dtype:  # not what autocast has computed otherwise
-        set_recipe(y, Recipe(_frozen(pool), [x]))
+        set_recipe(y, Recipe(frozen(pool), [x]))
     return y
 
 
@@ -117,11 +117,6 @@ def _known(norm: nn.Module, act: Any) -> bool:
     if reason is not None:
         say_once(f"{named(type(act))} {reason}")
     return reason is None
-
-
-def _frozen(act: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A function that stays what it is now, whatever is set on the module that it may be."""
-    return shadow_of(act) if isinstance(act, nn.Module) else act
 
 
 def _normalised(x: Tensor, norm: Any) -> Recipe | None:

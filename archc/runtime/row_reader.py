@@ -1,8 +1,7 @@
 """Readers of feature rows: batch norm, ReLU, a convolution or pool, and a dropout."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,90 +18,7 @@ from archc.runtime.feature_rows import (
     statistics_dtype,
     to_rows,
 )
-
-Gradients = list[Tensor | None]
-
-
-def images_of(rows: Tensor) -> int:
-    """As how many images of equal size a pointwise convolution should take rows.
-
-    From 16 on, torch leaves one in float32 to oneDNN even on one thread of a CPU; its products are
-    twice as fast on some processors as those of the BLAS.
-    """
-    if rows.dtype != torch.float32 or rows.device.type != "cpu":
-        return 1
-    return next((n for n in range(16, 65) if len(rows) % n == 0), 1)
-
-
-class RowOperator(Protocol):
-    """What follows a ReLU: [N, *S, C] to [N, *S', out]."""
-
-    @property
-    def parameters(self) -> tuple[Tensor | None, ...]: ...
-
-    @property
-    def pointwise(self) -> bool:
-        """Whether it treats each row alone, and is given [rows, C]."""
-
-    def out_shape(self, shape: Sequence[int]) -> list[int]: ...
-
-    def cast(self, dtype: torch.dtype) -> Self:
-        """The operator that computes in `dtype`."""
-
-    def forward(self, x: Tensor) -> Tensor: ...
-
-    def backward(self, grad: Tensor, x: Tensor) -> tuple[Tensor, Gradients]:
-        """The gradients of x and of the parameters."""
-
-
-class RowConv(NamedTuple):
-    """A convolution over any number of axes that leaves their sizes as they are."""
-
-    weight: Tensor
-    bias: Tensor | None
-    padding: Sequence[int]
-    dilation: Sequence[int]
-    groups: int
-
-    @property
-    def parameters(self) -> tuple[Tensor | None, ...]:
-        return self.weight, self.bias
-
-    @property
-    def pointwise(self) -> bool:
-        return self.groups == 1 and self.weight[0, 0].numel() == 1 and not any(self.padding)
-
-    def out_shape(self, shape: Sequence[int]) -> list[int]:
-        return [*shape[:-1], len(self.weight)]
-
-    def cast(self, dtype: torch.dtype) -> "RowConv":
-        weight = self.weight.to(dtype)
-        bias = None if self.bias is None else self.bias.to(dtype)
-        if self.pointwise:
-            return RowConv(weight.reshape(*weight.shape[:2], 1, 1), bias, [0, 0], [1, 1], 1)
-        return self._replace(weight=weight, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = torch.convolution(self._images(x), self.weight, self.bias, *self._geometry())
-        return to_rows(y).view(len(x), -1) if x.dim() == 2 else to_rows(y)
-
-    def backward(self, grad: Tensor, x: Tensor) -> tuple[Tensor, Gradients]:
-        sizes = None if self.bias is None else self.bias.shape
-        wanted = [True, True, self.bias is not None]
-        by_image, *by_parameters = torch.ops.aten.convolution_backward(
-            self._images(grad), self._images(x), self.weight, sizes, *self._geometry(), wanted
-        )
-        return to_rows(by_image).view(x.shape), by_parameters
-
-    def _images(self, x: Tensor) -> Tensor:
-        if x.dim() > 2:
-            return from_rows(x)
-        return from_rows(x.reshape(images_of(x), -1, 1, x.shape[1]))
-
-    def _geometry(self) -> tuple[list[int], Sequence[int], Sequence[int], bool, list[int], int]:
-        """From stride to groups; `False` and the zeros are for transposed convolutions."""
-        axes = len(self.padding)
-        return [1] * axes, self.padding, self.dilation, False, [0] * axes, self.groups
+from archc.runtime.row_operators import Gradients, RowOperator
 
 
 class Reading(NamedTuple):
@@ -149,7 +65,7 @@ class RowReader:
         scale, shift, _, _ = reading.affine
         operator = self.operator.cast(dtype)
         values, out = self._units(self._columns(source.values)), self._units(out)
-        for part in self._parts(values):
+        for part in row_parts(values, self.width):
             x = self._selected(values[part])
             y = operator.forward(affine_relu(x, scale, shift, dtype))
             out[part] = y if reading.kept is None else y * self._noise(reading.kept, part, dtype)
@@ -164,7 +80,7 @@ class RowReader:
         total = self._units(self._columns(source.total))
         scale, shift, _, _ = affine
         sums: Gradients = []
-        for part in self._parts(values):
+        for part in row_parts(values, self.width):
             x, part_total = self._selected(values[part]), self._selected(total[part])
             by_y = grad[part].to(dtype)
             if kept is not None:
@@ -219,10 +135,6 @@ class RowReader:
     def _units(self, rows: Tensor) -> Tensor:
         """What the operator treats apart, on the first axis: rows or samples."""
         return rows.flatten(0, -2) if self.operator.pointwise else rows
-
-    def _parts(self, units: Tensor) -> list[slice]:
-        multiple = images_of(units) if self.operator.pointwise else 1
-        return row_parts(units, self.width, multiple)
 
     def _columns(self, rows: Tensor) -> Tensor:
         """Of [..., C] the first columns, unless an index tells which."""
