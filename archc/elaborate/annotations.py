@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from archc.diagnostics import ArchError, Span, error, nearest
 from archc.elaborate.arguments import bind, checked_values
-from archc.elaborate.values import Given, Value
-from archc.ir.annotations import ANNOTATIONS, Annotation, OwnAnnotation, Place, Said
+from archc.elaborate.values import Datum, Given
+from archc.ir.annotations import ANNOTATIONS, Annotation, OwnAnnotation, Said, Subject
 from archc.ops.extern import Computed, Variable
 from archc.ops.registry import parameters
 from archc.syntax import ast
@@ -13,7 +13,7 @@ from archc.syntax.edits import replaced
 
 
 def checked_annotation(
-    written: ast.Annotation, place: Place, evaluate: Callable[[ast.Expr], Value]
+    written: ast.Annotation, subject: Subject, evaluate: Callable[[ast.Expr], Datum]
 ) -> Annotation:
     """What stands at a place. Those that begin with `@x_` are the user's own. Raises ArchError."""
     if written.name.startswith("x_"):
@@ -23,11 +23,11 @@ def checked_annotation(
         return OwnAnnotation(written.name, own, span=written.span)
     cls = ANNOTATIONS.get(written.name)
     if cls is None:
-        raise _unknown(written, place)
-    if place not in cls.places:
+        raise _unknown(written, subject)
+    if subject not in cls.subjects:
         raise error(
             "E0606",
-            f"`@{cls.name}` stands before {_one_of(*cls.places)}, not before {_one_of(place)}",
+            f"`@{cls.name}` stands before {_one_of(*cls.subjects)}, not before {_one_of(subject)}",
             written.span,
             help=cls.elsewhere,
         )
@@ -41,13 +41,13 @@ def checked_annotation(
     return cls(**checked_values(cls, known, "E0605"), **decided_later, span=written.span)
 
 
-def _one_of(*places: Place) -> str:
-    return " or ".join(f"{'an' if place[0] in 'ae' else 'a'} {place}" for place in places)
+def _one_of(*subjects: Subject) -> str:
+    return " or ".join(f"{'an' if each[0] in 'ae' else 'a'} {each}" for each in subjects)
 
 
-def _unknown(written: ast.Annotation, place: Place) -> ArchError:
+def _unknown(written: ast.Annotation, subject: Subject) -> ArchError:
     name, start = written.name, written.span.start + 1
-    near = nearest(name, (cls.name for cls in ANNOTATIONS.values() if place in cls.places))
+    near = nearest(name, (cls.name for cls in ANNOTATIONS.values() if subject in cls.subjects))
     return error(
         "E0604",
         f"unknown annotation `@{name}`",
@@ -57,7 +57,7 @@ def _unknown(written: ast.Annotation, place: Place) -> ArchError:
     )
 
 
-def _said(value: Value, span: Span) -> Said:
+def _said(value: Datum, span: Span) -> Said:
     if isinstance(value, int | float | str):
         return value
     raise error("E0605", "an annotation takes numbers and strings", span)

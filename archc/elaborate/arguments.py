@@ -6,7 +6,7 @@ from archc.diagnostics import Label, Span, error
 from archc.elaborate.pytorch.mends import mend_value
 from archc.elaborate.pytorch.parameter_names import instead_of_unknown, written_as
 from archc.elaborate.pytorch.texts import unquoted
-from archc.elaborate.values import Given, Value, describe
+from archc.elaborate.values import Datum, Given, describe
 from archc.ops.op import OpError, TorchValue
 from archc.ops.registry import Parametrised, Unfit, check
 from archc.ops.size import Size
@@ -73,7 +73,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def check_kind(name: str, kind: str | None, value: Value, span: Span) -> Value:
+def check_kind(name: str, kind: str | None, value: Datum, span: Span) -> Datum:
     """A value for a parameter declared with a kind; an int is welcome where a float is."""
     if kind is None:
         return value

@@ -5,10 +5,10 @@ import operator
 from collections.abc import Callable
 
 from archc.elaborate.limits import LARGEST_INTEGER, Work
-from archc.elaborate.values import Tensor, Value, describe, is_number
+from archc.elaborate.values import Datum, Tensor, ValuesRefused, describe, is_int, is_number
 from archc.ops.size import Size, SizeError
 
-_NUMERIC: dict[str, Callable[[Value, Value], Value]] = {
+_NUMERIC: dict[str, Callable[[Datum, Datum], Datum]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -17,7 +17,7 @@ _NUMERIC: dict[str, Callable[[Value, Value], Value]] = {
     "%": operator.mod,
     "**": operator.pow,
 }
-_ORDER: dict[str, Callable[[Value, Value], bool]] = {
+_ORDER: dict[str, Callable[[Datum, Datum], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -25,16 +25,7 @@ _ORDER: dict[str, Callable[[Value, Value], bool]] = {
 }
 
 
-class ArithmeticRefused(Exception):
-    """Two values do not go together; evaluation adds the place."""
-
-    def __init__(self, message: str, help: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.help = help
-
-
-def combine(op: str, left: Value, right: Value, work: Work) -> Value:
+def combine(op: str, left: Datum, right: Datum, work: Work) -> Datum:
     """`left op right` for numbers, sizes, strings and lists (tensors are not its business)."""
     if is_number(left) and is_number(right):
         return _numbers(op, left, right)
@@ -43,69 +34,65 @@ def combine(op: str, left: Value, right: Value, work: Work) -> Value:
     if op == "+" and type(left) is type(right) and isinstance(left, list | tuple | str):
         _make(left, len(left) + len(right), work)
         return left + right
-    if op == "*" and isinstance(left, list | str) and _is_int(right):
+    if op == "*" and isinstance(left, list | str) and is_int(right):
         _make(left, len(left) * max(right, 0), work)
         return left * right
-    if op == "*" and isinstance(right, list | str) and _is_int(left):
+    if op == "*" and isinstance(right, list | str) and is_int(left):
         _make(right, len(right) * max(left, 0), work)
         return left * right
-    raise ArithmeticRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
+    raise ValuesRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
 
 
-def _is_int(value: Value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _numbers(op: str, left: Value, right: Value) -> Value:
+def _numbers(op: str, left: Datum, right: Datum) -> Datum:
     if op in ("/", "//", "%") and right == 0:
-        raise ArithmeticRefused("division by zero")
+        raise ValuesRefused("division by zero")
     if op == "**":
         _check_power(left, right)
     try:
         result = _NUMERIC[op](left, right)
     except OverflowError:
-        raise ArithmeticRefused(f"`{op}` gives a number that is too large") from None
+        raise ValuesRefused(f"`{op}` gives a number that is too large") from None
     return checked(result)
 
 
-def checked(result: Value) -> Value:
+def checked(result: Datum) -> Datum:
     """Refuse a number beyond the limits."""
     if isinstance(result, complex):
-        raise ArithmeticRefused("`**` gives no real number")
+        raise ValuesRefused("`**` gives no real number")
     if isinstance(result, float) and not math.isfinite(result):
-        raise ArithmeticRefused("the result is not a finite number")
+        raise ValuesRefused("the result is not a finite number")
     if isinstance(result, int) and abs(result) > LARGEST_INTEGER:
-        raise ArithmeticRefused("the result is beyond 2**53, the largest whole number allowed")
+        raise ValuesRefused("the result is beyond 2**53, the largest whole number allowed")
     return result
 
 
-def _check_power(base: Value, exponent: Value) -> None:
+def _check_power(base: Datum, exponent: Datum) -> None:
     if base == 0 and exponent < 0:
-        raise ArithmeticRefused("division by zero")
+        raise ValuesRefused("division by zero")
     too_large = abs(base) > 1 and exponent * math.log2(abs(base)) > 1024
     if too_large or (abs(base) > 1 and exponent < -1024):
-        raise ArithmeticRefused("`**` gives a number that is too large")
+        raise ValuesRefused("`**` gives a number that is too large")
 
 
-def _sizes(op: str, left: Value, right: Value) -> Value:
-    ints_and_sizes = all(isinstance(value, Size) or _is_int(value) for value in (left, right))
+def _sizes(op: str, left: Datum, right: Datum) -> Datum:
+    ints_and_sizes = all(isinstance(value, Size) or is_int(value) for value in (left, right))
     both = isinstance(left, Size) and isinstance(right, Size)
     if not ints_and_sizes or (both and op != "-"):
-        raise ArithmeticRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
+        raise ValuesRefused(f"`{op}` does not apply to {describe(left)} and {describe(right)}")
     commutes = op in ("+", "*")
     if op in ("+", "-", "*", "//") and (isinstance(left, Size) or commutes):
         try:
             return _NUMERIC[op](left, right)
         except SizeError as refusal:
-            raise ArithmeticRefused(str(refusal), refusal.help) from None
+            raise ValuesRefused(str(refusal), refusal.help) from None
     size = left if isinstance(left, Size) else right
-    raise ArithmeticRefused(
+    raise ValuesRefused(
         f"`{op}` of the symbolic size `{size}` is not a size",
         help="declare the input's size as a number, or as a multiple such as `32*h`",
     )
 
 
-def _make(like: Value, length: int, work: Work) -> None:
+def _make(like: Datum, length: int, work: Work) -> None:
     """Spend what a list or string costs, before there is one."""
     if isinstance(like, str):
         work.make_text(length)
@@ -113,20 +100,20 @@ def _make(like: Value, length: int, work: Work) -> None:
         work.make(length)
 
 
-def negate(value: Value) -> Value:
+def negate(value: Datum) -> Datum:
     if not is_number(value):
-        raise ArithmeticRefused(f"`-` does not apply to {describe(value)}")
+        raise ValuesRefused(f"`-` does not apply to {describe(value)}")
     return -value
 
 
-def compare(op: str, left: Value, right: Value, work: Work) -> bool:
+def compare(op: str, left: Datum, right: Datum, work: Work) -> bool:
     """`left op right` as Python decides it; ordering is for numbers and strings only."""
     if op in ("in", "not in"):
         return _contains(left, right, work) == (op == "in")
-    if isinstance(left, Size) != isinstance(right, Size) and (_is_int(left) or _is_int(right)):
+    if isinstance(left, Size) != isinstance(right, Size) and (is_int(left) or is_int(right)):
         size = left if isinstance(left, Size) else right
         what = "is a given number" if op in ("==", "!=") else "is more or less than a number"
-        raise ArithmeticRefused(
+        raise ValuesRefused(
             f"whether the symbolic size `{size}` {what} cannot be decided",
             help="declare the input's size as a number",
         )
@@ -135,14 +122,14 @@ def compare(op: str, left: Value, right: Value, work: Work) -> bool:
     both_text = isinstance(left, str) and isinstance(right, str)
     if not both_text and not (is_number(left) and is_number(right)):
         if isinstance(left, Size) or isinstance(right, Size):
-            raise ArithmeticRefused(f"`{op}` cannot order symbolic sizes")
-        raise ArithmeticRefused(f"`{op}` does not order {describe(left)} and {describe(right)}")
+            raise ValuesRefused(f"`{op}` cannot order symbolic sizes")
+        raise ValuesRefused(f"`{op}` does not order {describe(left)} and {describe(right)}")
     if both_text:
         work.read_text(min(len(left), len(right)))
     return _ORDER[op](left, right)
 
 
-def _equal(left: Value, right: Value, work: Work, depth: int = 1) -> bool:
+def _equal(left: Datum, right: Datum, work: Work, depth: int = 1) -> bool:
     """What Python's `==` says; every element that is compared is counted."""
     if isinstance(left, str):
         work.read_text(len(left))
@@ -156,11 +143,11 @@ def _equal(left: Value, right: Value, work: Work, depth: int = 1) -> bool:
     return bool(left == right)
 
 
-def _contains(item: Value, container: Value, work: Work) -> bool:
+def _contains(item: Datum, container: Datum, work: Work) -> bool:
     if isinstance(container, str) and isinstance(item, str):
         work.read_text(len(item) + len(container))
         return item in container
     if not isinstance(container, list | tuple):
-        raise ArithmeticRefused(f"`in` needs a list, not {describe(container)}")
+        raise ValuesRefused(f"`in` needs a list, not {describe(container)}")
     work.read(len(container))
     return any(type(item) is not Tensor and _equal(item, other, work) for other in container)

@@ -1,16 +1,17 @@
 """Calls and pipes: making layers, applying them, and the functions of the language."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Protocol
 
 from archc.diagnostics import ArchError, Fix, Span, error
 from archc.elaborate.arguments import bind, check_kind
-from archc.elaborate.arithmetic import ArithmeticRefused, checked
-from archc.elaborate.builder import Builder
-from archc.elaborate.builtins import BUILTINS, BuiltinError
+from archc.elaborate.arithmetic import checked
+from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
-from archc.elaborate.frame import Frame
+from archc.elaborate.frame import Frame, Site
+from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.pytorch.hidden import Hidden, hidden_by, hidden_in
 from archc.elaborate.pytorch.positions import require_names, require_own_names
 from archc.elaborate.pytorch.texts import of_arguments
@@ -19,15 +20,16 @@ from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
     Constructor,
+    Datum,
     ExternConstructor,
     Given,
     MadeLayer,
     OpConstructor,
-    Tag,
     Tensor,
-    Value,
+    ValuesRefused,
     describe,
 )
+from archc.ops.op import Op
 from archc.ops.registry import OPS, parameters
 from archc.syntax import ast
 from archc.syntax.edits import replaced
@@ -37,58 +39,46 @@ from archc.syntax.habits.interpolated import interpolated
 class ApplyBlock(Protocol):
     """Elaborates the body of a block where it is applied."""
 
-    def __call__(
-        self,
-        made: MadeLayer,
-        operands: Sequence[Tensor],
-        label: Tag | None,
-        frame: Frame,
-        span: Span,
-    ) -> Value: ...
+    def __call__(self, made: MadeLayer, operands: Sequence[Tensor], site: Site) -> Datum: ...
 
 
 class Evaluator(Expressions):
     """Evaluates all expressions; applying a block is the executor's business."""
 
-    def __init__(self, builder: Builder, apply_block: ApplyBlock) -> None:
+    def __init__(self, builder: GraphBuilder, apply_block: ApplyBlock) -> None:
         super().__init__(builder)
         self._apply_block = apply_block
         self._methods[ast.Call] = self._call
         self._methods[ast.Pipe] = self._pipe
-        self._stage: tuple[ast.Expr | None, Value] = (None, None)
-        """The layer of the stage that is being evaluated, and what it will be applied to."""
 
-    def given(self, arguments: Sequence[ast.Argument], frame: Frame) -> list[Given]:
-        """Evaluated arguments."""
+    def _given(self, arguments: Sequence[ast.Argument], frame: Frame) -> list[Given]:
         return [Given(a.name, self.evaluate(a.value, frame), a.span) for a in arguments]
 
-    def _call(self, node: ast.Call, frame: Frame) -> Value:
+    def _call(self, node: ast.Call, frame: Frame, applied: Datum = None) -> Datum:
+        """`applied` is what a pipe is about to apply the layer to."""
         if isinstance(node.callee, ast.Attribute):
             raise self._method(node, node.callee, frame)
         callee = self.evaluate(node.callee, frame)
-        given = self.given(node.arguments, frame)
+        given = self._given(node.arguments, frame)
+        site = Site(frame, node.span)
         match callee:
+            case Builtin() if callee.name in OPS and any(map(_has_tensors, given)):
+                if OPS[callee.name].arity is None:
+                    _check_fold(callee.name, given)
+                return self._operator(OPS[callee.name], given, site, node, applied)
             case Builtin():
-                if callee.name in OPS and any(_tensors_in(argument) for argument in given):
-                    constructor = OpConstructor(OPS[callee.name])
-                    if constructor.cls.arity is None:
-                        self._check_fold(callee.name, given)
-                    return self._operator(constructor, given, frame, node)
                 return self._builtin(callee, given, node.span)
             case OpConstructor():
-                return self._operator(callee, given, frame, node)
-            case BlockConstructor():
-                return self._block(callee, given, frame, node.span)
-            case ExternConstructor():
-                return self._extern(callee, given, frame, node.span)
+                return self._operator(callee.cls, given, site, node, applied)
+            case BlockConstructor() | ExternConstructor():
+                return self._make(callee, given, site)
             case MadeLayer():
                 operands = [argument.value for argument in given]
                 hidden = self._hidden(node.callee, frame)
                 if hidden.help and not all(map(_is_operand, operands)):
                     message = f"{describe(callee)} takes tensors"
                     raise error("E0216", message, node.span, *hidden.labels, help=hidden.help)
-                value = operands[0] if len(operands) == 1 else tuple(operands)
-                return self.apply(callee, value, None, frame, node.span)
+                return self._apply_to(callee, operands, site)
         hidden = self._hidden(node.callee, frame)
         message = f"{describe(callee)} cannot be called"
         raise error("E0213", message, node.callee.span, *hidden.labels, help=hidden.help)
@@ -115,7 +105,7 @@ class Evaluator(Expressions):
         message = f"{describe(value)} has no method `{callee.name}`"
         return error("E0212", message, callee.span, help=help, fix=fix)
 
-    def _instead(self, node: ast.Call, callee: ast.Attribute, value: Value) -> str | None:
+    def _instead(self, node: ast.Call, callee: ast.Attribute, value: Datum) -> str | None:
         """What to write for a call of a method; None if that is not known."""
         if isinstance(value, Tensor):
             if not value.type.batched:  # its axes are counted from 0 in PyTorch, too
@@ -124,7 +114,7 @@ class Evaluator(Expressions):
             return method(node, callee, value.type) if parts is None else parts
         return interpolated(node.span.text) if isinstance(value, str) else None
 
-    def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Value:
+    def _builtin(self, builtin: Builtin, given: Sequence[Given], span: Span) -> Datum:
         work = self.budget.at(span)
         if builtin.name != "len":
             lists = (a.value for a in given if isinstance(a.value, list | tuple))
@@ -132,7 +122,7 @@ class Evaluator(Expressions):
         named = {argument.name: argument.value for argument in given if argument.name}
         try:
             result = checked(builtin.call(*(a.value for a in given if a.name is None), **named))
-        except (BuiltinError, ArithmeticRefused) as refusal:
+        except ValuesRefused as refusal:
             help, fix = of_arguments([a.value for a in given], [a.span for a in given])
             raise error("E0214", str(refusal), span, help=help, fix=fix) from None
         except TypeError:
@@ -143,97 +133,64 @@ class Evaluator(Expressions):
             return list(result)
         return result
 
-    def _check_fold(self, name: str, given: Sequence[Given]) -> None:
-        """`sum`, `min` and `max` of tensors take several, and nothing else."""
-        for argument in given:
-            if argument.name is not None or not _is_operand(argument.value):
-                help = "`x -> relu` is the larger of x and 0" if name == "max" else None
-                message = f"`{name}` takes tensors or numbers, not both"
-                raise error("E0214", message, argument.span, help=help)
-        if len(given) == 1 and isinstance(given[0].value, Tensor):
-            raise error(
-                "E0214",
-                f"`{name}` joins several tensors, element by element; this is one",
-                given[0].span,
-                help=f"give several, as in `{name}([x, y])`; `global_avg_pool` and "
-                "`global_max_pool` take the mean and maximum of all positions, `channel_mean` and "
-                "`channel_max` those of all channels",
-            )
-
     def _operator(
-        self, constructor: OpConstructor, given: Sequence[Given], frame: Frame, node: ast.Call
-    ) -> Value:
+        self, cls: type[Op], given: Sequence[Given], site: Site, node: ast.Call, applied: Datum
+    ) -> Datum:
         """A layer; or, where tensors come first or none is taken, its result: `concat(x, y)`."""
-        operands = []
-        for argument in given:
-            if argument.name is not None or not _is_operand(argument.value):
-                break
-            operands.append(argument.value)
-        if constructor.cls.arity is None and given and given[0].value in ([], ()):
-            message = f"`{constructor.name}` needs at least one tensor; this list is empty"
+        if cls.arity is None and given and given[0].value in ([], ()):
+            message = f"`{cls.name}` needs at least one tensor; this list is empty"
             raise error("E0201", message, given[0].span)
-        applied = operands[0] if operands else self._applied_to(node)
-        made = self._make_op(constructor, given[len(operands) :], frame, node.span, applied)
-        if constructor.cls.arity == 0:
-            made.variable = frame.hint[:1] if node is frame.assigned else None
-            return self.builder.apply_op(made, (), None, frame, node.span)
-        if not operands:
-            return made
-        value = operands[0] if len(operands) == 1 else tuple(operands)
-        return self.apply(made, value, None, frame, node.span)
+        tensors = takewhile(lambda each: each.name is None and _is_operand(each.value), given)
+        operands = [argument.value for argument in tensors]
+        first = operands[0] if operands else applied
+        made = self._make_op(cls, given[len(operands) :], site, first)
+        if cls.arity == 0:
+            made.variable = site.frame.hint[:1] if node is site.frame.assigned else None
+            return self.builder.apply(made, (), site)
+        return self._apply_to(made, operands, site) if operands else made
 
-    def _applied_to(self, node: ast.Call) -> Value:
-        """What a pipe is about to apply the layer of a call to; None outside of pipes."""
-        call, value = self._stage
-        return value if call is node else None
-
-    def _make_op(
-        self,
-        constructor: OpConstructor,
-        given: Sequence[Given],
-        frame: Frame,
-        span: Span,
-        applied: Value = None,
-    ) -> MadeLayer:
-        operand = applied.type if isinstance(applied, Tensor) else None
-        require_names(constructor.cls, given, operand)
-        require_own_names(constructor.cls, given, operand)
-        slots = {item.name: item.required for item in parameters(constructor.cls)}
-        bound = bind(constructor.name, slots, given, span)
-        return self.builder.make_op(constructor, bound, frame, span)
-
-    def _block(
-        self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
-    ) -> MadeLayer:
-        self._refuse_tensors(constructor.name, given, span)
-        hyper = self.bind_block(constructor, given, frame, span)
-        return self.builder.make_block(constructor, hyper, frame, span)
-
-    def _refuse_tensors(self, name: str, given: Sequence[Given], span: Span) -> None:
+    def _make(self, constructor: Constructor, given: Sequence[Given], site: Site) -> MadeLayer:
+        if isinstance(constructor, OpConstructor):
+            return self._make_op(constructor.cls, given, site)
         if any(argument.name is None and _is_operand(argument.value) for argument in given):
             raise error(
                 "E0215",
-                f"`{name}(...)` makes a layer; it takes no tensors",
-                span,
-                help=f"apply the layer: `x -> {name}(...)`",
-                fix=_applied(name, given, span),
+                f"`{constructor.name}(...)` makes a layer; it takes no tensors",
+                site.span,
+                help=f"apply the layer: `x -> {constructor.name}(...)`",
+                fix=_applied(constructor.name, given, site.span),
             )
+        own = self.bind(constructor, given, site)
+        if isinstance(constructor, BlockConstructor):
+            return self.builder.make(constructor, own.names, site)
+        return self.builder.make(make_extern(constructor, self, own), own.names, site)
 
-    def bind_block(
-        self, constructor: BlockConstructor, given: Sequence[Given], frame: Frame, span: Span
-    ) -> dict[str, Value]:
-        """Hyperparameters of a block by name; a default may use the parameters before it."""
+    def _make_op(
+        self, cls: type[Op], given: Sequence[Given], site: Site, applied: Datum = None
+    ) -> MadeLayer:
+        operand = applied.type if isinstance(applied, Tensor) else None
+        require_names(cls, given, operand)
+        require_own_names(cls, given, operand)
+        slots = {item.name: item.required for item in parameters(cls)}
+        return self.builder.make_op(cls, bind(cls.name, slots, given, site.span), site)
+
+    def bind(
+        self,
+        constructor: BlockConstructor | ExternConstructor,
+        given: Sequence[Given],
+        site: Site,
+    ) -> Frame:
+        """A frame of a declaration's parameters; a default may use the parameters before it."""
         declared = constructor.declaration.parameters
-        slots = {item.name.name: item.default is None for item in declared}
-        presets = self._presets(constructor, slots, frame)
-        slots = {name: required and name not in presets for name, required in slots.items()}
-        bound = {**presets, **bind(constructor.name, slots, given, span)}
-        return self._declared(declared, bound, Frame(constructor.scope, frame.region))
-
-    def _declared(
-        self, declared: Sequence[ast.Parameter], bound: Mapping[str, Given], own: Frame
-    ) -> dict[str, Value]:
-        """Parameters by name, with the defaults of those that are not given; `own` binds them."""
+        bound: dict[str, Given] = {}
+        if isinstance(constructor, BlockConstructor):
+            bound |= self._presets(constructor, site.frame)
+        slots = {
+            item.name.name: item.default is None and item.name.name not in bound
+            for item in declared
+        }
+        bound |= bind(constructor.name, slots, given, site.span)
+        own = Frame(constructor.scope, site.frame.region)
         for item in declared:
             name = item.name.name
             if name in bound:
@@ -242,66 +199,57 @@ class Evaluator(Expressions):
                 assert item.default is not None
                 value, place = self.evaluate(item.default, own), item.default.span
             own.bind(name, check_kind(name, item.kind, value, place))
-        return own.names
+        return own
 
-    def _extern(
-        self, constructor: ExternConstructor, given: Sequence[Given], frame: Frame, span: Span
-    ) -> MadeLayer:
-        self._refuse_tensors(constructor.name, given, span)
-        declared = constructor.declaration.parameters
-        slots = {item.name.name: item.default is None for item in declared}
-        own = Frame(constructor.scope, frame.region)
-        hyper = self._declared(declared, bind(constructor.name, slots, given, span), own)
-        return self.builder.make_extern(make_extern(constructor, self, own), hyper, frame, span)
-
-    def _presets(
-        self, constructor: BlockConstructor, slots: Mapping[str, bool], frame: Frame
-    ) -> dict[str, Given]:
+    def _presets(self, constructor: BlockConstructor, frame: Frame) -> dict[str, Given]:
         """What the variants set: the outermost has the last word."""
         found: dict[str, Given] = {}
-        optional = dict.fromkeys(slots, False)
+        names = [item.name.name for item in constructor.declaration.parameters]
         for variant, home in reversed(constructor.variants):
-            given = self.given(variant.arguments, Frame(home, frame.region))
+            given = self._given(variant.arguments, Frame(home, frame.region))
             for item in given:
                 if item.name is None:
-                    first = f"write `{next(iter(slots))}=...`" if slots else None
+                    first = f"write `{names[0]}=...`" if names else None
                     raise error("E0316", "a variant names its arguments", item.span, help=first)
-            found.update(bind(variant.base.name, optional, given, variant.span))
+            optional = dict.fromkeys(names, False)
+            found |= bind(variant.base.name, optional, given, variant.span)
         return found
 
     # ---------------------------------------------------------------- pipes
 
-    def _pipe(self, node: ast.Pipe, frame: Frame) -> Value:
+    def _pipe(self, node: ast.Pipe, frame: Frame) -> Datum:
         value = self.evaluate(node.head, frame)
         for stage in node.stages:
-            label = self._tag(stage, frame)
-            self._stage = (stage.layer, value)
-            layer = self.evaluate(stage.layer, frame)
+            label = self.tag(stage.label, frame) if stage.label is not None else None
+            layer = self._stage(stage.layer, value, frame)
             if isinstance(layer, list | tuple):
                 raise _list_applied(stage.layer)
             hidden = self._hidden(stage.layer, frame)
             if hidden.help and isinstance(layer, Tensor | int | float | str):
                 message = f"`->` needs a layer on its right, not {describe(layer)}"
                 raise error("E0217", message, stage.span, *hidden.labels, help=hidden.help)
-            value = self.apply(layer, value, label, frame, stage.span)
+            site = Site(frame, stage.span, label)
+            operands = self._operands(value, stage.span)
+            value = self._apply(self._layer(layer, site), operands, site)
         return value
 
-    def _tag(self, stage: ast.Stage, frame: Frame) -> Tag | None:
-        if stage.label is None:
-            return None
-        return Tag(self.text(stage.label, frame), stage.label.span)
+    def _stage(self, expr: ast.Expr, applied: Datum, frame: Frame) -> Datum:
+        if not isinstance(expr, ast.Call):
+            return self.evaluate(expr, frame)
+        self.budget.spend(1, expr.span)
+        return self._call(expr, frame, applied)
 
-    def apply(
-        self, layer: Value, value: Value, label: Tag | None, frame: Frame, span: Span
-    ) -> Value:
-        """`value -> label: layer`."""
-        operands = self._operands(value, span)
-        made = self._layer(layer, frame, span)
+    def _apply_to(self, made: MadeLayer, given: Sequence[Datum], site: Site) -> Datum:
+        """`layer(x, y)`, or `layer([x, y])`."""
+        value = given[0] if len(given) == 1 else given
+        return self._apply(made, self._operands(value, site.span), site)
+
+    def _apply(self, made: MadeLayer, operands: Sequence[Tensor], site: Site) -> Datum:
         if isinstance(made.maker, BlockConstructor):
-            return self._apply_block(made, operands, label, frame, span)
-        return self.builder.apply(made, operands, label, frame, span)
+            return self._apply_block(made, operands, site)
+        return self.builder.apply(made, operands, site)
 
-    def _operands(self, value: Value, span: Span) -> list[Tensor]:
+    def _operands(self, value: Datum, span: Span) -> list[Tensor]:
         operands = list(value) if isinstance(value, list | tuple) else [value]
         self.budget.spend(len(operands), span)
         for operand in operands:
@@ -314,22 +262,36 @@ class Evaluator(Expressions):
                 )
         return operands
 
-    def _layer(self, value: Value, frame: Frame, span: Span) -> MadeLayer:
-        match value:
-            case MadeLayer():
-                return value
-            case Builtin() if value.name in OPS:
-                return self._make_op(OpConstructor(OPS[value.name]), (), frame, span)
-            case OpConstructor():
-                return self._make_op(value, (), frame, span)
-            case BlockConstructor():
-                return self._block(value, (), frame, span)
-            case ExternConstructor():
-                return self._extern(value, (), frame, span)
-            case Tensor():
-                help = "`concat(x, y)` and `x + y` join tensors; `->` applies a layer"
-                raise error("E0217", "a tensor cannot be applied to a tensor", span, help=help)
-        raise error("E0217", f"`->` needs a layer on its right, not {describe(value)}", span)
+    def _layer(self, value: Datum, site: Site) -> MadeLayer:
+        if isinstance(value, Builtin) and value.name in OPS:
+            value = OpConstructor(OPS[value.name])
+        if isinstance(value, Constructor):
+            return self._make(value, (), site)
+        if isinstance(value, MadeLayer):
+            return value
+        if isinstance(value, Tensor):
+            help = "`concat(x, y)` and `x + y` join tensors; `->` applies a layer"
+            raise error("E0217", "a tensor cannot be applied to a tensor", site.span, help=help)
+        message = f"`->` needs a layer on its right, not {describe(value)}"
+        raise error("E0217", message, site.span)
+
+
+def _check_fold(name: str, given: Sequence[Given]) -> None:
+    """`sum`, `min` and `max` of tensors take several, and nothing else."""
+    for argument in given:
+        if argument.name is not None or not _is_operand(argument.value):
+            help = "`x -> relu` is the larger of x and 0" if name == "max" else None
+            message = f"`{name}` takes tensors or numbers, not both"
+            raise error("E0214", message, argument.span, help=help)
+    if len(given) == 1 and isinstance(given[0].value, Tensor):
+        raise error(
+            "E0214",
+            f"`{name}` joins several tensors, element by element; this is one",
+            given[0].span,
+            help=f"give several, as in `{name}([x, y])`; `global_avg_pool` and "
+            "`global_max_pool` take the mean and maximum of all positions, `channel_mean` and "
+            "`channel_max` those of all channels",
+        )
 
 
 def _list_applied(layer: ast.Expr) -> ArchError:
@@ -351,13 +313,13 @@ def _applied(name: str, given: Sequence[Given], span: Span) -> Fix:
     return replaced(span, f"{name}({hyper})({tensors})")
 
 
-def _is_operand(value: Value) -> bool:
+def _is_operand(value: Datum) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(item, Tensor) for item in value)
     return isinstance(value, Tensor)
 
 
-def _tensors_in(argument: Given) -> bool:
+def _has_tensors(argument: Given) -> bool:
     value = argument.value
     items = value if isinstance(value, list | tuple) else [value]
     return any(isinstance(item, Tensor) for item in items)

@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from archc.diagnostics import Fix
 from archc.elaborate.pytorch.hidden import hidden_in
-from archc.elaborate.values import Value, is_number
+from archc.elaborate.values import Datum, is_number
 from archc.syntax import ast
 from archc.syntax.edits import appended, replaced
 
@@ -13,7 +13,7 @@ _LOOSER = ast.Choice | ast.Pipe | ast.Compare | ast.Logical
 
 
 def truth_of(
-    expr: ast.Expr, value: Value, own: Set[str], *, tested: bool
+    expr: ast.Expr, value: Datum, own: Set[str], *, tested: bool
 ) -> tuple[str | None, Fix]:
     """The help and the mend; none where the value itself may be used, and is not only `tested`.
 

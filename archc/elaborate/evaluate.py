@@ -1,29 +1,29 @@
 """Expressions: from syntax to compile-time values, one method a kind of expression."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count, repeat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 
-from archc.diagnostics import Fix, Span, error, nearest
-from archc.elaborate.arithmetic import ArithmeticRefused, combine, compare, negate
-from archc.elaborate.builder import Builder
+from archc.diagnostics import ArchError, Fix, Span, error, nearest
+from archc.elaborate.arithmetic import combine, compare, negate
 from archc.elaborate.conditions import truth_of
-from archc.elaborate.frame import Frame, Names
+from archc.elaborate.frame import Frame, Site, find
+from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.loops import Loop
 from archc.elaborate.pytorch.texts import of_texts
 from archc.elaborate.unpack import unpack_turns
 from archc.elaborate.values import (
-    Given,
-    OpConstructor,
+    Datum,
+    Tag,
     Tensor,
-    Value,
+    ValuesRefused,
     describe,
+    is_int,
     is_number,
 )
 from archc.elaborate.walk import loop_names
 from archc.ir.names import element_name
 from archc.ops.op import TensorType
-from archc.ops.registry import OPS
 from archc.syntax import ast
 from archc.syntax.edits import replaced
 
@@ -31,11 +31,11 @@ from archc.syntax.edits import replaced
 class Expressions:
     """Evaluates expressions in frames; calls and pipes are added by `calls.Evaluator`."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: GraphBuilder) -> None:
         self.builder = builder
         self.budget = builder.budget
-        self.names = Names()
-        self._methods: dict[type, Callable[..., Value]] = {
+        self._constants: dict[tuple[int, str], Datum] = {}
+        self._methods: dict[type, Callable[..., Datum]] = {
             ast.Name: self._name,
             ast.Number: lambda number, _: number.value,
             ast.Bool: lambda word, _: word.value,
@@ -54,7 +54,7 @@ class Expressions:
             ast.Attribute: self._attribute,
         }
 
-    def evaluate(self, expr: ast.Expr, frame: Frame) -> Value:
+    def evaluate(self, expr: ast.Expr, frame: Frame) -> Datum:
         """The value of an expression. Raises ArchError, or Poisoned if that was reported."""
         self.budget.spend(1, expr.span)
         return self._methods[type(expr)](expr, frame)
@@ -80,7 +80,7 @@ class Expressions:
             )
         return value
 
-    def items(self, expr: ast.Expr, frame: Frame) -> Sequence[Value]:
+    def items(self, expr: ast.Expr, frame: Frame) -> Sequence[Datum]:
         """The elements to loop over."""
         value = self.evaluate(expr, frame)
         if not isinstance(value, list | tuple):
@@ -95,29 +95,30 @@ class Expressions:
         self.budget.spend(len(value), expr.span)
         return value
 
-    def text(self, label: ast.Name | ast.String, frame: Frame) -> str:
-        """The text of a label."""
-        return label.name if isinstance(label, ast.Name) else self._string(label, frame)
+    def tag(self, label: ast.Name | ast.String, frame: Frame) -> Tag:
+        """A label."""
+        text = label.name if isinstance(label, ast.Name) else self._string(label, frame)
+        return Tag(text, label.span)
 
     # ---------------------------------------------------------------- atoms
 
-    def _name(self, name: ast.Name, frame: Frame) -> Value:
-        found = self.names.find(name, frame)
+    def _name(self, name: ast.Name, frame: Frame) -> Datum:
+        found = find(name, frame)
         return self._constant(found, name, frame) if isinstance(found, ast.Const) else found
 
-    def _constant(self, const: ast.Const, name: ast.Name, frame: Frame) -> Value:
+    def _constant(self, const: ast.Const, name: ast.Name, frame: Frame) -> Datum:
         _, home = frame.file.names[name.name]
         key = (id(home), const.name.name)
-        if key not in self.names.constants:
+        if key not in self._constants:
             if const.name.name in home.evaluating:
                 raise error("E0303", f"the constant `{name.name}` needs itself", const.span)
             home.evaluating.add(const.name.name)
             try:
                 own = Frame(home, frame.region)
-                self.names.constants[key] = self.evaluate(const.value, own)
+                self._constants[key] = self.evaluate(const.value, own)
             finally:
                 home.evaluating.discard(const.name.name)
-        return self.names.constants[key]
+        return self._constants[key]
 
     def _string(self, string: ast.String, frame: Frame) -> str:
         parts = [p if isinstance(p, str) else self._hole(p, frame) for p in string.parts]
@@ -132,40 +133,28 @@ class Expressions:
             return str(value)
         raise error("E0209", f"{describe(value)} has no place in a string", part.span)
 
-    def _list(self, node: ast.List, frame: Frame) -> list[Value]:
+    def _list(self, node: ast.List, frame: Frame) -> list[Datum]:
         self.budget.at(node.span).make(len(node.items))
-        named = _names_elements(node, frame)
-        hints = _hints(frame, named=named)
-        return [self._element(item, next(hints), frame, named=named) for item in node.items]
+        elements = _elements(node, node.items, frame)
+        return [self.evaluate(item, place) for item, place in elements]
 
-    def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Value]:
+    def _comprehension(self, node: ast.Comprehension, frame: Frame) -> list[Datum]:
         bound = [name.name for name in loop_names(node.names)]
         outer = {name: frame.names[name] for name in bound if name in frame.names}
-        named = _names_elements(node, frame)
-        hints = _hints(frame, named=named)
         loop = Loop(node.names, self.items(node.items, frame))
-        frame.loops.append(loop)
+        inner = frame.inside(loop)
+        elements = _elements(node, repeat(node.value), inner)
         self.budget.at(node.span).make(len(loop.items))
         try:
             return [
-                self._element(node.value, next(hints), frame, named=named)
-                for _ in self.turns(loop, node.items, frame)
-                if node.condition is None or self.condition(node.condition, frame)
+                self.evaluate(*next(elements))
+                for _ in self.turns(loop, node.items, inner)
+                if node.condition is None or self.condition(node.condition, inner)
             ]
         finally:
-            frame.loops.pop()
             for name in bound:
                 frame.names.pop(name, None)
             frame.names.update(outer)
-
-    def _element(
-        self, item: ast.Expr, hint: tuple[str, ...], frame: Frame, *, named: bool
-    ) -> Value:
-        """An element of a list; `named` says that it has a name of its own, such as `xs0`."""
-        frame.hint = hint
-        if named:
-            frame.assigned = item if isinstance(item, ast.Call) else None
-        return self.evaluate(item, frame)
 
     def turns(self, loop: Loop, written: ast.Expr, frame: Frame) -> Iterator[None]:
         """Bind the names of a loop turn by turn. `written` is what it runs over."""
@@ -176,53 +165,43 @@ class Expressions:
 
     # ------------------------------------------------------------ operators
 
-    def _unary(self, node: ast.Unary, frame: Frame) -> Value:
+    def _unary(self, node: ast.Unary, frame: Frame) -> Datum:
         if node.op == "not":
             return not self.condition(node.operand, frame)
         value = self.evaluate(node.operand, frame)
         if isinstance(value, Tensor):
-            return self._affine(value, -1 if node.op == "-" else 1, 0, frame, node.span)
+            return self._affine(value, -1 if node.op == "-" else 1, 0, Site(frame, node.span))
         try:
             return value if node.op == "+" and is_number(value) else negate(value)
-        except ArithmeticRefused as refusal:
+        except ValuesRefused as refusal:
             raise error("E0202", refusal.message, node.span, help=refusal.help) from None
 
-    def _arithmetic(self, node: ast.Arithmetic, frame: Frame) -> Value:
+    def _arithmetic(self, node: ast.Arithmetic, frame: Frame) -> Datum:
         value = self.evaluate(node.first, frame)
         for op, operand in node.rest:
-            span = node.first.span.to(operand.span)
-            value = self.combine(op, value, self.evaluate(operand, frame), frame, span)
+            site = Site(frame, node.first.span.to(operand.span))
+            value = self.combine(op, value, self.evaluate(operand, frame), site)
         return value
 
-    def combine(self, op: str, left: Value, right: Value, frame: Frame, span: Span) -> Value:
+    def combine(self, op: str, left: Datum, right: Datum, site: Site) -> Datum:
         """`left op right`; of tensors these are the operators `add`, `sub`, `mul` and `div`, of a
         tensor and a number `affine`."""
         if isinstance(left, Tensor) and isinstance(right, Tensor):
-            return self._tensors(op, left, right, frame, span)
+            if op not in _OF_TENSORS:
+                message = f"`{op}` is not available between tensors (`+`, `-`, `*` and `/` are)"
+                raise error("E0203", message, site.span)
+            return self.builder.operate(_OF_TENSORS[op], (left, right), site)
         if isinstance(left, Tensor) and is_number(right):
-            return self._affine(left, *_of_tensor(op, right, span), frame, span)
+            return self._affine(left, *_of_tensor(op, right, site.span), site)
         if isinstance(right, Tensor) and is_number(left):
-            return self._affine(right, *_to_tensor(op, left, span), frame, span)
+            return self._affine(right, *_to_tensor(op, left, site.span), site)
         try:
-            return combine(op, left, right, self.budget.at(span))
-        except ArithmeticRefused as refusal:
-            help, fix = of_texts(op, (left, right), span)
-            raise error(
-                "E0202", refusal.message, span, help=help or refusal.help, fix=fix
-            ) from None
+            return combine(op, left, right, self.budget.at(site.span))
+        except ValuesRefused as refusal:
+            raise _refused(refusal, op, left, right, site.span) from None
 
-    def _tensors(self, op: str, left: Tensor, right: Tensor, frame: Frame, span: Span) -> Tensor:
-        names = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
-        if op not in names:
-            message = f"`{op}` is not available between tensors (`+`, `-`, `*` and `/` are)"
-            raise error("E0203", message, span)
-        made = self.builder.make_op(OpConstructor(OPS[names[op]]), {}, frame, span)
-        return self.builder.apply_op(made, (left, right), None, frame, span)
-
-    def _affine(self, x: Tensor, factor: float, shift: float, frame: Frame, span: Span) -> Tensor:
-        given = {"factor": Given("factor", factor, span), "shift": Given("shift", shift, span)}
-        made = self.builder.make_op(OpConstructor(OPS["affine"]), given, frame, span)
-        return self.builder.apply_op(made, (x,), None, frame, span)
+    def _affine(self, x: Tensor, factor: float, shift: float, site: Site) -> Tensor:
+        return self.builder.operate("affine", (x,), site, factor=factor, shift=shift)
 
     def _compare(self, node: ast.Compare, frame: Frame) -> bool:
         left = self.evaluate(node.first, frame)
@@ -231,12 +210,9 @@ class Expressions:
             try:
                 if not compare(op, left, right, self.budget.at(operand.span)):
                     return False
-            except ArithmeticRefused as refusal:
+            except ValuesRefused as refusal:
                 span = node.first.span.to(operand.span)
-                help, fix = of_texts(op, (left, right), span)
-                raise error(
-                    "E0202", refusal.message, span, help=help or refusal.help, fix=fix
-                ) from None
+                raise _refused(refusal, op, left, right, span) from None
             left = right
         return True
 
@@ -248,28 +224,22 @@ class Expressions:
                 return decides
         return not decides
 
-    def _choice(self, node: ast.Choice, frame: Frame) -> Value:
+    def _choice(self, node: ast.Choice, frame: Frame) -> Datum:
         chosen = node.then if self.condition(node.condition, frame) else node.otherwise
         return self.evaluate(chosen, frame)
 
     # ------------------------------------------------------ parts of values
 
-    def _index(self, node: ast.Index, frame: Frame) -> Value:
+    def _index(self, node: ast.Index, frame: Frame) -> Datum:
         value = self._sequence(node.value, frame)
-        index = self._whole(node.index, frame)
-        if not -len(value) <= index < len(value):
-            help: str | None = None
-            if isinstance(node.value, ast.Attribute) and index == len(value):
-                help = (
-                    f"a shape has no batch axis: write `{index - 1}`, and all other axes, too, one "
-                    "less than in PyTorch"
-                )
-            raise error(
-                "E0210",
-                f"index {index} is out of range: there are {len(value)} elements",
-                node.index.span,
-                help=help,
+        index = self.whole(node.index, frame)
+        help: str | None = None
+        if isinstance(node.value, ast.Attribute) and index == len(value):
+            help = (
+                f"a shape has no batch axis: write `{index - 1}`, and all other axes, too, one "
+                "less than in PyTorch"
             )
+        require_index(index, value, node.index.span, help)
         if isinstance(node.value, ast.Attribute) and isinstance(node.index, ast.Number):
             self._counted(node, node.value, index, len(value), frame)
         return value[index]
@@ -295,10 +265,10 @@ class Expressions:
             help=f"write `{x}.{names[index]}`; in PyTorch, it is {meant}",
         )
 
-    def _slice(self, node: ast.Slice, frame: Frame) -> Value:
+    def _slice(self, node: ast.Slice, frame: Frame) -> Datum:
         value = self._sequence(node.value, frame)
         parts = [
-            None if part is None else self._whole(part, frame)
+            None if part is None else self.whole(part, frame)
             for part in (node.start, node.stop, node.step)
         ]
         if parts[2] == 0:
@@ -313,23 +283,24 @@ class Expressions:
             work.make(count)
         return value[chosen]
 
-    def _sequence(self, expr: ast.Expr, frame: Frame) -> Value:
+    def _sequence(self, expr: ast.Expr, frame: Frame) -> Datum:
         value = self.evaluate(expr, frame)
         if isinstance(value, list | tuple | str):
             return value
         help = "`x -> take(8)` gives the first channels" if isinstance(value, Tensor) else None
         raise error("E0210", f"{describe(value)} has no elements", expr.span, help=help)
 
-    def _whole(self, expr: ast.Expr, frame: Frame) -> int:
+    def whole(self, expr: ast.Expr, frame: Frame) -> int:
+        """An index."""
         value = self.evaluate(expr, frame)
-        if isinstance(value, bool) or not isinstance(value, int):
+        if not is_int(value):
             help = "`//` divides to a whole number" if isinstance(value, float) else None
             raise error(
                 "E0210", f"an index must be an int, not {describe(value)}", expr.span, help=help
             )
         return value
 
-    def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
+    def _attribute(self, node: ast.Attribute, frame: Frame) -> Datum:
         value = self.evaluate(node.value, frame)
         if not isinstance(value, Tensor):
             raise error("E0212", f"{describe(value)} has no attributes", node.span)
@@ -347,24 +318,40 @@ class Expressions:
         )
 
 
-def attributes(type_: TensorType) -> dict[str, Value]:
+def attributes(type_: TensorType) -> dict[str, Datum]:
     """The attributes of a tensor: what it has depends on its axes."""
     spatial = ("depth", "height", "width")[3 - type_.rank :] if type_.rank <= 3 else ()
     sizes = zip(spatial, type_.shape[1:], strict=True) if spatial else ()
     return {"channels": type_.channels, **dict(sizes), "shape": list(type_.shape)}
 
 
-def _names_elements(node: ast.Expr, frame: Frame) -> bool:
-    """Whether this is the list that is being bound to one name."""
-    return node is frame.assigned and len(frame.hint) == 1
+def require_index(index: int, value: Sequence[Datum], span: Span, help: str | None = None) -> None:
+    """Refuse an index that is beyond the elements."""
+    if not -len(value) <= index < len(value):
+        message = f"index {index} is out of range: there are {len(value)} elements"
+        raise error("E0210", message, span, help=help)
 
 
-def _hints(frame: Frame, *, named: bool) -> Iterator[tuple[str, ...]]:
-    """What the elements of a list are called: `x0`, `x1`, ... of one that is bound to `xs`."""
-    if not named:
-        return repeat(frame.hint)
-    (name,) = frame.hint
-    return ((element_name(name, i),) for i in count(frame.first))
+def _elements(
+    node: ast.Expr, items: Iterable[ast.Expr], frame: Frame
+) -> Iterator[tuple[ast.Expr, Frame]]:
+    """The elements of a list, and where each stands: in one that is being bound to the name `xs`,
+    they are called `xs0`, `xs1`, ..."""
+    named = node is frame.assigned and len(frame.hint) == 1
+    for index, item in enumerate(items, frame.first):
+        if named:
+            assigned = item if isinstance(item, ast.Call) else None
+            yield item, frame.computing(element_name(frame.hint[0], index), assigned=assigned)
+        else:
+            yield item, frame
+
+
+_OF_TENSORS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
+
+
+def _refused(refusal: ValuesRefused, op: str, left: Datum, right: Datum, span: Span) -> ArchError:
+    help, fix = of_texts(op, (left, right), span)
+    return error("E0202", refusal.message, span, help=help or refusal.help, fix=fix)
 
 
 def _of_tensor(op: str, number: float, span: Span) -> tuple[float, float]:

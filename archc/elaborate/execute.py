@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.annotations import checked_annotation
-from archc.elaborate.builder import Builder, check_relabel
 from archc.elaborate.calls import Evaluator
+from archc.elaborate.evaluate import require_index
 from archc.elaborate.exits import Exits, Returned
-from archc.elaborate.frame import Frame, trace
+from archc.elaborate.frame import Frame, Site, trace
+from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.inputs import apart, bind_inputs
 from archc.elaborate.limits import BLOCK, LimitError, exceeded
 from archc.elaborate.loops import Loop
@@ -18,20 +19,25 @@ from archc.elaborate.unpack import unpack
 from archc.elaborate.values import (
     POISON,
     BlockConstructor,
+    Datum,
     MadeLayer,
     Poison,
     Poisoned,
-    Tag,
     Tensor,
     Unbound,
-    Value,
     describe,
     hyper_of,
     show,
 )
-from archc.elaborate.walk import Remembered, bound_names, certain_stages, names_in, walk_statements
-from archc.ir.annotations import Annotation, Place, UnusedLayers
-from archc.ir.graph import Hyper, Path, Region
+from archc.elaborate.walk import (
+    Remembered,
+    bound_names,
+    certain_stages,
+    used_names,
+    walk_statements,
+)
+from archc.ir.annotations import Annotation, Subject, UnusedLayers
+from archc.ir.graph import Path, Region
 from archc.ir.names import element_name
 from archc.syntax import ast
 
@@ -43,12 +49,12 @@ class AssertionFailed(ArchError):
 class Executor:
     """Runs the bodies of blocks and nets, keeping on after an error where that is safe."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: GraphBuilder) -> None:
         self.builder = builder
         self.budget = builder.budget
         self.evaluator = Evaluator(builder, self.apply_block)
         self.exits = Exits()
-        self._mentioned = Remembered(names_in)
+        self._used = Remembered(used_names)
         self._bound = Remembered(lambda statement: bound_names((statement,)))
         self._stages = Remembered(certain_stages)
         self._muted = 0
@@ -100,48 +106,46 @@ class Executor:
                 self._assert(statement, frame)
         return None
 
-    def _returned(self, expr: ast.Expr, frame: Frame) -> Value:
+    def _returned(self, expr: ast.Expr, frame: Frame) -> Datum:
         if isinstance(expr, ast.Tuple):
             return tuple([self._returned(item, frame) for item in expr.items])
-        self._hint(expr, frame)
-        return self.evaluator.evaluate(expr, frame)
+        return self.evaluator.evaluate(expr, frame.computing(*self._mentioned(expr, frame)))
+
+    def _mentioned(self, expr: ast.Expr, frame: Frame) -> tuple[str, ...]:
+        """What a `return` or `exit` computes is called after the first tensor that it mentions."""
+        names = self._used.names(expr)
+        self.budget.spend(len(names) // 8, expr.span)
+        return next(((name,) for name in names if isinstance(frame.names.get(name), Tensor)), ())
 
     # ---------------------------------------------------------------- names
 
     def _assign(self, statement: ast.Assign, frame: Frame) -> None:
-        frame.hint = tuple(target.name for target in statement.targets)
+        names = [target.name for target in statement.targets]
+        inner = frame.computing(*names, assigned=statement.value)
         first = 0
         if statement.annotations:
             first = self.builder.graph.new_id()
-            frame.annotations = self.annotations(statement.annotations, "assignment", frame)
+            annotations = self.annotations(statement.annotations, "assignment", inner)
+            inner = replace(inner, annotations=annotations)
         try:
-            value = self._evaluate_bound(statement.value, frame)
+            value = self.evaluator.evaluate(statement.value, inner)
         finally:
-            frame.annotations = ()
-            if any(each.name == UnusedLayers.name for each in statement.annotations):
+            if any(isinstance(each, UnusedLayers) for each in inner.annotations):
                 self.builder.set_aside(first, statement.span)
         values = unpack(statement.targets, value, statement.value.span)
-        for target, item in zip(statement.targets, values, strict=True):
-            self._bind(target.name, item, frame, statement.span)
+        for name, item in zip(names, values, strict=True):
+            self._bind(name, item, frame, statement.span)
 
     def annotations(
-        self, written: Sequence[ast.Annotation], place: Place, frame: Frame
+        self, written: Sequence[ast.Annotation], subject: Subject, frame: Frame
     ) -> tuple[Annotation, ...]:
         """Annotations, their arguments evaluated and checked."""
         return tuple(
-            checked_annotation(each, place, lambda expr: self.evaluator.evaluate(expr, frame))
+            checked_annotation(each, subject, lambda expr: self.evaluator.evaluate(expr, frame))
             for each in written
         )
 
-    def _evaluate_bound(self, expr: ast.Expr, frame: Frame, first: int = 0) -> Value:
-        """What a name is about to be bound to; `first` is the place of a list's first element."""
-        frame.assigned, frame.first = expr, first
-        try:
-            return self.evaluator.evaluate(expr, frame)
-        finally:
-            frame.assigned = None
-
-    def _bind(self, name: str, value: Value, frame: Frame, span: Span) -> None:
+    def _bind(self, name: str, value: Datum, frame: Frame, span: Span) -> None:
         """Bind a name; layers without a name yet are called after it."""
         if isinstance(value, MadeLayer) and value.variable is None:
             value.variable = (name,)
@@ -153,45 +157,30 @@ class Executor:
         frame.bind(name, value)
 
     def _update(self, statement: ast.Update, frame: Frame) -> None:
-        frame.hint = (statement.target.name,)
-        old = self.evaluator.evaluate(statement.target, frame)
+        name = statement.target.name
+        inner = frame.computing(name)
+        old = self.evaluator.evaluate(statement.target, inner)
+        grown = inner
         if isinstance(old, list):
-            added = self._evaluate_bound(statement.value, frame, len(old))
-        else:
-            added = self.evaluator.evaluate(statement.value, frame)
-        value = self.evaluator.combine("+", old, added, frame, statement.span)
-        self._bind(statement.target.name, value, frame, statement.span)
+            grown = frame.computing(name, assigned=statement.value, first=len(old))
+        added = self.evaluator.evaluate(statement.value, grown)
+        value = self.evaluator.combine("+", old, added, Site(inner, statement.span))
+        self._bind(name, value, frame, statement.span)
 
     def _assign_item(self, statement: ast.AssignItem, frame: Frame) -> None:
+        name = statement.target.name
         old = self.evaluator.evaluate(statement.target, frame)
-        index = self.evaluator.evaluate(statement.index, frame)
         if not isinstance(old, list):
-            raise error(
-                "E0210", f"{describe(old)} has no elements to replace", statement.target.span
-            )
-        if isinstance(index, bool) or not isinstance(index, int):
-            raise error(
-                "E0210", f"an index must be an int, not {describe(index)}", statement.index.span
-            )
-        if not -len(old) <= index < len(old):
-            message = f"index {index} is out of range: there are {len(old)} elements"
-            raise error("E0210", message, statement.index.span)
-        frame.hint = (element_name(statement.target.name, index % len(old)),)
-        value = self.evaluator.evaluate(statement.value, frame)
+            message = f"{describe(old)} has no elements to replace"
+            raise error("E0210", message, statement.target.span)
+        index = self.evaluator.whole(statement.index, frame)
+        require_index(index, old, statement.index.span)
+        inner = frame.computing(element_name(name, index % len(old)))
+        value = self.evaluator.evaluate(statement.value, inner)
         self.budget.at(statement.span).make(len(old))
         changed = list(old)
         changed[index] = value
-        self._bind(statement.target.name, changed, frame, statement.span)
-
-    def _hint(self, expr: ast.Expr, frame: Frame) -> None:
-        """Name what a `return` or `exit` computes after the first tensor that it mentions."""
-        names = self._mentioned.names(expr)
-        self.budget.spend(len(names) // 8, expr.span)
-        for name in names:
-            if isinstance(frame.names.get(name), Tensor):
-                frame.hint = (name,)
-                return
-        frame.hint = ()
+        self._bind(name, changed, frame, statement.span)
 
     # --------------------------------------------------------- control flow
 
@@ -202,14 +191,11 @@ class Executor:
         certain = sum(frame.is_operator(name) for name in self._stages.names(statement))
         self.budget.require_nodes(len(items) * certain, statement.items.span)
         loop = Loop(statement.names, items)
-        frame.loops.append(loop)
-        try:
-            for _ in self.evaluator.turns(loop, statement.items, frame):
-                returned = self.run(statement.body, frame)
-                if returned is not None:
-                    return returned
-        finally:
-            frame.loops.pop()
+        inner = frame.inside(loop)
+        for _ in self.evaluator.turns(loop, statement.items, inner):
+            returned = self.run(statement.body, inner)
+            if returned is not None:
+                return returned
         return None
 
     def _if(self, statement: ast.If, frame: Frame) -> Returned | None:
@@ -241,7 +227,7 @@ class Executor:
         message = message if isinstance(message, str) else show(message)
         values = {
             name: show(frame.names[name])
-            for name in names_in(statement.condition)
+            for name in self._used.names(statement.condition)
             if isinstance(frame.names.get(name), int | float | str | list)
         }
         notes = [", ".join(f"{name} is {value}" for name, value in values.items())]
@@ -251,100 +237,79 @@ class Executor:
     # -------------------------------------------------------------- regions
 
     def _scope(self, statement: ast.Scope, frame: Frame) -> Returned | None:
-        label = self.evaluator.text(statement.label, frame)
-        path = self.builder.register.take_scope(
-            frame.region, label, statement.label.span, frame.loops_within(frame.region)
-        )
-        region = self._open(path, frame, None, (), (), statement.label.span, statement.span)
-        inner = frame.within(region)
-        return self.run(statement.body, inner)
+        label = self.evaluator.tag(statement.label, frame)
+        path = self.builder.register.take_scope(label, frame)
+        region = self._region(path, Site(frame, statement.span), label.span)
+        return self.run(statement.body, frame.within(self._open(region)))
 
-    def _open(
-        self,
-        path: Path,
-        frame: Frame,
-        block: ast.Block | None,
-        parameters: tuple[tuple[str, Hyper], ...],
-        inputs: tuple[tuple[str, int], ...],
-        definition: Span,
-        span: Span,
-    ) -> Region:
-        """A region; an application of a module applied before takes that module's order."""
+    def _region(self, path: Path, site: Site, definition: Span) -> Region:
+        """An application of a module applied before takes that module's order."""
         first = self.builder.modules.get(path)
-        kind: Place = "net" if block and block.is_net else "block"
-        region = Region(
+        return Region(
             id=self.builder.graph.new_id(),
-            parent=frame.region.id,
+            parent=site.frame.region.id,
             path=path,
-            block=block.name.name if block else None,
+            block=None,
             order=self.builder.next_order() if first is None else first.order,
-            parameters=parameters,
-            inputs=inputs,
-            names=frame.hint,
+            parameters=(),
+            inputs=(),
+            names=site.frame.hint,
             definition=definition,
-            span=span,
-            doc=block.doc if block else "",
-            annotations=self.annotations(block.annotations, kind, frame) if block else (),
+            span=site.span,
         )
-        self.builder.modules.setdefault(path, region)
+
+    def _open(self, region: Region) -> Region:
+        self.builder.modules.setdefault(region.path, region)
         self.builder.graph.add_region(region)
         return region
 
-    def apply_block(
-        self,
-        made: MadeLayer,
-        operands: Sequence[Tensor],
-        label: Tag | None,
-        frame: Frame,
-        span: Span,
-    ) -> Value:
+    def apply_block(self, made: MadeLayer, operands: Sequence[Tensor], site: Site) -> Datum:
         """Elaborate a block's body for these operands, in a region of its own."""
-        constructor = made.maker
+        constructor, frame, span = made.maker, site.frame, site.span
         assert isinstance(constructor, BlockConstructor)
         block = constructor.declaration
         self.budget.spend(len(operands) ** 2 // 8, span)  # each has a name apart from the others
-        inputs = bind_inputs(block, apart(self.builder, operands, frame, span), span)
+        inputs = bind_inputs(block, apart(self.builder, operands, site), span)
         if frame.depth >= self.budget.limits.recursion:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
-        path = self._module_path(made, label, frame, span)
+        path = self.builder.path_of(made, site)
         self.budget.spend(BLOCK, span)
-        hyper = hyper_of(made.hyper, self.budget.at(span))
-        region = self._open(path, frame, block, hyper, inputs.nodes, block.name.span, span)
+        region = replace(
+            self._region(path, site, block.name.span),
+            block=block.name.name,
+            parameters=hyper_of(made.hyper, self.budget.at(span)),
+            inputs=inputs.nodes,
+            doc=block.doc,
+            annotations=self.annotations(
+                block.annotations, "net" if block.is_net else "block", frame
+            ),
+        )
         names = {**made.hyper, **inputs.values}
-        inner = Frame(constructor.scope, region, names, depth=frame.depth + 1)
+        inner = Frame(constructor.scope, self._open(region), names, depth=frame.depth + 1)
         known = len(self.builder.diagnostics)
         self._muted += block.is_net
         try:
             if block.is_net:
                 self._check_inner_net(block, operands, inner, span)
-            returned = self.run(block.body, inner)
-            value = self._result(block, returned)
+            value = self._result(block, self.run(block.body, inner))
         except ArchError as problem:
-            note = trace(made, path, frame, span)
+            note = trace(made, path, site)
             raise type(problem)(tuple(d.with_note(note) for d in problem.diagnostics)) from None
         finally:
             self._muted -= block.is_net
             if fresh := self.builder.diagnostics[known:]:
-                note = trace(made, path, frame, span)
+                note = trace(made, path, site)
                 self.builder.diagnostics[known:] = [d.with_note(note) for d in fresh]
         if isinstance(value, Poison):
             raise Poisoned
         parts = value if isinstance(value, tuple | list) else (value,)
         self.budget.spend(len(parts) ** 2 // 8, span)
-        results = tuple(part.node for part in parts)
         called = region.names
         if isinstance(value, list) and len(called) == 1:
             called = tuple(element_name(called[0], i) for i in range(len(value)))
+        results = tuple(part.node for part in parts)
         self.builder.graph.add_region(replace(region, names=called, results=results))
         return value
-
-    def _module_path(self, made: MadeLayer, label: Tag | None, frame: Frame, span: Span) -> Path:
-        made.applied = True
-        if made.path is None:
-            made.path = self.builder.name_layer(made, label, frame, span)
-        else:
-            check_relabel(made, label)
-        return made.path
 
     def _check_inner_net(
         self, net: ast.Block, operands: Sequence[Tensor], inner: Frame, span: Span
@@ -357,7 +322,7 @@ class Executor:
                 "W0002", f"the exits of `{net.name.name}` do not apply where it is a block", span
             )
 
-    def _result(self, block: ast.Block, returned: Returned | None) -> Value:
+    def _result(self, block: ast.Block, returned: Returned | None) -> Datum:
         if returned is None:
             raise error(
                 "E0219",
@@ -377,21 +342,21 @@ class Executor:
 
     def _exit(self, statement: ast.Exit, frame: Frame) -> None:
         self.budget.spend_output(len(self.exits.outputs), statement.span)
-        self._hint(statement.value, frame)
+        hint = self._mentioned(statement.value, frame)
+        label = None
         if statement.label is not None:
-            frame.hint = (self.evaluator.text(statement.label, frame),)
-        value = self.evaluator.evaluate(statement.value, frame)
+            label = self.evaluator.tag(statement.label, frame)
+            hint = (label.text,)
+        value = self.evaluator.evaluate(statement.value, frame.computing(*hint))
         if not isinstance(value, Tensor):
-            raise error(
-                "E0220", f"an exit is a tensor, not {describe(value)}", statement.value.span
-            )
+            message = f"an exit is a tensor, not {describe(value)}"
+            raise error("E0220", message, statement.value.span)
         if self._muted:
             self.builder.muted.append(value.node)
-            return
-        if statement.label is not None:
-            name = self.evaluator.text(statement.label, frame)
-            check_label(name, statement.label.span)
-            name = ".".join((*frame.region.path, name))
+        elif label is not None:
+            check_label(label.text, label.span)
+            name = ".".join((*frame.region.path, label.text))
+            self.exits.add(value, name, statement.span)
         else:
             name = self.exits.name(value, self.builder.graph, frame.region)
-        self.exits.add(value, name, statement.span)
+            self.exits.add(value, name, statement.span)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Label, Span, error
-from archc.elaborate.values import Tensor, Value
+from archc.elaborate.values import Datum, Tensor
 from archc.ir.graph import Graph, Output, Region
 
 
@@ -11,7 +11,7 @@ from archc.ir.graph import Graph, Output, Region
 class Returned:
     """A body has returned."""
 
-    value: Value
+    value: Datum
     span: Span
 
 

@@ -11,8 +11,8 @@ from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.annotations import checked_annotation
 from archc.elaborate.evaluate import Expressions
 from archc.elaborate.frame import Frame
-from archc.elaborate.values import ExternConstructor, Value, describe
-from archc.elaborate.walk import names_in
+from archc.elaborate.values import Datum, ExternConstructor, describe, is_int
+from archc.elaborate.walk import used_names
 from archc.ir.annotations import Costs
 from archc.ops.extern import (
     Computed,
@@ -36,7 +36,7 @@ def make_extern(constructor: ExternConstructor, evaluator: Expressions, frame: F
     """The operator of an extern layer, whose hyperparameters `frame` binds. Raises ArchError."""
     declaration = constructor.declaration
     module, _, name = declaration.target.partition(":")
-    reader = _Reader(declaration, evaluator, frame)
+    reader = _SignatureReader(declaration, evaluator, frame)
     hyper = tuple((key, reader.plain(frame.names[key], span)) for key, span in _spans(declaration))
     return Extern(
         title=declaration.name.name,
@@ -58,11 +58,11 @@ def dimension_variables(declaration: ast.ExternLayer, bound: set[str]) -> set[st
     """The names in the shapes of the inputs that are not among the bound ones."""
     parts = [part for shape in declaration.inputs for part in shape.dims]
     plain = [part for part in parts if not isinstance(part, ast.Rest)]
-    return {name for part in plain for name in names_in(part)} - bound
+    return {name.name for part in plain for name in used_names(part)} - bound
 
 
 @dataclass
-class _Reader:
+class _SignatureReader:
     """Reads the shapes and arguments of one declaration."""
 
     declaration: ast.ExternLayer
@@ -97,7 +97,7 @@ class _Reader:
         """A size: a whole number, or arithmetic of dimension variables."""
         if not self._mentions(expr):
             value = self.evaluator.evaluate(expr, self.frame)
-            if isinstance(value, bool) or not isinstance(value, int):
+            if not is_int(value):
                 raise error("E0222", f"a size must be an int, not {describe(value)}", expr.span)
             if abs(value) > LARGEST:
                 message = f"a size lies between 1 and {LARGEST:,}, {value} does not"
@@ -107,10 +107,10 @@ class _Reader:
 
     def _mentions(self, expr: ast.Expr) -> bool:
         """Whether an expression depends on the operands. Raises for a name that nothing decides."""
-        for part in _names(expr):
+        for part in used_names(expr):
             if part.name in self.variables:
                 return True
-            if part.name not in self.evaluator.names.known(self.frame):
+            if part.name not in self.frame.known:
                 raise self._undecided(part.name, part.span)
         return False
 
@@ -153,7 +153,7 @@ class _Reader:
             raise error("E0605", "the costs are declared twice", found[1].span)
         return Declared(found[0].params, found[0].macs) if found else None
 
-    def _count(self, expr: ast.Expr) -> Value:
+    def _count(self, expr: ast.Expr) -> Datum:
         """A value, or arithmetic of dimension variables."""
         mentions = self._mentions(expr)
         return self._computed(expr) if mentions else self.evaluator.evaluate(expr, self.frame)
@@ -181,7 +181,7 @@ class _Reader:
             return tuple(self._argument(item) for item in expr.items)
         return self._computed(expr)
 
-    def plain(self, value: Value, span: Span, depth: int = 1) -> Plain:
+    def plain(self, value: Datum, span: Span, depth: int = 1) -> Plain:
         """A value that can be written into the emitted file."""
         if isinstance(value, list | tuple):
             work = self.evaluator.budget.at(span)
@@ -197,14 +197,3 @@ class _Reader:
             f"an extern layer is given numbers, bools, strings and lists, not {describe(value)}",
             span,
         )
-
-
-def _names(expr: object) -> list[ast.Name]:
-    if isinstance(expr, ast.Name):
-        return [expr]
-    if isinstance(expr, tuple):
-        return [name for item in expr for name in _names(item)]
-    if isinstance(expr, ast.Syntax):
-        fields = (getattr(expr, name) for name in expr.__dataclass_fields__ if name != "span")
-        return [name for value in fields for name in _names(value)]
-    return []

@@ -15,7 +15,6 @@ from archc.diagnostics import (
     Diagnostic,
     Label,
     Source,
-    Span,
     did_you_mean,
     error,
     nearest,
@@ -190,7 +189,7 @@ class _Loader:
             if isinstance(declaration, ast.Import):
                 self._import(declaration, scope, (*importers, real))
             else:
-                self._declare(declaration.name, declaration, scope, scope)
+                self._declare(declaration, scope, scope)
         return scope
 
     def _name(self, real: Path) -> str:
@@ -200,23 +199,19 @@ class _Loader:
                 return real.relative_to(base).as_posix()
         return real.name
 
-    def _declare(
-        self, name: ast.Name, declaration: Declared, home: FileScope, scope: FileScope
-    ) -> None:
-        if name.name not in scope.names:
-            scope.names[name.name] = (declaration, home)
-            return
-        other, other_home = scope.names[name.name]
+    def _declare(self, declaration: Declared, home: FileScope, scope: FileScope) -> None:
+        name = declaration.name
+        other, other_home = scope.names.setdefault(name.name, (declaration, home))
         if other is declaration:
             return
         where = "is declared twice" if home is other_home else "comes from two files"
-        self._report(
+        self.diagnostics += error(
             "E0502",
             f"`{name.name}` {where}",
             Label(name.span, "again here"),
             Label(other.name.span, "first here"),
             help="rename one of them",
-        )
+        ).diagnostics
 
     def _import(self, item: ast.Import, scope: FileScope, chain: tuple[Path, ...]) -> None:
         try:
@@ -240,7 +235,7 @@ class _Loader:
         scope.imports.append((item, imported))
         for declaration in imported.own:
             if not declaration.name.name.startswith("_"):
-                self._declare(declaration.name, declaration, imported, scope)
+                self._declare(declaration, imported, scope)
 
     def _resolve(self, item: ast.Import, scope: FileScope) -> tuple[Path, str]:
         written = item.path
@@ -284,9 +279,6 @@ class _Loader:
         beside = (path.name for path in _folder(scope.source).glob("*.arch"))
         shipped = (p.relative_to(self.library).as_posix() for p in self.library.rglob("*.arch"))
         return [name.removesuffix(".arch") for name in (*beside, *shipped)]
-
-    def _report(self, code: str, message: str, *labels: Label | Span, help: str | None) -> None:
-        self.diagnostics += error(code, message, *labels, help=help).diagnostics
 
 
 def _is_file(path: Path) -> bool:

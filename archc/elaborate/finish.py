@@ -1,76 +1,69 @@
 """After elaboration: dead operators go, shared modules must agree, drop_path must have its sum."""
 
-from archc.diagnostics import Label, error
-from archc.elaborate.builder import Builder
-from archc.elaborate.limits import exceeded
+from collections.abc import Iterator
+
+from archc.diagnostics import ArchError, Label, error
+from archc.elaborate.graph_builder import GraphBuilder
+from archc.elaborate.limits import Limits, exceeded
 from archc.ir.graph import Graph, Node, Path
 from archc.ir.initialisation import reach_of
 from archc.ops.arithmetic import Add, Sum
 from archc.ops.regularization import DropPath
 
 
-def finish(builder: Builder) -> None:
+def finish(builder: GraphBuilder) -> None:
     """Prune what no output needs, and check what only the whole graph shows."""
-    _set_aside(builder)
-    builder.graph.remove_dead()
-    _check_outputs(builder)
-    _check_shared(builder)
-    _check_drop_paths(builder)
-    _check_totals(builder)
+    for problem in _set_aside(builder):
+        builder.report(problem)
+    graph = builder.graph
+    graph.remove_dead()
+    for check in (_outputs, _shared_weights, _same_children, _drop_paths):
+        for problem in check(graph):
+            builder.report(problem)
+    _check_totals(graph, builder.budget.limits)
 
 
-def _set_aside(builder: Builder) -> None:
+def _set_aside(builder: GraphBuilder) -> Iterator[ArchError]:
     """Keep the layers of what `@unused` stands before."""
     graph = builder.graph
     live = graph.live() if builder.aside else set()
     for id, span in builder.aside.items():
         if id in live:
-            builder.report(
-                error(
-                    "E0607",
-                    "an output depends on what `@unused` leaves out",
-                    Label(graph.node(id).span, "this is applied"),
-                    Label(span),
-                    help="leave out `@unused`, or do not use its value",
-                )
+            yield error(
+                "E0607",
+                "an output depends on what `@unused` leaves out",
+                Label(graph.node(id).span, "this is applied"),
+                Label(span),
+                help="leave out `@unused`, or do not use its value",
             )
         elif graph.node(id).layer.path is not None:
             graph.set_aside(id)
 
 
-def warn_unused(builder: Builder) -> None:
+def warn_unused(builder: GraphBuilder) -> None:
     """Warn of what was made for nothing, before it is pruned."""
-    _warn_unapplied(builder)
-    _warn_dead(builder)
+    for made in builder.made:
+        if not made.applied:
+            builder.warn("W0001", f"this `{made.name}` layer is made, but never applied", made.span)
+    graph = builder.graph
+    kept = graph.live(builder.muted) | builder.aside.keys()  # of these another warning speaks
+    for node in graph.nodes():
+        if node.id not in kept and _has_weights(graph, node):
+            message = "this layer has weights, but no output depends on it"
+            builder.warn("W0003", message, node.span)
 
 
-def warn_finished(builder: Builder) -> None:
+def warn_finished(builder: GraphBuilder) -> None:
     """Warn of what only the pruned graph shows."""
     _warn_counted(builder)
     _warn_idle_init(builder)
-
-
-def _warn_dead(builder: Builder) -> None:
-    graph = builder.graph
-    live = graph.live(builder.muted)  # of these another warning speaks
-    for node in graph.nodes():
-        kept = node.id in live or node.id in builder.aside
-        if not kept and _has_weights(graph, node):
-            message = "this layer has weights, but no output depends on it"
-            builder.warn("W0003", message, node.span)
 
 
 def _has_weights(graph: Graph, node: Node) -> bool:
     return node.op.opaque or bool(node.op.weights(*graph.operand_types(node.id)))
 
 
-def _warn_unapplied(builder: Builder) -> None:
-    for made in builder.made:
-        if not made.applied:
-            builder.warn("W0001", f"this `{made.name}` layer is made, but never applied", made.span)
-
-
-def _warn_counted(builder: Builder) -> None:
+def _warn_counted(builder: GraphBuilder) -> None:
     """Once a net: names from counters change when a layer is inserted."""
     owners = {
         path[:length]
@@ -80,16 +73,17 @@ def _warn_counted(builder: Builder) -> None:
     }
     weighty = [made for made in builder.register.counted if made.path in owners]
     if weighty:
+        layers = "one layer" if len(weighty) == 1 else f"{len(weighty)} layers"
         builder.warn(
             "W0004",
-            f"{_layers(len(weighty))} without a label: names in the state_dict as "
+            f"{layers} without a label: names in the state_dict as "
             f"`{'.'.join(weighty[0].path or ())}` are counted, and shift with the text",
             weighty[0].span,
             help="label layers with weights: `-> norm1: bn`",
         )
 
 
-def _warn_idle_init(builder: Builder) -> None:
+def _warn_idle_init(builder: GraphBuilder) -> None:
     """An `@init` that initialises nothing: what its author believes is not what is trained."""
     graph = builder.graph
     reach = reach_of(graph)
@@ -110,7 +104,7 @@ def _warn_idle_init(builder: Builder) -> None:
             builder.warn("W0008", message, place, help=f"remove `{name}`")
 
 
-def _warn_inner_init(builder: Builder) -> None:
+def _warn_inner_init(builder: GraphBuilder) -> None:
     """The `@init` of a net does not apply where it is a block."""
     for region in builder.graph.regions.values():
         for annotation in region.annotations:
@@ -124,129 +118,115 @@ def _warn_inner_init(builder: Builder) -> None:
                 )
 
 
-def _layers(count: int) -> str:
-    return "one layer" if count == 1 else f"{count} layers"
-
-
-def _check_outputs(builder: Builder) -> None:
+def _outputs(graph: Graph) -> Iterator[ArchError]:
     """A net gives one result for each sample of the batch."""
-    for output in builder.graph.outputs:
-        if not builder.graph.node(output.node).type.batched:
-            builder.report(
-                error(
-                    "E0223",
-                    "a net cannot give a learned tensor: it has no batch axis",
-                    output.span,
-                    help="add it to a tensor, or multiply one by it",
-                )
+    for output in graph.outputs:
+        if not graph.node(output.node).type.batched:
+            yield error(
+                "E0223",
+                "a net cannot give a learned tensor: it has no batch axis",
+                output.span,
+                help="add it to a tensor, or multiply one by it",
             )
 
 
-def _check_shared(builder: Builder) -> None:
-    """Applications of one module must make the same layers, with equal weight shapes."""
-    graph = builder.graph
-    shapes: dict[Path, tuple[Node, object]] = {}
+def _applications(graph: Graph) -> Iterator[tuple[Node, Path]]:
+    """All applications of modules, of those that are kept for their weights, too."""
     for node in (*graph.nodes(), *(each.node for each in graph.unused.values())):
-        path = node.layer.path
-        if path is None:
-            continue
+        if node.layer.path is not None:
+            yield node, node.layer.path
+
+
+def _shared_weights(graph: Graph) -> Iterator[ArchError]:
+    """Applications of one module must have equal weight shapes."""
+    shapes: dict[Path, tuple[Node, object]] = {}
+    for node, path in _applications(graph):
         needed = node.op.sharing_key(*graph.operand_types(node.id))
         first, known = shapes.setdefault(path, (node, needed))
         if known != needed:
-            problem = error(
+            yield error(
                 "E0406",
                 f"`{'.'.join(path)}` is applied to tensors that need different weights",
                 Label(node.span, _operands_text(graph, node)),
                 Label(first.span, _operands_text(graph, first)),
                 help="a shared layer has one set of weights; make two layers instead of one",
             )
-            builder.report(problem)
-    _check_same_children(builder)
 
 
 def _operands_text(graph: Graph, node: Node) -> str:
     return "applied to " + ", ".join(str(type_) for type_ in graph.operand_types(node.id))
 
 
-def _check_same_children(builder: Builder) -> None:
-    graph = builder.graph
-    children: dict[int, set[Path]] = {}
-    for node in (*graph.nodes(), *(each.node for each in graph.unused.values())):
+def _same_children(graph: Graph) -> Iterator[ArchError]:
+    """Applications of one module must make the same layers."""
+    children: dict[int, set[Path]] = {id: set() for id in graph.regions}
+    for node, path in _applications(graph):
         region = graph.regions[node.region]
-        if node.layer.path is not None and node.layer.path[: len(region.path)] == region.path:
-            children.setdefault(region.id, set()).add(node.layer.path)
+        if path[: len(region.path)] == region.path:
+            children[region.id].add(path)
     first: dict[Path, int] = {}
     for region in graph.regions.values():
         other = first.setdefault(region.path, region.id)
-        mine, theirs = children.get(region.id, set()), children.get(other, set())
-        if mine != theirs:
-            odd = min(mine ^ theirs)
-            problem = error(
+        if differing := children[region.id] ^ children[other]:
+            yield error(
                 "E0406",
                 f"`{'.'.join(region.path)}` is applied twice, but only one application "
-                f"makes `{odd[-1]}`",
+                f"makes `{min(differing)[-1]}`",
                 Label(region.span, "applied here"),
                 Label(graph.regions[other].span, "and here"),
                 help="a module has one list of layers; make two layers instead of one",
             )
-            builder.report(problem)
 
 
-def _check_drop_paths(builder: Builder) -> None:
+def _drop_paths(graph: Graph) -> Iterator[ArchError]:
     """drop_path drops a branch of a sum: its only reader is one, and none lies in another."""
-    graph = builder.graph
-    drops = [node for node in graph.nodes() if isinstance(node.op, DropPath)]
     outputs = {output.node for output in graph.outputs}
-    for node in drops:
+    for node in graph.nodes():
+        if not isinstance(node.op, DropPath):
+            continue
         readers = [graph.node(user) for user, _ in graph.users(node.id)]
         if node.id in outputs or not all(isinstance(r.op, Add | Sum) for r in readers):
-            builder.report(
-                error(
-                    "E0602",
-                    "the result of `drop_path` must be an operand of a sum",
-                    node.span,
-                    help="place it at the end of the residual branch: `skip + (y -> drop_path)`",
-                )
+            yield error(
+                "E0602",
+                "the result of `drop_path` must be an operand of a sum",
+                node.span,
+                help="place it at the end of the residual branch: `skip + (y -> drop_path)`",
             )
-        for inner in _branch(graph, node):
-            if isinstance(graph.node(inner).op, DropPath):
-                builder.report(
-                    error(
-                        "E0603",
-                        "a `drop_path` inside the branch of another one",
-                        Label(graph.node(inner).span, "the inner one"),
-                        Label(node.span, "the outer one"),
-                        help="drop either the inner branch or the outer one",
-                    )
+        for inner in map(graph.node, _branch(graph, node, outputs)):
+            if isinstance(inner.op, DropPath):
+                yield error(
+                    "E0603",
+                    "a `drop_path` inside the branch of another one",
+                    Label(inner.span, "the inner one"),
+                    Label(node.span, "the outer one"),
+                    help="drop either the inner branch or the outer one",
                 )
 
 
-def _branch(graph: Graph, drop: Node) -> set[int]:
+def _branch(graph: Graph, drop: Node, outputs: set[int]) -> set[int]:
     """The nodes all of whose paths lead into a drop_path: what is dropped with it."""
-    outputs = {output.node for output in graph.outputs}
     inside: set[int] = set()
-    stack = list(graph.operands(drop.id))
-    while stack:
-        candidate = max(stack)
-        stack = [node for node in stack if node != candidate]
+    waiting = set(graph.operands(drop.id))
+    while waiting:
+        candidate = max(waiting)
+        waiting.remove(candidate)
         users = {user for user, _ in graph.users(candidate)}
         if candidate not in outputs and users <= inside | {drop.id}:
             inside.add(candidate)
-            stack += graph.operands(candidate)
+            waiting.update(graph.operands(candidate))
     return inside
 
 
-def _check_totals(builder: Builder) -> None:
+def _check_totals(graph: Graph, limits: Limits) -> None:
     """Refuse a net beyond the limits of parameters and multiply-accumulates, at the layer."""
-    limits = builder.budget.limits
     parameters = macs = 0
-    for node, weights in builder.graph.weights():
+    for node, weights in graph.weights():
         parameters += sum(weight.elements for weight in weights)
         if parameters > limits.parameters:
             what = f"more than {limits.parameters:,} parameters"
             raise exceeded("E0905", what, node.span, "parameters")
-    for node in builder.graph.nodes():
-        macs += node.op.macs(builder.graph.operand_types(node.id), node.type) or 0
+    for node in graph.nodes():
+        macs += node.op.macs(graph.operand_types(node.id), node.type) or 0
         if macs > limits.macs:
             what = f"more than {limits.macs:,} multiply-accumulates"
             raise exceeded("E0906", what, node.span, "macs")

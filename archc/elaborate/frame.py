@@ -10,13 +10,14 @@ from archc.elaborate.loops import Loop
 from archc.elaborate.pytorch.translation import Use, is_exact, translation
 from archc.elaborate.values import (
     BlockConstructor,
+    Datum,
     ExternConstructor,
     MadeLayer,
     OpConstructor,
     Poison,
     Poisoned,
+    Tag,
     Unbound,
-    Value,
     show,
 )
 from archc.ir.annotations import Annotation
@@ -27,22 +28,23 @@ from archc.plugins import PluginError
 from archc.syntax import ast
 
 
-@dataclass
+@dataclass(frozen=True)
 class Frame:
-    """One application of a block (or the net itself): its variables, and where it stands.
+    """Where a statement stands in one application of a block (or the net itself), and what for.
 
-    `scope { }` changes the region but shares the variables; a block gets a frame of its own.
-    `hint` names what is being computed; `loops` are the loops around it, of which the first
-    `outside` are around the region, too.
+    All frames of one application share its variables, which are `bind`-ed; `scope { }` changes the
+    region, and a block has frames of its own. `loops` are the loops around the statement, of which
+    the first `outside` are around the region, too.
     """
 
     file: FileScope
     region: Region
-    names: dict[str, Value] = field(default_factory=dict)
-    loops: list[Loop] = field(default_factory=list)
+    names: dict[str, Datum] = field(default_factory=dict)
+    loops: tuple[Loop, ...] = ()
     outside: int = 0
     depth: int = 0
     hint: tuple[str, ...] = ()
+    """What is computed is called so."""
     annotations: tuple[Annotation, ...] = ()
     assigned: ast.Expr | None = None
     """The right side of the assignment that is being executed: `g = param([8])` is called g."""
@@ -53,7 +55,14 @@ class Frame:
         """The same variables in an inner region."""
         return replace(self, region=region, outside=len(self.loops))
 
-    def bind(self, name: str, value: Value) -> None:
+    def inside(self, loop: Loop) -> "Frame":
+        return replace(self, loops=(*self.loops, loop))
+
+    def computing(self, *hint: str, assigned: ast.Expr | None = None, first: int = 0) -> "Frame":
+        """The same for the values that get these names."""
+        return replace(self, hint=hint, assigned=assigned, first=first)
+
+    def bind(self, name: str, value: Datum) -> None:
         self.names[name] = value
 
     @property
@@ -65,7 +74,12 @@ class Frame:
         """Whether a name is that of an operator, which the spec does not bind itself."""
         return name in OPS and name not in self.names and name not in self.file.names
 
-    def loops_within(self, owner: Region) -> list[Loop]:
+    @property
+    def known(self) -> set[str]:
+        """All names that have a value here."""
+        return {*self.own, *OPS, *BUILTINS}
+
+    def loops_within(self, owner: Region) -> tuple[Loop, ...]:
         """The loops in whose turns a region gets one layer after another."""
         return self.loops[self.outside :] if owner.id == self.region.id else self.loops
 
@@ -77,46 +91,26 @@ class Frame:
         return f", with {values}" if values else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a layer is made or applied: under which names, in which text, with which label."""
+
+    frame: Frame
+    span: Span
+    label: Tag | None = None
+
+
 _NEVER = {False: "in a branch that was not taken", True: "in a loop that never ran"}
 
 
-class Names:
-    """Looks names up: variables, then the file's declarations, then operators and functions."""
-
-    def __init__(self) -> None:
-        self.constants: dict[tuple[int, str], Value] = {}
-
-    def known(self, frame: Frame) -> set[str]:
-        return {*frame.own, *OPS, *BUILTINS}
-
-    def find(self, name: ast.Name, frame: Frame) -> Value | Declared:
-        """A value, or the declaration of a constant, which the evaluator evaluates."""
-        word = name.name
-        if word in frame.names:
-            return self._variable(name, frame.names[word])
-        if word in frame.file.names:
-            declaration, home = frame.file.names[word]
-            return self._declared(name, declaration, home)
-        if word in BUILTINS:  # some are operators of tensors, too: see calls.py
-            return BUILTINS[word]
-        if (op := operator_at(name)) is not None:
-            return OpConstructor(op)
-        raise unknown_name(Use(name, name), self.known(frame), frame.own)
-
-    def _variable(self, name: ast.Name, value: Value) -> Value:
-        if isinstance(value, Poison):
-            raise Poisoned
-        if isinstance(value, Unbound):
-            raise error(
-                "E0302",
-                f"`{name.name}` has no value here",
-                name.span,
-                notes=[f"it is bound at {value.branch}, {_NEVER[value.loop]}"],
-                help=f"give `{name.name}` a value before the `{'for' if value.loop else 'if'}`",
-            )
-        return value
-
-    def _declared(self, name: ast.Name, declaration: Declared, home: FileScope) -> Value:
+def find(name: ast.Name, frame: Frame) -> Datum | Declared:
+    """The value of a variable, a declaration, an operator or a function; or the declaration of a
+    constant, which the evaluator evaluates."""
+    word = name.name
+    if word in frame.names:
+        return _variable(name, frame.names[word])
+    if word in frame.file.names:
+        declaration, home = frame.file.names[word]
         match declaration:
             case ast.Block():
                 return BlockConstructor(declaration, home)
@@ -125,6 +119,25 @@ class Names:
             case ast.ExternLayer():
                 return ExternConstructor(declaration, home)
         return declaration
+    if word in BUILTINS:  # some are operators of tensors, too: see calls.py
+        return BUILTINS[word]
+    if (op := operator_at(name)) is not None:
+        return OpConstructor(op)
+    raise unknown_name(Use(name, name), frame.known, frame.own)
+
+
+def _variable(name: ast.Name, value: Datum) -> Datum:
+    if isinstance(value, Poison):
+        raise Poisoned
+    if isinstance(value, Unbound):
+        raise error(
+            "E0302",
+            f"`{name.name}` has no value here",
+            name.span,
+            notes=[f"it is bound at {value.branch}, {_NEVER[value.loop]}"],
+            help=f"give `{name.name}` a value before the `{'for' if value.loop else 'if'}`",
+        )
+    return value
 
 
 def operator_at(name: ast.Name) -> type[Op] | None:
@@ -164,12 +177,10 @@ def unknown_name(use: Use, known: set[str], own: Set[str]) -> ArchError:
     return error("E0301", message, use.place, help=help, fix=fix, certain=is_exact(use))
 
 
-def trace(made: MadeLayer, path: Path, frame: Frame, span: Span) -> str:
+def trace(made: MadeLayer, path: Path, site: Site) -> str:
     """How an error inside a block got there: what was being built, where, in which loops."""
-    arguments = ", ".join(
-        f"{name}={show(value, 16)}" for name, value in list(made.hyper.items())[:4]
-    )
-    more = ", ..." if len(made.hyper) > 4 else ""
-    return (
-        f"while building {path[-1]}: {made.name}({arguments}{more}) at {span}{frame.circumstances}"
-    )
+    arguments = [f"{name}={show(value, 16)}" for name, value in list(made.hyper.items())[:4]]
+    if len(made.hyper) > 4:
+        arguments.append("...")
+    call = f"{made.name}({', '.join(arguments)})"
+    return f"while building {path[-1]}: {call} at {site.span}{site.frame.circumstances}"

@@ -1,14 +1,13 @@
 """The tensors that a block is applied to, under the names of its inputs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from archc.diagnostics import Label, Span, error
-from archc.elaborate.builder import Builder
-from archc.elaborate.frame import Frame
-from archc.elaborate.values import OpConstructor, Tensor, Value
+from archc.elaborate.frame import Site
+from archc.elaborate.graph_builder import GraphBuilder
+from archc.elaborate.values import Datum, Tensor
 from archc.ir.names import element_name
-from archc.ops.registry import OPS
 from archc.syntax import ast
 
 
@@ -16,11 +15,11 @@ from archc.syntax import ast
 class Inputs:
     """`values` are the block's variables; `nodes` has one name for each tensor."""
 
-    values: dict[str, Value]
+    values: dict[str, Datum]
     nodes: tuple[tuple[str, int], ...]
 
 
-def apart(builder: Builder, operands: Sequence[Tensor], frame: Frame, span: Span) -> list[Tensor]:
+def apart(builder: GraphBuilder, operands: Sequence[Tensor], site: Site) -> list[Tensor]:
     """The operands of a block; a tensor given twice, `(x, x) -> Block`, has a node for each."""
     found: list[Tensor] = []
     nodes: set[int] = set()
@@ -29,9 +28,8 @@ def apart(builder: Builder, operands: Sequence[Tensor], frame: Frame, span: Span
             nodes.add(operand.node)
             found.append(operand)
             continue
-        copy = builder.make_op(OpConstructor(OPS["identity"]), {}, frame, span)
-        named = replace(frame, hint=(builder.graph.node(operand.node).name,))
-        found.append(builder.apply_op(copy, (operand,), None, named, span))
+        named = site.frame.computing(builder.graph.node(operand.node).name)
+        found.append(builder.operate("identity", (operand,), Site(named, site.span)))
     return found
 
 
@@ -42,7 +40,7 @@ def bind_inputs(block: ast.Block, operands: Sequence[Tensor], span: Span) -> Inp
     if len(operands) < count or (len(operands) > count and not several):
         raise _wrong_count(block, len(operands), several, span)
     words = [item.name.name for item in block.inputs]
-    values: dict[str, Value] = dict(zip(words, operands, strict=False))
+    values: dict[str, Datum] = dict(zip(words, operands, strict=False))
     names = words
     if several:
         last = words[-1]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from archc.elaborate.values import Value
+from archc.elaborate.values import Datum
 from archc.syntax import ast
 
 _WORD = re.compile(r"[A-Za-z0-9_]+")
@@ -16,8 +16,8 @@ class Loop:
     """A loop that runs: its names, what it runs over, and the values of the names in this turn."""
 
     targets: Sequence[ast.Target]
-    items: Sequence[Value]
-    values: Mapping[str, Value] = field(default_factory=dict)
+    items: Sequence[Datum]
+    values: Mapping[str, Datum] = field(default_factory=dict)
 
     @cached_property
     def counter(self) -> str | None:
@@ -34,7 +34,7 @@ class Loop:
         return None
 
 
-def _fits(value: Value) -> bool:
+def _fits(value: Datum) -> bool:
     if isinstance(value, str):
         return _WORD.fullmatch(value) is not None
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Fix, Label, Span, error
+from archc.elaborate.frame import Frame, Site
 from archc.elaborate.loops import Loop, numbered
 from archc.elaborate.values import MadeLayer, Tag
 from archc.ir.graph import Path, Region
@@ -32,24 +33,20 @@ class Register:
     counters: dict[tuple[int, str], int] = field(default_factory=dict)
     counted: list[MadeLayer] = field(default_factory=list)
 
-    def name_layer(
-        self, made: MadeLayer, label: Tag | None, span: Span, loops: Sequence[Loop] = ()
-    ) -> Path:
-        """The layer's place below its owner, decided once, at its first application.
-
-        `loops` are those in whose turns the owner gets its layers.
-        """
-        if label is not None:
-            return self.take(made.owner, (label.text,), label.span, loops)
+    def name_layer(self, made: MadeLayer, site: Site) -> Path:
+        """The layer's place below its owner, decided once, at its first application."""
+        loops = site.frame.loops_within(made.owner)
+        if site.label is not None:
+            return self._take(made.owner, (site.label.text,), site.label.span, loops)
         if made.variable is not None:
-            return self._take_variable(made, made.variable, span, loops)
+            return self._take_variable(made, made.variable, site.span, loops)
         word = made.name.lower()
         count = self.counters.get((made.owner.id, word), 0) + 1
         self.counters[made.owner.id, word] = count
         self.counted.append(made)
-        return self.take(made.owner, (f"{word}{count}",), span)
+        return self._take(made.owner, (f"{word}{count}",), site.span)
 
-    def take(
+    def _take(
         self,
         owner: Region,
         path: Path,
@@ -57,7 +54,10 @@ class Register:
         loops: Sequence[Loop] = (),
         mend: Help | None = None,
     ) -> Path:
-        """Reserve an attribute name (and an index in a list of layers) in a region."""
+        """Reserve an attribute name (and an index in a list of layers) in a region.
+
+        `loops` are those in whose turns the region gets its layers.
+        """
         check_label(path[0], span)
         taken = self.taken.setdefault(owner.id, {})
         if len(path) == 2:
@@ -94,10 +94,12 @@ class Register:
                 help = f"write `-> {label}: {name}`; or {help}"
                 fix = inserted(span, f"{label}: ")
             mend = (help, fix)
-        return self.take(made.owner, variable, made.span, loops, mend)
+        return self._take(made.owner, variable, made.span, loops, mend)
 
-    def take_scope(self, owner: Region, label: str, span: Span, loops: Sequence[Loop] = ()) -> Path:
+    def take_scope(self, tag: Tag, frame: Frame) -> Path:
         """Reserve the name of a scope, which is opened once in a region."""
+        owner, label, span = frame.region, tag.text, tag.span
+        loops = frame.loops_within(owner)
         if (owner.id, label) in self.scopes:
             taken = self.taken[owner.id]
             help, fix = _apart(span, label, loops, taken)
@@ -112,7 +114,7 @@ class Register:
                 help=help,
                 fix=fix,
             )
-        path = self.take(owner, (label,), span, loops)
+        path = self._take(owner, (label,), span, loops)
         self.scopes.add((owner.id, label))
         return path
 
@@ -171,22 +173,14 @@ def check_label(label: str, span: Span) -> None:
             help += "; for a dot, open a `scope` of that name"
         fix = _relabelled(span, label, plain) if 1 <= len(label) <= 64 else ()
         raise error("E0401", f"`{label}` cannot be a label", span, help=help, fix=fix)
+    free = f"{label.strip('_') if label.startswith('__') else label}_"
+    help, fix = f"choose another name, say `{free}`", _relabelled(span, label, free)
     if label in RESERVED:
-        raise error(
-            "E0403",
-            f"`{label}` is an attribute of every module, so it cannot be a label",
-            span,
-            help=f"choose another name, say `{label}_`",
-            fix=_relabelled(span, label, f"{label}_"),
-        )
+        message = f"`{label}` is an attribute of every module, so it cannot be a label"
+        raise error("E0403", message, span, help=help, fix=fix)
     if label.startswith("__"):
-        raise error(
-            "E0404",
-            f"`{label}` begins as Python's own names do",
-            span,
-            help=f"choose another name, say `{label.strip('_')}_`",
-            fix=_relabelled(span, label, f"{label.strip('_')}_"),
-        )
+        message = f"`{label}` begins as Python's own names do"
+        raise error("E0404", message, span, help=help, fix=fix)
 
 
 def _relabelled(span: Span, label: str, name: str) -> Fix:

@@ -1,16 +1,17 @@
 """From a parsed program to the graph of one of its nets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from archc.diagnostics import ArchError, Diagnostic, Label, Source, did_you_mean, error
+from archc.diagnostics import ArchError, Diagnostic, Source, did_you_mean, error
 from archc.elaborate.arguments import check_kind
-from archc.elaborate.builder import Builder
 from archc.elaborate.execute import Executor
 from archc.elaborate.exits import Returned
 from archc.elaborate.files import FileScope
 from archc.elaborate.finish import finish, warn_finished, warn_unused
-from archc.elaborate.frame import Frame, variant_constructor
+from archc.elaborate.frame import Frame, Site, variant_constructor
+from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.limits import Budget, LimitError, Limits, deep_recursion
 from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
@@ -22,8 +23,8 @@ from archc.elaborate.values import (
     Tensor,
     describe,
     hyper_of,
+    is_int,
 )
-from archc.ir.annotations import Annotation
 from archc.ir.graph import Graph, Input, Layer, NetInfo, Node, Output, Region
 from archc.ops.op import TensorType
 from archc.syntax import ast
@@ -90,14 +91,14 @@ def elaborate(
     check_names(program)
     budget = budget or Budget(Limits())
     before = budget.steps, budget.bytes
-    run = _Run(program, declaration, budget)
+    run = _Elaborator(program, declaration, budget)
     graph = run.elaborate(arguments or {})
     steps, held = budget.steps - before[0], budget.bytes - before[1]
     affords = budget.affords(4 * steps, 4 * held)
     return Elaboration(graph, notes, tuple(run.builder.warnings), budget, affords)
 
 
-class _Run:
+class _Elaborator:
     """One elaboration of one net; a `quiet` one does not look for what to warn of."""
 
     def __init__(
@@ -106,11 +107,10 @@ class _Run:
         self.quiet = quiet
         self.program = program
         self.net = net
-        root = Region(0, None, (), None, 0, (), (), (), net.name.span, net.span)
         self.graph = Graph(NetInfo(net.name.name, (), (), net.name.span))
-        assert self.graph.new_id() == root.id
-        self.root = root
-        self.builder = Builder(self.graph, budget)
+        definition = net.name.span
+        self.root = Region(self.graph.new_id(), None, (), None, 0, (), (), (), definition, net.span)
+        self.builder = GraphBuilder(self.graph, budget)
         self.executor = Executor(self.builder)
         self.evaluator = self.executor.evaluator
 
@@ -131,16 +131,15 @@ class _Run:
         for item, type_ in zip(block.inputs, types, strict=True):
             frame.bind(item.name.name, self._input(item, type_))
         returned = self.executor.run(block.body, frame)
-        outputs = [*self.executor.exits.outputs, *self._return(block, returned)]
+        self.graph.outputs = (*self.executor.exits.outputs, *self._return(returned))
         self._fail()
-        if not outputs:
+        if not self.graph.outputs:
             raise error(
                 "E0219",
                 f"the net `{block.name.name}` returns nothing",
                 block.name.span,
                 help="end it with `return`, or mark exits with `exit`",
             )
-        self.graph.outputs = tuple(outputs)
         if not self.quiet:
             warn_unused(self.builder)
         finish(self.builder)
@@ -155,39 +154,34 @@ class _Run:
 
     def _open(self, overrides: Mapping[str, str | int]) -> tuple[Frame, ast.Block]:
         """Bind the net's parameters and record what is known of it."""
-        constructor = self._constructor()
-        chain = [variant for variant, _ in constructor.variants]
+        if isinstance(self.net, ast.Block):
+            constructor = BlockConstructor(self.net, self.program)
+        else:
+            constructor = variant_constructor(self.net, self.program)
         block = constructor.declaration
         outside = Frame(self.program, self.root)
         given = [self._override(name, v, block, outside) for name, v in overrides.items()]
-        hyper = self.evaluator.bind_block(constructor, given, outside, block.span)
+        hyper = self.evaluator.bind(constructor, given, Site(outside, block.span)).names
         frame = Frame(constructor.scope, self.root, hyper)
         work = self.builder.budget.at(block.span)
-        annotations = self._annotations(chain, block, frame)
-        self.root = replace(
-            self.root,
-            parameters=hyper_of(hyper, work),
-            definition=block.name.span,
-        )
-        frame.region = self.root
+        of_variants = (variant.annotations for variant, _ in reversed(constructor.variants))
+        written = [each for several in (block.annotations, *of_variants) for each in several]
+        annotations = self.executor.annotations(written, "net", frame)
+        last = {each.name: each for each in annotations}  # a variant's replaces the base's
+        self.root = replace(self.root, parameters=hyper_of(hyper, work), definition=block.name.span)
         self.graph.add_region(self.root)
-        docs = [variant.doc for variant in chain if variant.doc] + [block.doc]
-        set_names = {name: hyper[name] for name in overrides}
-        self.graph.info = NetInfo(
-            self.net.name.name,
-            hyper_of(hyper, work),
-            hyper_of(set_names, work),
-            self.net.name.span,
-            docs[0],
-            annotations,
-            tuple((item.name.name, item.doc) for item in block.parameters if item.doc),
+        docs = [variant.doc for variant, _ in constructor.variants if variant.doc]
+        self.graph.info = replace(
+            self.graph.info,
+            parameters=hyper_of(hyper, work),
+            given=hyper_of({name: hyper[name] for name in overrides}, work),
+            doc=docs[0] if docs else block.doc,
+            annotations=tuple(last.values()),
+            parameter_docs=tuple(
+                (item.name.name, item.doc) for item in block.parameters if item.doc
+            ),
         )
-        return frame, block
-
-    def _constructor(self) -> BlockConstructor:
-        if isinstance(self.net, ast.Block):
-            return BlockConstructor(self.net, self.program)
-        return variant_constructor(self.net, self.program)
+        return replace(frame, region=self.root), block
 
     def _override(self, name: str, value: str | int, block: ast.Block, outside: Frame) -> Given:
         parameters = {item.name.name: item for item in block.parameters}
@@ -203,34 +197,23 @@ class _Run:
         except ArchError as problem:
             raise _quoted(problem, parameters[name], value) from None
 
-    def _annotations(
-        self, chain: list[ast.Variant], block: ast.Block, frame: Frame
-    ) -> tuple[Annotation, ...]:
-        """The block's annotations, each replaced by a variant's of the same name."""
-        found: dict[str, Annotation] = {}
-        written = [block.annotations, *(variant.annotations for variant in reversed(chain))]
-        for annotations in written:
-            for item in self.executor.annotations(annotations, "net", frame):
-                found[item.name] = item
-        return tuple(found.values())
-
     def _input(self, item: ast.Input, type_: TensorType) -> Tensor:
         layer = Layer(Input(type_), None, self.builder.next_order(), item.span)
         node = Node(self.graph.new_id(), layer, type_, self.root.id, item.name.name, item.span)
         self.graph.add_node(node, ())
         return Tensor(node.id, type_)
 
-    def _return(self, block: ast.Block, returned: Returned | None) -> list[Output]:
+    def _return(self, returned: Returned | None) -> Iterator[Output]:
         if returned is None or isinstance(returned.value, Poison):
-            return []
+            return
         given = returned.value
         values = given if isinstance(given, tuple | list) else (given,)
         for index, value in enumerate(values):
             self.builder.budget.spend_output(index, returned.span)
             if not isinstance(value, Tensor):
                 message = f"a net returns tensors, not {describe(value)}"
-                raise error("E0219", message, Label(returned.span))
-        return [Output(value.node, None, returned.span) for value in values]
+                raise error("E0219", message, returned.span)
+            yield Output(value.node, None, returned.span)
 
 
 def _quoted(problem: ArchError, parameter: ast.Parameter, text: str) -> ArchError:
@@ -274,35 +257,22 @@ def variations(
     if not elaboration.affords_variations:
         return ()
     declaration, _ = choose_net(program, net)
-    overrides: Mapping[str, str | int] = arguments or {}
     found: list[Variation] = []
 
-    def run() -> _Run:
-        return _Run(program, declaration, elaboration.budget, quiet=True)
+    def vary(argument: str, base: int) -> None:
+        for value in (base + 1, base + 7):
+            run = _Elaborator(program, declaration, elaboration.budget, quiet=True)
+            overrides: dict[str, str | int] = {**(arguments or {})}
+            if argument == "num_classes":
+                overrides["classes"] = value
+            with suppress(ArchError, Poisoned):
+                graph = run.elaborate(overrides, value if argument == "in_chans" else None)
+                found.append(Variation(argument, base, value, graph))
 
     classes = dict(elaboration.graph.info.parameters).get("classes")
-    if isinstance(classes, int) and not isinstance(classes, bool):
-        for value in (classes + 1, classes + 7):
-            changed = {**overrides, "classes": value}
-            found += _vary(run(), changed, None, "num_classes", classes, value)
+    if is_int(classes):
+        vary("num_classes", classes)
     inputs = elaboration.graph.inputs()
     if len(inputs) == 1:
-        channels = inputs[0].type.channels
-        for value in (channels + 1, channels + 7):
-            found += _vary(run(), overrides, value, "in_chans", channels, value)
+        vary("in_chans", inputs[0].type.channels)
     return tuple(found)
-
-
-def _vary(
-    run: _Run,
-    overrides: Mapping[str, str | int],
-    channels: int | None,
-    argument: str,
-    base: int,
-    value: int,
-) -> list[Variation]:
-    try:
-        graph = run.elaborate(overrides, channels)
-    except (ArchError, Poisoned):
-        return []
-    return [Variation(argument, base, value, graph)]

@@ -70,18 +70,14 @@ def _twice(block: ast.Block) -> Iterator[Diagnostic]:
 
 def _bound(block: ast.Block) -> set[str]:
     """All that a block binds anywhere: parameters, tensors, symbolic sizes, variables."""
-    names = {item.name.name for item in block.parameters}
-    names.update(item.name.name for item in block.inputs)
-    names.update(name.name for item in block.inputs for name in used_names(item.shape))
-    names.update(bound_names(block.body))
+    parameters = [item.name for item in block.parameters]
+    sizes = used_names(tuple(item.shape for item in block.inputs))
     written = (*(item.default for item in block.parameters), block.body)
-    names.update(name for part in parts_of(written) for name in _comprehended(part))
-    return names
-
-
-def _comprehended(part: ast.Syntax) -> Iterator[str]:
-    if isinstance(part, ast.Comprehension):
-        yield from (name.name for name in loop_names(part.names))
+    comprehensions = (part for part in parts_of(written) if isinstance(part, ast.Comprehension))
+    comprehended = (name for part in comprehensions for name in loop_names(part.names))
+    inputs = [item.name for item in block.inputs]
+    bound = (*parameters, *inputs, *sizes, *bound_names(block.body), *comprehended)
+    return {name.name for name in bound}
 
 
 def _used(block: ast.Block) -> Iterator[Use]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from archc.diagnostics import Diagnostic, Label, Span, error
 from archc.elaborate.calls import Evaluator
 from archc.elaborate.frame import Frame
-from archc.elaborate.values import Value, describe
-from archc.elaborate.walk import names_in
+from archc.elaborate.values import Datum, describe, is_int
+from archc.elaborate.walk import used_names
 from archc.ops.op import TensorType
 from archc.ops.size import LARGEST, Dim, Size, solve
 from archc.syntax import ast
@@ -121,13 +121,13 @@ def _is_batch(first: ast.Expr | ast.Rest, frame: Frame) -> bool:
 def _dim(dim: ast.Expr | ast.Rest, evaluator: Evaluator, frame: Frame) -> Dim:
     if isinstance(dim, ast.Rest):
         raise error("E0222", "`*` is for extern layers; a net's input has all its sizes", dim.span)
-    for name in names_in(dim):
-        if name not in frame.names and name not in frame.file.names:
-            frame.bind(name, Size(name))
-    value: Value = evaluator.evaluate(dim, frame)
+    for name in used_names(dim):
+        if name.name not in frame.own:
+            frame.bind(name.name, Size(name.name))
+    value: Datum = evaluator.evaluate(dim, frame)
     if isinstance(value, Size):
         return value
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not is_int(value):
         raise error("E0222", f"a size must be an int, not {describe(value)}", dim.span)
     if not 1 <= value <= LARGEST:
         raise error("E0222", f"a size lies between 1 and {LARGEST:,}, {value} does not", dim.span)

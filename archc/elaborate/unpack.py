@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from archc.diagnostics import Fix, Span, error
 from archc.elaborate.loops import Loop
-from archc.elaborate.values import Value, describe
+from archc.elaborate.values import Datum, describe
 from archc.syntax import ast
 from archc.syntax.edits import appended, without_arguments
 
 
-def unpack(names: Sequence[ast.Target], value: Value, span: Span) -> list[Value]:
+def unpack(names: Sequence[ast.Target], value: Datum, span: Span) -> list[Datum]:
     """A value as one value for each name."""
     if len(names) == 1:
         return [value]
@@ -21,7 +21,7 @@ def unpack(names: Sequence[ast.Target], value: Value, span: Span) -> list[Value]
     raise error("E0208", _mismatch(names, value), span, help=help, fix=fix)
 
 
-def unpack_turns(loop: Loop, written: ast.Expr) -> Iterator[Mapping[str, Value]]:
+def unpack_turns(loop: Loop, written: ast.Expr) -> Iterator[Mapping[str, Datum]]:
     """The values of a loop's names, turn by turn. `written` is what it runs over."""
     if len(loop.targets) == 1 and isinstance(loop.targets[0], ast.Name):
         name = loop.targets[0].name
@@ -41,7 +41,7 @@ def unpack_turns(loop: Loop, written: ast.Expr) -> Iterator[Mapping[str, Value]]
         yield dict(_spread(loop.targets, item, span))
 
 
-def _spread(targets: Sequence[ast.Target], value: Value, span: Span) -> Iterator[tuple[str, Value]]:
+def _spread(targets: Sequence[ast.Target], value: Datum, span: Span) -> Iterator[tuple[str, Datum]]:
     for target, part in zip(targets, unpack(targets, value, span), strict=True):
         if isinstance(target, ast.Name):
             yield target.name, part
@@ -49,11 +49,11 @@ def _spread(targets: Sequence[ast.Target], value: Value, span: Span) -> Iterator
             yield from _spread(target.items, part, span)
 
 
-def _fits(names: Sequence[ast.Target], value: Value) -> bool:
+def _fits(names: Sequence[ast.Target], value: Datum) -> bool:
     return len(names) == 1 or (isinstance(value, list | tuple) and len(value) == len(names))
 
 
-def _misfit(names: Sequence[ast.Target], value: Value) -> tuple[Sequence[ast.Target], Value] | None:
+def _misfit(names: Sequence[ast.Target], value: Datum) -> tuple[Sequence[ast.Target], Datum] | None:
     """The names that cannot be bound to their value, outermost first; None if all can."""
     if not _fits(names, value):
         return names, value
@@ -66,7 +66,7 @@ def _misfit(names: Sequence[ast.Target], value: Value) -> tuple[Sequence[ast.Tar
     return next((each for each in inner if each is not None), None)
 
 
-def _mismatch(names: Sequence[ast.Target], value: Value) -> str:
+def _mismatch(names: Sequence[ast.Target], value: Datum) -> str:
     if isinstance(value, list | tuple):
         values = "one value" if len(value) == 1 else f"{len(value)} values"
         return f"{len(names)} names are bound to {values}"

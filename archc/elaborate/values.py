@@ -6,7 +6,7 @@ tuple. Tensors are references to nodes; layers and constructors are defined here
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from archc.diagnostics import Span
 from archc.elaborate.files import FileScope
@@ -16,7 +16,7 @@ from archc.ops.op import Op, TensorType
 from archc.ops.size import Size
 from archc.syntax import ast
 
-Value = Any
+Datum = Any
 """A compile-time value. The functions below ask what it is; nothing relies on duck typing."""
 
 
@@ -73,7 +73,7 @@ class Given:
     """One evaluated argument."""
 
     name: str | None
-    value: Value
+    value: Datum
     span: Span
 
 
@@ -86,7 +86,7 @@ class MadeLayer:
     """
 
     maker: Op | BlockConstructor
-    hyper: dict[str, Value]
+    hyper: dict[str, Datum]
     owner: Region
     order: int
     span: Span
@@ -109,7 +109,7 @@ class Builtin:
     """A function over numbers, strings and lists."""
 
     name: str
-    call: Callable[..., Value]
+    call: Callable[..., Datum]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,15 @@ class Poisoned(Exception):
     """An expression touched POISON: give up on the statement without another report."""
 
 
+class ValuesRefused(Exception):
+    """Values do not go together, or not with a function; evaluation adds the place."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+
+
 @dataclass(frozen=True, slots=True)
 class Unbound:
     """A name that was only bound in a branch that was not taken, or a loop that never ran."""
@@ -139,28 +148,26 @@ class Unbound:
     loop: bool
 
 
-def describe(value: Value) -> str:
+def describe(value: Datum) -> str:
     """What a value is, in the words of the language."""
-    simple: dict[type, str] = {bool: "a bool", int: "an int", float: "a float", str: "a string"}
-    if type(value) in simple:
-        return simple[type(value)]
-    if type(value) in _NAMED:
-        return f"{_NAMED[type(value)]} `{value.name}`"
     match value:
-        case list():
-            return "a list"
-        case tuple():
-            return "a tuple"
         case Size():
             return f"the size `{value}`"
         case Tensor():
             return f"a tensor {value.type}"
         case MadeLayer():
             return f"a `{value.name}` layer"
-    return "a value"
+    what = _WORDS.get(type(value), "a value")
+    return f"{what} `{value.name}`" if what.startswith("the ") else what
 
 
-_NAMED: dict[type, str] = {
+_WORDS: dict[type, str] = {
+    bool: "a bool",
+    int: "an int",
+    float: "a float",
+    str: "a string",
+    list: "a list",
+    tuple: "a tuple",
     OpConstructor: "the operator",
     BlockConstructor: "the block",
     ExternConstructor: "the extern layer",
@@ -168,7 +175,7 @@ _NAMED: dict[type, str] = {
 }
 
 
-def show(value: Value, limit: int = 60) -> str:
+def show(value: Datum, limit: int = 60) -> str:
     """A value as the language would write it, shortened; no more of it is looked at than shown."""
     text = ""
     for part in _shown(value):
@@ -178,7 +185,7 @@ def show(value: Value, limit: int = 60) -> str:
     return text
 
 
-def _shown(value: Value) -> Iterator[str]:
+def _shown(value: Datum) -> Iterator[str]:
     match value:
         case bool():
             yield "true" if value else "false"
@@ -200,17 +207,21 @@ def _shown(value: Value) -> Iterator[str]:
             yield str(value)
 
 
-def is_number(value: Value) -> bool:
+def is_int(value: Datum) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Datum) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def hyper_of(values: Mapping[str, Value], work: Work) -> tuple[tuple[str, Hyper], ...]:
+def hyper_of(values: Mapping[str, Datum], work: Work) -> tuple[tuple[str, Hyper], ...]:
     """The hyperparameters that are numbers, strings or lists of them, for records and messages."""
     found = ((name, _hyper(value, work)) for name, value in values.items())
     return tuple((name, value) for name, value in found if value is not None)
 
 
-def _hyper(value: Value, work: Work, depth: int = 1) -> Hyper | None:
+def _hyper(value: Datum, work: Work, depth: int = 1) -> Hyper | None:
     if isinstance(value, Constructor):
         return Reference(value.name)
     if isinstance(value, int | float | str):

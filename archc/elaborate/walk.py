@@ -9,26 +9,27 @@ from archc.syntax import ast
 class Remembered:
     """The names that a walk finds, each once; a loop or block does not walk its text again."""
 
-    def __init__(self, walk: Callable[[Any], Iterable[str]]) -> None:
+    def __init__(self, walk: Callable[[Any], Iterable[ast.Name]]) -> None:
         self._walk = walk
         self._found: dict[int, tuple[ast.Syntax, tuple[str, ...]]] = {}
 
     def names(self, tree: ast.Syntax) -> tuple[str, ...]:
         if id(tree) not in self._found:
-            self._found[id(tree)] = tree, tuple(dict.fromkeys(self._walk(tree)))
+            names = (name.name for name in self._walk(tree))
+            self._found[id(tree)] = tree, tuple(dict.fromkeys(names))
         return self._found[id(tree)][1]
 
 
-def bound_names(body: Sequence[ast.Statement]) -> Iterator[str]:
+def bound_names(body: Sequence[ast.Statement]) -> Iterator[ast.Name]:
     """The variables that statements would bind, inner ones included."""
     for statement in walk_statements(body):
         match statement:
             case ast.Assign():
-                yield from (target.name for target in statement.targets)
+                yield from statement.targets
             case ast.AssignItem() | ast.Update():
-                yield statement.target.name
+                yield statement.target
             case ast.For():
-                yield from (name.name for name in loop_names(statement.names))
+                yield from loop_names(statement.names)
 
 
 def loop_names(targets: Sequence[ast.Target]) -> Iterator[ast.Name]:
@@ -53,30 +54,17 @@ def walk_statements(body: Sequence[ast.Statement]) -> Iterator[ast.Statement]:
                 yield from walk_statements(statement.otherwise)
 
 
-def certain_stages(loop: ast.For) -> Iterator[str]:
+def certain_stages(loop: ast.For) -> Iterator[ast.Name]:
     """The names of layers that every turn of a loop applies by `->`, whatever is true."""
     if any(isinstance(each, ast.Return) for each in walk_statements(loop.body)):
         return
-    bound = {*bound_names((loop,))}
+    bound = {name.name for name in bound_names((loop,))}
     for statement in loop.body:
         value = statement.value if isinstance(statement, ast.Assign) else None
         for stage in value.stages if isinstance(value, ast.Pipe) else ():
             layer = stage.layer.callee if isinstance(stage.layer, ast.Call) else stage.layer
             if isinstance(layer, ast.Name) and layer.name not in bound:
-                yield layer.name
-
-
-def names_in(expr: object) -> Iterator[str]:
-    """The names that an expression mentions, in the order of the text."""
-    if isinstance(expr, ast.Name):
-        yield expr.name
-    elif isinstance(expr, tuple):
-        for item in expr:
-            yield from names_in(item)
-    elif isinstance(expr, ast.Syntax):
-        for field_name in expr.__dataclass_fields__:
-            if field_name != "span":
-                yield from names_in(getattr(expr, field_name))
+                yield layer
 
 
 def used_names(tree: object) -> Iterator[ast.Name]:

@@ -12,7 +12,7 @@ from archc.diagnostics import Span
 from archc.ops.extern import Expression
 from archc.ops.op import parameter
 
-Place = Literal["net", "block", "assignment", "extern layer"]
+Subject = Literal["net", "block", "assignment", "extern layer"]
 """What an annotation stands before."""
 
 Said = int | float | bool | str
@@ -24,7 +24,7 @@ class Annotation:
     """The base of all annotations."""
 
     name: ClassVar[str]
-    places: ClassVar[tuple[Place, ...]]
+    subjects: ClassVar[tuple[Subject, ...]]
     elsewhere: ClassVar[str | None] = None
     """The help for one that stands at another place."""
 
@@ -61,7 +61,7 @@ class Init(Annotation):
     otherwise by He's; all else as PyTorch's modules do it, unless told otherwise."""
 
     name: ClassVar[str] = "init"
-    places: ClassVar[tuple[Place, ...]] = ("net",)
+    subjects: ClassVar[tuple[Subject, ...]] = ("net",)
     elsewhere: ClassVar[str | None] = "move it before the `net`, all of whose layers it initialises"
 
     scheme: str | None = parameter("string", optional=True, choices=("he_normal", "torch"))
@@ -77,7 +77,7 @@ class StochasticDepth(Annotation):
     """How the survival of branches falls with their depth (Huang et al., 1603.09382)."""
 
     name: ClassVar[str] = "stochastic_depth"
-    places: ClassVar[tuple[Place, ...]] = ("net", "block", "assignment")
+    subjects: ClassVar[tuple[Subject, ...]] = ("net", "block", "assignment")
 
     final_survival: float | None = parameter("float", optional=True, above=0, high=1)
     schedule: str | None = parameter("string", optional=True, choices=("linear", "uniform"))
@@ -88,7 +88,7 @@ class UnusedLayers(Annotation):
     """What is made for its weights, and not applied."""
 
     name: ClassVar[str] = "unused"
-    places: ClassVar[tuple[Place, ...]] = ("assignment",)
+    subjects: ClassVar[tuple[Subject, ...]] = ("assignment",)
     elsewhere: ClassVar[str | None] = "write `@unused`, and below it `_ = x -> label: layer`"
 
 
@@ -97,7 +97,7 @@ class Costs(Annotation):
     """What an extern layer costs: parameters, and multiply-accumulates of a sample."""
 
     name: ClassVar[str] = "costs"
-    places: ClassVar[tuple[Place, ...]] = ("extern layer",)
+    subjects: ClassVar[tuple[Subject, ...]] = ("extern layer",)
     elsewhere: ClassVar[str | None] = "leave it out: what nets and blocks cost is counted"
 
     params: Expression = parameter("int", low=0)

@@ -30,7 +30,7 @@ def unused(program: FileScope) -> tuple[Diagnostic, ...]:
                 *_single_turns(declaration),
             ]
         elif isinstance(declaration, ast.ExternLayer):
-            found += _extern_parameters(declaration)
+            found += _parameters(declaration)
     return tuple(sorted(found, key=lambda each: each.labels[0].span.start))
 
 
@@ -82,30 +82,22 @@ def _declarations(program: FileScope) -> Iterator[Diagnostic]:
 # --------------------------------------------------------------- parameters
 
 
-def _parameters(block: ast.Block) -> Iterator[Diagnostic]:
-    read = {name.name for name in used_names((block.body, block.inputs, block.annotations))}
-    read |= {name.name for item in block.parameters for name in used_names(item.default)}
-    names = [item.name for item in block.parameters] + [item.name for item in block.inputs]
+def _parameters(owner: ast.Block | ast.ExternLayer) -> Iterator[Diagnostic]:
+    names = [item.name for item in owner.parameters]
+    reading: tuple[object, ...]
+    if isinstance(owner, ast.Block):
+        names += [item.name for item in owner.inputs]
+        reading = (owner.body, owner.inputs)
+    elif owner.arguments is None:  # then all are given to the constructor
+        return
+    else:
+        reading = (owner.arguments, owner.inputs, owner.outputs)
+    defaults = tuple(item.default for item in owner.parameters)
+    read = {name.name for name in used_names((*reading, owner.annotations, defaults))}
     for name in names:
         if name.name not in read and not name.name.startswith("_"):
-            yield _unread(block.name.name, name)
-
-
-def _extern_parameters(extern: ast.ExternLayer) -> Iterator[Diagnostic]:
-    """Without arguments, all are given to the constructor."""
-    if extern.arguments is None:
-        return
-    given = (extern.arguments, extern.inputs, extern.outputs, extern.annotations)
-    read = {name.name for name in used_names(given)}
-    read |= {name.name for item in extern.parameters for name in used_names(item.default)}
-    for item in extern.parameters:
-        if item.name.name not in read and not item.name.name.startswith("_"):
-            yield _unread(extern.name.name, item.name)
-
-
-def _unread(owner: str, name: ast.Name) -> Diagnostic:
-    message = f"`{name.name}` of `{owner}` is never read"
-    return warning("W0006", message, name.span, help=f"remove it, or call it `_{name.name}`")
+            message = f"`{name.name}` of `{owner.name.name}` is never read"
+            yield warning("W0006", message, name.span, help=f"remove it, or call it `_{name.name}`")
 
 
 # ---------------------------------------------------------------- variables

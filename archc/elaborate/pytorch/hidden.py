@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from archc.diagnostics import Fix, Label
 from archc.elaborate.builtins import BUILTINS
-from archc.elaborate.walk import loop_names, walk_statements
+from archc.elaborate.walk import bound_names
 from archc.ops.registry import OPS
 from archc.syntax import ast
 
@@ -33,21 +33,13 @@ def hidden_by(use: ast.Name, file: ast.File, known: Collection[str]) -> Hidden:
 def _bindings(use: ast.Name, file: ast.File) -> Iterator[ast.Name]:
     """Where the block around a name binds it, in the order of the text."""
     for block in file.declarations:
-        inside = block.span.start <= use.span.start < block.span.end
-        if isinstance(block, ast.Block) and inside:
-            names = (name for name in _names(block) if name.name == use.name)
-            yield from sorted(names, key=lambda name: name.span.start)
-
-
-def _names(block: ast.Block) -> Iterator[ast.Name]:
-    yield from (item.name for item in block.parameters)
-    yield from (item.name for item in block.inputs)
-    for statement in walk_statements(block.body):
-        match statement:
-            case ast.Assign():
-                yield from statement.targets
-            case ast.For():
-                yield from loop_names(statement.names)
+        if isinstance(block, ast.Block) and use.span.is_within(block.span):
+            parameters = (item.name for item in block.parameters)
+            inputs = (item.name for item in block.inputs)
+            names = (*parameters, *inputs, *bound_names(block.body))
+            yield from sorted(
+                (name for name in names if name.name == use.name), key=lambda name: name.span.start
+            )
 
 
 _MENTIONED = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?!\w|\s*=[^=])")

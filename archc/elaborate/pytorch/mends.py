@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from archc.diagnostics import Fix, Span
 from archc.elaborate.pytorch.positions import without_channels
 from archc.elaborate.pytorch.translation import Mend
-from archc.elaborate.values import Given, MadeLayer, Value
+from archc.elaborate.values import Datum, Given, MadeLayer
 from archc.ops.op import InexactError, Op, OpError, TensorType
 from archc.syntax.edits import inserted, is_stage, replaced, value_of
 
@@ -21,7 +21,7 @@ def mend_value(given: Mapping[str, Given], name: str, refusal: OpError) -> Help:
     return refusal.help, ()
 
 
-def _is_written(value: Value, written: Span) -> bool:
+def _is_written(value: Datum, written: Span) -> bool:
     """Whether a string or bool stands where it is given, and not a name or a computation of it."""
     return not isinstance(value, str) or written.text == f'"{value}"'
 

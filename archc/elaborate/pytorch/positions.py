@@ -20,7 +20,7 @@ from archc.elaborate.pytorch.translated_arguments import (
     same,
 )
 from archc.elaborate.pytorch.translated_calls import texts
-from archc.elaborate.values import Given, MadeLayer, Value
+from archc.elaborate.values import Datum, Given, MadeLayer
 from archc.ops.op import Op, TensorType, word
 from archc.ops.registry import Hyperparameter, parameters
 from archc.ops.size import Size
@@ -204,11 +204,11 @@ def _of_each_side(argument: Given, operand: TensorType | None) -> list[Ours]:
     return padded(Written(argument.span.text, (*value, *rest)), operand.rank)
 
 
-def _are_channels(value: Value, operand: TensorType | None) -> bool:
+def _are_channels(value: Datum, operand: TensorType | None) -> bool:
     return type(value) is int and (operand is None or operand.channels == value)
 
 
-def _comparable(value: Value) -> object:
+def _comparable(value: Datum) -> object:
     if isinstance(value, Size):
         return UNKNOWN
     return tuple(map(_comparable, value)) if isinstance(value, list) else value
@@ -266,7 +266,7 @@ _NUMERALS = re.compile(r"\d+|\[[\d, ]+\]")
 _LARGE_KERNEL = 7
 
 
-def _sizes(value: Value) -> list[int]:
+def _sizes(value: Datum) -> list[int]:
     return [*value] if isinstance(value, list) else [value]
 
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 
 from archc.diagnostics import Fix, Span
-from archc.elaborate.values import Value
+from archc.elaborate.values import Datum
 from archc.syntax.edits import replaced
 from archc.syntax.habits.interpolated import interpolated
 
 
-def unquoted(value: Value, written: str) -> tuple[str, tuple[str, ...]] | None:
+def unquoted(value: Datum, written: str) -> tuple[str, tuple[str, ...]] | None:
     """The number or bool that stands in quotes in `written`, and the kinds that it is welcome as;
     None for another string, and for one that does not stand there itself."""
     if not isinstance(value, str) or written != f'"{value}"':
@@ -21,7 +21,7 @@ def unquoted(value: Value, written: str) -> tuple[str, tuple[str, ...]] | None:
     return (value, ("float",)) if re.fullmatch(r"-?[0-9]{1,12}\.[0-9]{1,12}", value) else None
 
 
-def of_texts(op: str, operands: Sequence[Value], span: Span) -> tuple[str | None, Fix]:
+def of_texts(op: str, operands: Sequence[Datum], span: Span) -> tuple[str | None, Fix]:
     """For `left op right` that is refused: a number without its quotes, or a string with holes."""
     texts = [value for value in operands if isinstance(value, str)]
     if len(texts) != 1:
@@ -39,7 +39,7 @@ def of_texts(op: str, operands: Sequence[Value], span: Span) -> tuple[str | None
     return f"a string has holes: `{ours}`", replaced(span, ours)
 
 
-def of_arguments(values: Sequence[Value], places: Sequence[Span]) -> tuple[str | None, Fix]:
+def of_arguments(values: Sequence[Datum], places: Sequence[Span]) -> tuple[str | None, Fix]:
     """For a function that refuses its arguments: the first of them that is a number in quotes."""
     for value, place in zip(values, places, strict=True):
         bare = unquoted(value, place.text)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error, warning
 from archc.elaborate.arguments import checked_values
-from archc.elaborate.frame import Frame
+from archc.elaborate.frame import Site
 from archc.elaborate.limits import LAYER, REPORT, Budget
 from archc.elaborate.naming import Register
 from archc.elaborate.pytorch.hidden import hidden_in
@@ -13,24 +13,23 @@ from archc.elaborate.pytorch.mends import mend_layer
 from archc.elaborate.pytorch.positions import swapped
 from archc.elaborate.values import (
     BlockConstructor,
+    Datum,
     Given,
     MadeLayer,
-    OpConstructor,
     Tag,
     Tensor,
-    Value,
 )
 from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.examine import problem_of
-from archc.ops.extern import Extern, Result
+from archc.ops.extern import Result
 from archc.ops.op import Op, OpError, TensorType, TorchModule
-from archc.ops.registry import parameters
+from archc.ops.registry import OPS, parameters
 from archc.plugins import blamed, is_loaded, require
 from archc.syntax.edits import without_label
 
 
 @dataclass
-class Builder:
+class GraphBuilder:
     """The graph under construction, and what is known of its layers."""
 
     graph: Graph
@@ -54,197 +53,142 @@ class Builder:
 
     # -------------------------------------------------------------- making
 
-    def make_op(
-        self, constructor: OpConstructor, given: Mapping[str, Given], frame: Frame, span: Span
-    ) -> MadeLayer:
+    def make(self, maker: Op | BlockConstructor, hyper: dict[str, Datum], site: Site) -> MadeLayer:
+        """A layer; the body of a block is elaborated where it is applied."""
+        self.budget.spend(LAYER, site.span)
+        made = MadeLayer(maker, hyper, site.frame.region, self.next_order(), site.span)
+        self.made.append(made)
+        return made
+
+    def make_op(self, cls: type[Op], given: Mapping[str, Given], site: Site) -> MadeLayer:
         """A layer of an operator; its hyperparameters are checked and converted."""
-        kinds = {hyper.name: hyper.kind for hyper in parameters(constructor.cls)}
+        kinds = {hyper.name: hyper.kind for hyper in parameters(cls)}
         beside = {
             name: argument.value
             for name, argument in given.items()
             if kinds[name] == "tensor" and isinstance(argument.value, Tensor)
         }
         plain = {name: argument for name, argument in given.items() if name not in beside}
-        values = checked_values(constructor.cls, plain, "E0211") | dict.fromkeys(beside, True)
+        values = checked_values(cls, plain, "E0211") | dict.fromkeys(beside, True)
         try:
-            with blamed(constructor.cls, OpError, at=span):
-                op = constructor.cls(**values)
+            with blamed(cls, OpError, at=site.span):
+                op = cls(**values)
         except OpError as refusal:
-            raise error("E0211", refusal.message, span, help=refusal.help) from None
-        made = self._make(op, {}, frame, span)
+            raise error("E0211", refusal.message, site.span, help=refusal.help) from None
+        made = self.make(op, {}, site)
         made.given = given
         made.beside = tuple(beside.values())
         return made
 
-    def make_block(
-        self, constructor: BlockConstructor, hyper: dict[str, Value], frame: Frame, span: Span
-    ) -> MadeLayer:
-        """A layer of a block; its body is elaborated where it is applied."""
-        return self._make(constructor, hyper, frame, span)
-
-    def make_extern(
-        self, op: Extern, hyper: dict[str, Value], frame: Frame, span: Span
-    ) -> MadeLayer:
-        """A layer of a Python class."""
-        return self._make(op, hyper, frame, span)
-
-    def _make(
-        self, maker: Op | BlockConstructor, hyper: dict[str, Value], frame: Frame, span: Span
-    ) -> MadeLayer:
-        self.budget.spend(LAYER, span)
-        made = MadeLayer(maker, hyper, frame.region, self.next_order(), span)
-        self.made.append(made)
-        return made
-
     # ------------------------------------------------------------ applying
 
-    def apply_op(
-        self,
-        made: MadeLayer,
-        operands: Sequence[Tensor],
-        label: Tag | None,
-        frame: Frame,
-        span: Span,
-    ) -> Tensor:
+    def operate(self, name: str, operands: Sequence[Tensor], site: Site, **values: float) -> Tensor:
+        """What an operator gives that the text does not call: `add` for `x + y`."""
+        given = {key: Given(key, value, site.span) for key, value in values.items()}
+        return self._apply(self.make_op(OPS[name], given, site), operands, site)
+
+    def apply(self, made: MadeLayer, operands: Sequence[Tensor], site: Site) -> Datum:
+        """What an operator gives: a tensor, or several in a tuple."""
+        whole = self._apply(made, operands, site)
+        types = whole.type.parts
+        if len(types) == 1:
+            return whole
+        hint = site.frame.hint
+        names = hint if len(hint) == len(types) else ("",) * len(types)
+        parts = zip(types, names, strict=True)
+        return tuple(
+            self._node(Layer(Result(i), None, made.order, made.span), type_, (whole,), name, site)
+            for i, (type_, name) in enumerate(parts)
+        )
+
+    def _apply(self, made: MadeLayer, operands: Sequence[Tensor], site: Site) -> Tensor:
         """A new node; the layer gets its path if it needs one and has none."""
         op = made.maker
         assert isinstance(op, Op)
         operands = (*operands, *made.beside)
-        types = tuple(operand.type for operand in operands)
-        self.budget.spend_node(len(operands), span)
-        type_ = self._infer(made, op, operands, frame, span)
-        doubt = swapped(made, types)
-        if doubt is not None:
+        self.budget.spend_node(len(operands), site.span)
+        type_ = self._infer(made, op, operands, site)
+        types = [operand.type for operand in operands]
+        if (doubt := swapped(made, types)) is not None:
             self.warn("W0012", doubt[0], made.span, help=doubt[1])
-        layer = self._layer(made, op, types, label, frame, span)
-        node = Node(
-            self.graph.new_id(),
-            layer,
-            type_,
-            frame.region.id,
-            frame.hint[0] if frame.hint else "",
-            span,
-            frame.annotations,
-        )
+        layer = self._layer(made, op, types, site)
+        return self._node(layer, type_, operands, "".join(site.frame.hint[:1]), site)
+
+    def _node(
+        self, layer: Layer, type_: TensorType, operands: Sequence[Tensor], name: str, site: Site
+    ) -> Tensor:
+        id, frame = self.graph.new_id(), site.frame
+        node = Node(id, layer, type_, frame.region.id, name, site.span, frame.annotations)
         self.graph.add_node(node, tuple(operand.node for operand in operands))
-        return Tensor(node.id, type_)
+        return Tensor(id, type_)
 
-    def apply(
-        self,
-        made: MadeLayer,
-        operands: Sequence[Tensor],
-        label: Tag | None,
-        frame: Frame,
-        span: Span,
-    ) -> Value:
-        """What an operator gives: a tensor, or several in a tuple."""
-        whole = self.apply_op(made, operands, label, frame, span)
-        types = whole.type.parts
-        if len(types) == 1:
-            return whole
-        names = frame.hint if len(frame.hint) == len(types) else ("",) * len(types)
-        results: list[Tensor] = []
-        for i, (type_, name) in enumerate(zip(types, names, strict=True)):
-            layer = Layer(Result(i), None, made.order, made.span)
-            id, region = self.graph.new_id(), frame.region.id
-            node = Node(id, layer, type_, region, name, span, frame.annotations)
-            self.graph.add_node(node, (whole.node,))
-            results.append(Tensor(id, type_))
-        return tuple(results)
-
-    def _infer(
-        self, made: MadeLayer, op: Op, operands: Sequence[Tensor], frame: Frame, span: Span
-    ) -> TensorType:
+    def _infer(self, made: MadeLayer, op: Op, operands: Sequence[Tensor], site: Site) -> TensorType:
         given = len(operands) - len(made.beside)
         arity = None if op.arity is None else op.arity - len(made.beside)
         if (arity is not None and given != arity) or (not given and arity is None):
             needs = "at least one tensor" if arity is None else _count(arity)
             several = arity == 1 and given > 1
             one = "give it one of them, as `x[0]`, or join them before: `x -> concat`"
-            raise error(
-                "E0201",
-                f"`{op.name}` needs {needs}, not {given}",
-                span,
-                help=one if several else None,
-            )
+            message = f"`{op.name}` needs {needs}, not {given}"
+            raise error("E0201", message, site.span, help=one if several else None)
         types = [operand.type for operand in operands]
         try:
-            with blamed(type(op), OpError, at=span):
+            with blamed(type(op), OpError, at=site.span):
                 out = op.infer(*types)
                 if is_loaded(type(op)):
                     require(type(op), problem_of(op, types, out))
                 return out
         except OpError as refusal:
-            labels = self._operand_labels(operands, frame, span)
-            help, fix = mend_layer(made, types, span, refusal)
-            fix = () if hidden_in(fix, frame.own) else fix
-            raise error(
-                "E0204", refusal.message, Label(span), *labels, help=help, fix=fix
-            ) from None
+            labels = self._operand_labels(operands, site)
+            help, fix = mend_layer(made, types, site.span, refusal)
+            fix = () if hidden_in(fix, site.frame.own) else fix
+            message = refusal.message
+            raise error("E0204", message, site.span, *labels, help=help, fix=fix) from None
 
-    def _operand_labels(self, operands: Sequence[Tensor], frame: Frame, span: Span) -> list[Label]:
+    def _operand_labels(self, operands: Sequence[Tensor], site: Site) -> list[Label]:
         """Where the operands come from, and what they are; with the names that they have here."""
-        labels: dict[tuple[int, int], Label] = {}
+        labels: dict[Span, Label] = {}
         for operand in operands:
             node = self.graph.node(operand.node)
-            place = (node.span.start, node.span.end)
-            if node.span.source is span.source and place != (span.start, span.end):
-                bound = frame.names.get(node.name)
+            if node.span.source is site.span.source and node.span != site.span:
+                bound = site.frame.names.get(node.name)
                 named = isinstance(bound, Tensor) and bound.node == node.id
                 name = f"{node.name} is " if named else ""
-                labels[place] = Label(node.span, f"{name}{operand.type}")
+                labels[node.span] = Label(node.span, f"{name}{operand.type}")
         return list(labels.values())[:4]
 
-    def _layer(
-        self,
-        made: MadeLayer,
-        op: Op,
-        types: tuple[TensorType, ...],
-        label: Tag | None,
-        frame: Frame,
-        span: Span,
-    ) -> Layer:
-        weights = op.weights(*types)
+    def _layer(self, made: MadeLayer, op: Op, types: Sequence[TensorType], site: Site) -> Layer:
         if made.layer is not None:
-            check_relabel(made, label)
+            check_relabel(made, site.label)
             return made.layer
         made.applied = True
-        functional = not weights and op.function(*types) is not None
-        if functional and label is None:
+        functional = not op.weights(*types) and op.function(*types) is not None
+        if functional and site.label is None:
             return Layer(op, None, made.order, made.span)
-        if op.module(*types) is None:
+        module = op.module(*types)
+        if module is None:
+            place = site.label.span if site.label else site.span
             raise error(
                 "E0407",
                 f"`{op if made.beside else op.name}` has no module form in torch, so it cannot be "
                 "labelled",
-                label.span if label else span,
+                place,
                 help="leave the label out",
-                fix=without_label(label.span) if label else (),
+                fix=without_label(place) if site.label else (),
             )
-        path = made.path = self.name_layer(made, label, frame, span)
-        self._refuse_listed_parameter(made, op.module(*types), label, span)
+        path = self.path_of(made, site)
+        _refuse_listed_parameter(made, module, site)
         made.layer = self._shared(Layer(op, path, made.order, made.span))
         return made.layer
 
-    def name_layer(self, made: MadeLayer, label: Tag | None, frame: Frame, span: Span) -> Path:
-        """The place of a layer that is applied for the first time."""
-        return self.register.name_layer(made, label, span, frame.loops_within(made.owner))
-
-    def _refuse_listed_parameter(
-        self, made: MadeLayer, module: TorchModule | None, label: Tag | None, span: Span
-    ) -> None:
-        """A list of layers is an `nn.ModuleList`, which holds modules only."""
-        if label is not None or made.variable is None or len(made.variable) == 1:
-            return
-        if module is not None and module.parameter:
-            name, index = made.variable
-            raise error(
-                "E0407",
-                f"`{made.name}` is a parameter of the module around it, so it cannot be an element "
-                "of a list of layers",
-                span,
-                help=f"label it where it is applied: `-> {name}{index}: {name}[{index}]`",
-            )
+    def path_of(self, made: MadeLayer, site: Site) -> Path:
+        """The place of a layer that is applied, which its first application decides."""
+        made.applied = True
+        if made.path is None:
+            made.path = self.register.name_layer(made, site)
+        else:
+            check_relabel(made, site.label)
+        return made.path
 
     def _shared(self, layer: Layer) -> Layer:
         """The layer of an earlier application of the same module, if there was one."""
@@ -274,12 +218,9 @@ class Builder:
 
     # ------------------------------------------------------------- reports
 
-    def report(self, problem: ArchError, note: str | None = None) -> None:
+    def report(self, problem: ArchError) -> None:
         """Keep the errors that are new: one place in a block used 48 times is reported once."""
-        for diagnostic in problem.diagnostics:
-            if self._is_said(diagnostic):
-                continue
-            self.diagnostics.append(diagnostic.with_note(note) if note else diagnostic)
+        self.diagnostics += [each for each in problem.diagnostics if not self._is_said(each)]
         for label in problem.diagnostics[0].labels[:1]:
             self.budget.spend(REPORT, label.span)
 
@@ -291,9 +232,11 @@ class Builder:
 
     def _is_said(self, diagnostic: Diagnostic) -> bool:
         """Whether there was a diagnostic of this code at this place; from now on there was."""
-        identity = _identity(diagnostic)
-        known = identity in self.said
-        self.said.add(identity)
+        place = (0, 0, 0)
+        for label in diagnostic.labels[:1]:
+            place = (id(label.span.source), label.span.start, label.span.end)
+        known = (diagnostic.code, *place) in self.said
+        self.said.add((diagnostic.code, *place))
         return known
 
 
@@ -311,12 +254,18 @@ def check_relabel(made: MadeLayer, label: Tag | None) -> None:
         )
 
 
+def _refuse_listed_parameter(made: MadeLayer, module: TorchModule, site: Site) -> None:
+    """A list of layers is an `nn.ModuleList`, which holds modules only."""
+    if site.label is None and made.variable and len(made.variable) > 1 and module.parameter:
+        name, index = made.variable
+        raise error(
+            "E0407",
+            f"`{made.name}` is a parameter of the module around it, so it cannot be an element "
+            "of a list of layers",
+            site.span,
+            help=f"label it where it is applied: `-> {name}{index}: {name}[{index}]`",
+        )
+
+
 def _count(arity: int) -> str:
     return {0: "no tensor", 1: "one tensor"}.get(arity, f"{arity} tensors")
-
-
-def _identity(diagnostic: Diagnostic) -> tuple[str, int, int, int]:
-    if not diagnostic.labels:
-        return (diagnostic.code, 0, 0, 0)
-    span = diagnostic.labels[0].span
-    return (diagnostic.code, id(span.source), span.start, span.end)
