@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from archc.codegen.emit import Header, emit, held_values
+from archc.codegen.emit import Header, emit
 from archc.codegen.runtime import Delivery
 from archc.diagnostics import Diagnostic
 from archc.elaborate.files import FileScope, find_spec, load_program, load_text
@@ -16,6 +16,7 @@ from archc.elaborate.limits import Budget, Limits
 from archc.elaborate.net import Elaboration, Variation, elaborate, variations
 from archc.ir.dump import hyper_text
 from archc.ir.graph import Graph
+from archc.ir.sharing import Sharing
 from archc.lint.unused import warnings_of
 from archc.passes.base import Pass
 from archc.passes.pipeline import DEFAULT, run_pipeline
@@ -81,12 +82,14 @@ class Compilation:
         with self.phases.measure("codegen"):
             return emit(self.graph, varied, self.header(runtime), runtime)
 
-    def held(self, graph: Graph) -> dict[int, int]:
-        """How long the text of a net holds values: by node, the node through which it does.
+    def plain_source(self) -> str:
+        """The text of the net without what `share-memory` found: it runs as torch runs it.
 
-        `graph` is the net's own or, for the plain text, that without its sharing. Raises ArchError.
+        Its arguments are fixed. Raises ArchError.
         """
-        return held_values(graph, self._variations)
+        plain = self.graph.copy()
+        plain.sharing = Sharing()
+        return emit(plain, (), self.header())
 
     @cached_property
     def _variations(self) -> tuple[Variation, ...]:

@@ -27,7 +27,7 @@ GIB = 2**30
 ROOM = 16 * GIB
 BATCH = 64
 MOST = 700
-"""The layers of a block at most that the search goes to: a plan of twice as many takes minutes."""
+"""The layers of a block at most that the search goes to: a plan of as many takes minutes."""
 
 RUNS = (("-O0", 316, 2), ("keep", 316, 64), ("keep", 1204, 2), ("recompute", 1204, 2))
 """Mode, depth and batch of the nets that are run."""

@@ -51,6 +51,14 @@ def type_cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
     return cache.mkdir("mypy") if cache else tmp_path_factory.mktemp("mypy")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is left in the caches of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
+        yield
+
+
 @pytest.fixture
 def unsaid() -> None:
     """The runtime says again what it says once."""

@@ -11,8 +11,8 @@ import torch
 from allocations import measure, measure_inference
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from archc.analysis.plan.plan import MemoryPlan, plan_memory
-from archc.analysis.plan.run import Memory
+from archc.analysis.plan.estimate import estimate_memory
+from archc.analysis.plan.plan import Memory, MemoryPlan
 from archc.compiler import Compilation, Request, compile_spec
 from archc.ir.graph import Graph
 from archc.ops.registry import OPS
@@ -21,6 +21,7 @@ from archc.passes.base import Pass
 from archc.passes.parse import parse_passes
 from archc.passes.pipeline import DEFAULT
 from archc.testing import Spec, specs
+from archc.watch.plan import watch_memory
 
 BATCH = 2
 SIDE = 64
@@ -50,16 +51,16 @@ class Mode:
     def plan(
         self, compilation: Compilation, sizes: Mapping[str, int], batch: int = BATCH
     ) -> MemoryPlan:
-        mode, held = "training" if self.training else "inference", compilation.held
-        return plan_memory(
-            compilation.graph,
-            batch,
-            held,
-            dtype=self.dtype,
-            memory=self.memory,
-            mode=mode,  # type: ignore[arg-type]  # one of the two
-            symbols=sizes,
-        )
+        return watch_memory(compilation, batch, **self._asked(sizes))
+
+    def estimate(
+        self, compilation: Compilation, sizes: Mapping[str, int], batch: int = BATCH
+    ) -> MemoryPlan:
+        return estimate_memory(compilation.graph, batch, **self._asked(sizes))
+
+    def _asked(self, sizes: Mapping[str, int]) -> dict[str, Any]:
+        mode = "training" if self.training else "inference"
+        return {"dtype": self.dtype, "memory": self.memory, "mode": mode, "symbols": sizes}
 
 
 MODES = {

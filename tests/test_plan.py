@@ -1,16 +1,15 @@
-"""`archc plan`: what it says holds, and is what torch's allocator sees."""
+"""`archc plan`: what it says is what torch's allocator sees; and what the estimate says, nearly."""
 
 import json
-from functools import cache
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import emitted
 import planned
 import pytest
-import torch
 from dense_specs import BLOCK, BOTTLENECK
-from plan_checker import problems
 from planned import (
     MODES,
     RERUN,
@@ -23,46 +22,45 @@ from planned import (
 )
 from typer.testing import CliRunner
 
-from archc.analysis.plan.plan import plan_memory
-from archc.analysis.plan.readers import PART_BYTES
-from archc.analysis.plan.rerun import GENERATOR_BYTES
-from archc.analysis.plan.run import Memory
+from archc.analysis.plan.plan import Memory
 from archc.cli.main import app
 from archc.compiler import Request, compile_spec
-from archc.runtime import feature_rows
 from archc.testing import Spec
 
-WITHIN = 0.02
+WITHIN = 0.001
+"""Of blocks that run again, and of what small kernels take: some hundred bytes."""
 GENERATED = max(50, len(planned.OPERATORS))
 """Every operator is in one of so many generated nets."""
 
 
-def agree(compared: Compared) -> None:
-    """The two numbers that the issue names, each within 2 %."""
-    assert all(abs(ratio - 1) <= WITHIN for ratio in compared.ratios), compared
+def agree(compared: Compared, within: float = 0.0) -> None:
+    """What is kept and the peak are those of a real run: to the byte, if nothing else is said."""
+    assert all(abs(ratio - 1) <= within for ratio in compared.ratios), compared
 
 
+NARROW = Mode(dtype="bfloat16")
 QUICK = [
-    ("densenet_cifar", "-O0"),
-    ("densenet_cifar", "keep"),
-    ("densenet_cifar", "recompute"),
-    ("hardnet", "inference"),
-    ("msdnet_cifar", "keep"),
-    ("nin", "-O0"),
-    ("preact_resnet_cifar", "off"),
+    ("densenet_cifar", MODES["-O0"]),
+    ("densenet_cifar", MODES["keep"]),
+    ("densenet_cifar", MODES["recompute"]),
+    ("densenet_cifar", NARROW),
+    ("hardnet", MODES["inference"]),
+    ("msdnet_cifar", MODES["keep"]),
+    ("preact_resnet_cifar", MODES["off"]),
+    ("resnet_cifar", NARROW),
 ]
 
 
 @pytest.mark.parametrize(("spec", "mode"), QUICK)
-def test_shipped_nets_need_what_is_planned(spec: str, mode: str) -> None:
-    agree(compare_shipped(spec, MODES[mode]))
+def test_shipped_nets_need_what_is_planned(spec: str, mode: Mode) -> None:
+    agree(compare_shipped(spec, mode))
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*MODES, "bfloat16"])
 @pytest.mark.parametrize("spec", emitted.SHIPPED)
 def test_all_shipped_nets_need_what_is_planned(spec: str, mode: str) -> None:
-    agree(compare_shipped(spec, MODES[mode]))
+    agree(compare_shipped(spec, MODES.get(mode, NARROW)), WITHIN)
 
 
 OTHERS = [(spec, net) for spec, (_, *nets) in emitted.SHIPPED.items() for net in nets]
@@ -72,11 +70,11 @@ OTHERS = [(spec, net) for spec, (_, *nets) in emitted.SHIPPED.items() for net in
 @pytest.mark.full
 @pytest.mark.parametrize(("spec", "net"), OTHERS)
 def test_other_nets_of_shipped_specs_need_what_is_planned(spec: str, net: str) -> None:
-    agree(compare_shipped(spec, MODES["keep"], net))
+    agree(compare_shipped(spec, MODES["keep"], net), WITHIN)
 
 
 def test_blocks_that_run_again_need_what_is_planned() -> None:
-    agree(compare_shipped("resnet_cifar", Mode(RERUN)))
+    agree(compare_shipped("resnet_cifar", Mode(RERUN)), WITHIN)
 
 
 @pytest.mark.parametrize("memory", ["keep", "recompute"])
@@ -89,8 +87,7 @@ def test_narrow_dense_blocks_need_what_is_planned(
     """Their norms are computed in float32, part by part."""
     found = emitted.emit("densenet_cifar", **arguments)
     mode = Mode(memory=memory, dtype="bfloat16")
-    for batch in (2, 24):
-        agree(compare(found.compilation, found.path, mode, [(3, 32, 32)], batch))
+    agree(compare(found.compilation, found.path, mode, [(3, 32, 32)], 24))
 
 
 APPLIED = {
@@ -99,11 +96,8 @@ APPLIED = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("by", APPLIED)
-def test_dense_blocks_of_unlike_lengths_need_what_is_planned(
-    by: str, mode: str, tmp_path: Path
-) -> None:
+def test_dense_blocks_of_unlike_lengths_need_what_is_planned(by: str, tmp_path: Path) -> None:
     """One layer is a dense block beside longer ones of its name, which a scope does not have."""
     net = f"""
 net Net()(image: [3, 8, 8]) {{
@@ -116,10 +110,10 @@ net Net()(image: [3, 8, 8]) {{
 }}
 """
     spec = Spec(BOTTLENECK + BLOCK + net, ((3, 8, 8),))
-    agree(compare_generated(spec, MODES[mode], tmp_path))
+    agree(compare_generated(spec, MODES["keep"], tmp_path))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["keep", "recompute"])
 def test_a_dense_block_of_one_layer_without_a_loop(mode: str, tmp_path: Path) -> None:
     """Beside a longer one of its name, it is listed by its one layer.
 
@@ -141,7 +135,7 @@ net Net()(image: [3, 8, 8]) {
     agree(compare_generated(Spec(BOTTLENECK + net, ((3, 8, 8),)), MODES[mode], tmp_path))
 
 
-@pytest.mark.parametrize("number", [0, 26])
+@pytest.mark.parametrize("number", [26])
 def test_generated_nets_need_what_is_planned(number: int, tmp_path: Path) -> None:
     check_generated(number, tmp_path)
 
@@ -155,72 +149,70 @@ def test_many_generated_nets_need_what_is_planned(number: int, tmp_path: Path) -
 def check_generated(number: int, folder: Path) -> None:
     spec = generated(number)
     for mode in MODES.values():
-        agree(compare_generated(spec, mode, folder))
+        agree(compare_generated(spec, mode, folder), 0.01)
 
 
-@cache
-def compiled(spec: str, mode: str) -> emitted.Emitted:
-    return emitted.emit(spec, passes=MODES[mode].passes, **planned.SHIPPED.get(spec, {}))
+# -------------------------------------------------------------- the estimate
+
+ESTIMATED = [
+    ("densenet_cifar", "-O0"),
+    ("densenet_cifar", "keep"),
+    ("densenet_cifar", "recompute"),
+    ("unet", "keep"),
+    ("xnor_net", "-O0"),
+]
 
 
-@pytest.mark.parametrize("mode", ["keep", "inference"])
-@pytest.mark.parametrize("spec", sorted({spec for spec, _ in QUICK}))
-def test_plans_of_shipped_nets_hold(spec: str, mode: str) -> None:
-    check_plan(spec, mode)
+@pytest.mark.parametrize(("spec", "mode"), ESTIMATED)
+def test_the_estimate_is_near_the_plan(spec: str, mode: str) -> None:
+    net = emitted.emit(spec, passes=MODES[mode].passes, **planned.SHIPPED.get(spec, {}))
+    sizes = planned.sizes_of(net.graph, planned.shapes_of(net.graph))
+    near = MODES[mode].estimate(net.compilation, sizes)
+    exact = MODES[mode].plan(net.compilation, sizes)
+    assert near.planned.saved == pytest.approx(exact.planned.saved, rel=0.01)
+    assert near.planned.peak == pytest.approx(exact.planned.peak, rel=0.1)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("spec", emitted.SHIPPED)
-def test_plans_of_all_shipped_nets_hold(spec: str, mode: str) -> None:
-    check_plan(spec, mode)
-
-
-def check_plan(spec: str, mode: str) -> None:
-    compilation = compiled(spec, mode).compilation
-    shapes = planned.shapes_of(compilation.graph)
-    plan = MODES[mode].plan(compilation, planned.sizes_of(compilation.graph, shapes))
-    assert problems(json.loads(json.dumps(plan.to_json()))) == []
-
-
-@pytest.mark.parametrize("number", range(4))
-def test_plans_of_generated_nets_hold(number: int, tmp_path: Path) -> None:
-    spec = generated(number)
-    file = tmp_path / "net.arch"
-    file.write_text(spec.text, encoding="utf-8")
-    for mode in (*MODES.values(), Mode(RERUN)):
-        compilation = compile_spec(Request(str(file), passes=mode.passes))
-        plan = mode.plan(compilation, planned.sizes_of(compilation.graph, spec.shapes))
-        assert problems(plan.to_json()) == []
-
-
-def test_what_is_known_of_torch_and_of_the_runtime() -> None:
-    assert torch.get_rng_state().numel() == GENERATOR_BYTES
-    assert feature_rows.PART_BYTES == PART_BYTES
+def test_the_estimate_is_near_most_plans() -> None:
+    """What is kept within 1 %, and the peak within 10 %, in nine of ten rows."""
+    saved, peak, rows = 0, 0, 0
+    for spec in emitted.SHIPPED:
+        for mode in MODES.values():
+            net = emitted.emit(spec, passes=mode.passes, **planned.SHIPPED.get(spec, {}))
+            sizes = planned.sizes_of(net.graph, planned.shapes_of(net.graph))
+            near, exact = (
+                plan(net.compilation, sizes).planned for plan in (mode.estimate, mode.plan)
+            )
+            saved += abs(near.saved - exact.saved) <= 0.01 * exact.saved
+            peak += abs(near.peak - exact.peak) <= 0.1 * exact.peak
+            rows += 1
+    assert saved >= 0.9 * rows
+    assert peak >= 0.9 * rows
 
 
 def test_memory_grows_linearly_with_the_depth_of_a_dense_block() -> None:
-    peaks = {}
+    found = {}
     for depth in (52, 196):  # 8 and 32 layers a block
-        request = Request("densenet_cifar", None, {"depth": str(depth)})
-        compilation = compile_spec(request)
-        plan = plan_memory(compilation.graph, 64, compilation.held)
-        peaks[depth] = (plan.planned.saved, plan.naive.saved)
-    planned, naive = (peaks[196][i] / peaks[52][i] for i in (0, 1))
-    assert planned < 4.1
+        compilation = compile_spec(Request("densenet_cifar", None, {"depth": str(depth)}))
+        plan = MODES["keep"].estimate(compilation, {}, 64)
+        found[depth] = (plan.planned.saved, plan.naive.saved)
+    shared, naive = (found[196][i] / found[52][i] for i in (0, 1))
+    assert shared < 4.1
     assert naive > 8
 
 
 @pytest.mark.full
 def test_a_deep_resnet_runs_its_blocks_again() -> None:
-    request = Request("resnet_cifar", None, {"depth": "1202"}, passes=RERUN)
-    compilation = compile_spec(request)
-    plan = plan_memory(compilation.graph, 8, compilation.held)
+    compilation = compile_spec(Request("resnet_cifar", None, {"depth": "1202"}, passes=RERUN))
+    plan = MODES["keep"].estimate(compilation, {}, 8)
     assert plan.planned.saved < 200 * 2**20
     assert plan.naive.saved > 700 * 2**20
 
 
 # --------------------------------------------------------------- the command
+
+SMALL = ("densenet_cifar", "--set", "depth=22")
 
 
 def command(*words: str) -> str:
@@ -229,43 +221,121 @@ def command(*words: str) -> str:
     return result.stdout
 
 
-def test_the_table_names_what_is_largest_first() -> None:
-    lines = command("densenet_cifar", "--set", "depth=40", "--batch", "8").splitlines()
+@pytest.mark.parametrize("how", [[], ["--estimate"]], ids=str)
+def test_the_table_names_what_is_largest_first(how: list[str]) -> None:
+    lines = command(*SMALL, "--batch", "8", *how).splitlines()
     assert lines[0] == "DenseNetBC, training, batch 8, float32, memory keep"
     assert lines[2].split() == ["torch", "as", "is", "planned"]
-    assert "features.denseblock1" in lines[10]
+    assert ("an estimate" in "\n".join(lines)) == bool(how)
+    assert "features.denseblock1" in lines[lines.index("saved for backward, by region:") + 2]
     assert not any("..." in line for line in lines)
 
 
-def test_json_is_a_plan_that_holds() -> None:
-    plan = json.loads(command("densenet_cifar", "--set", "depth=22", "--batch", "2", "--json"))
-    assert plan["version"] == 1
+@pytest.mark.parametrize("how", [[], ["--estimate"]], ids=str)
+def test_json_is_the_plan_as_data(how: list[str]) -> None:
+    plan = json.loads(command(*SMALL, "--batch", "2", "--json", *how))
+    assert plan["version"] == 2
     assert plan["mode"] == "training"
-    assert problems(plan) == []
-    assert {step["phase"] for step in plan["schedule"]} == {"forward", "backward", "recompute"}
-    decisions = {tensor["decision"] for tensor in plan["tensors"]}
-    assert decisions == {"kept", "recomputed", "shared", "freed"}
+    assert plan["estimate"] == bool(how)
+    kept, live = 0, [0] * plan["steps"]
+    for tensor in plan["tensors"]:
+        first, last = tensor["first"], tensor["last"]
+        assert 0 <= first <= last < plan["steps"]
+        kept += tensor["bytes"] * (first < plan["backward_start"] <= last)
+        for step in range(first, last + 1):
+            live[step] += tensor["bytes"]
+    assert kept == plan["saved_bytes"]
+    assert max(live) == plan["peak_bytes"]
+    assert len({tensor["id"] for tensor in plan["tensors"]}) == len(plan["tensors"])
+    assert {tensor["decision"] for tensor in plan["tensors"]} == {"kept", "recomputed", "freed"}
+    kinds = {tensor["role"] for tensor in plan["tensors"]}
+    assert kinds == {"kept", "recomputed", "gradient", "momentary"}
+    whys = {each["path"]: each["why"] for each in plan["shared"]}
+    assert whys["features.denseblock1"].startswith("the features of 3 layers are kept once")
 
 
-def test_why_takes_a_layer_of_a_dense_block() -> None:
-    text = command(
-        "densenet_cifar", "--set", "depth=22", "--why", "features.denseblock1.denselayer2"
+@pytest.mark.parametrize("how", [[], ["--estimate"]], ids=str)
+def test_why_takes_a_layer_of_a_dense_block(how: list[str]) -> None:
+    text = command(*SMALL, "--why", "features.denseblock1.denselayer2", *how)
+    assert "\nfeatures.denseblock1.denselayer2.conv1" in text
+    assert "kept: needed by features.denseblock1" in text
+    assert "denselayer3.conv" not in text
+
+
+@pytest.mark.parametrize("how", [[], ["--estimate"]], ids=str)
+def test_why_says_what_shares_memory(how: list[str]) -> None:
+    text = command(*SMALL, "--why", "features.transition1.norm", *how)
+    assert text.startswith("features.transition1.norm: norm and ReLU, made again part by part")
+
+
+def test_a_net_with_an_extern_layer_is_planned_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gates_of_mine.py").write_text(EXTERN, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = """
+extern layer Gate(factor=2.0): [C, *S] -> [C, *S] from "gates_of_mine:Gate"
+net Net()(image: [3, 8, 8]) {
+    x = image -> conv1: conv(8, 3) -> norm1: bn -> relu -> gate: Gate(factor=3.0)
+    return x -> global_avg_pool -> fc: linear(5)
+}
+"""
+    for mode in (MODES["-O0"], MODES["keep"]):
+        agree(compare_generated(Spec(text, ((3, 8, 8),)), mode, tmp_path))
+
+
+EXTERN = """
+import torch
+from torch import nn
+
+
+class Gate(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.full((1,), factor))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(self.factor * x)
+"""
+
+ASKS = EXTERN.replace("return x *", "return x * float(x.mean()) *")
+
+
+def test_a_net_that_asks_for_values_is_estimated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asking_gates.py").write_text(ASKS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = tmp_path / "net.arch"
+    spec.write_text(
+        'extern layer Gate(factor=2.0): [C, *S] -> [C, *S] from "asking_gates:Gate"\n'
+        "net Net()(image: [3, 8, 8]) { return image -> gate: Gate(factor=3.0) }\n",
+        encoding="utf-8",
     )
-    assert "features.denseblock1.denselayer2.conv1: " in text
-    assert "freed: what features.denseblock1 grow needs for a moment" in text
-    assert "denselayer3" not in text
+    result = CliRunner().invoke(app, ["plan", str(spec)])
+    assert result.exit_code == 0, result.output
+    assert "does not run on shapes alone" in result.stderr
+    assert "an estimate" in result.stdout
+    assert "not counted: what the extern layers (Gate) keep" in result.stdout
 
 
-def test_why_says_what_becomes_of_a_tensor() -> None:
-    text = command("densenet_cifar", "--set", "depth=22", "--why", "features.transition1.norm")
-    assert "recomputed: " in text
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from typer.testing import CliRunner
+from archc.cli.main import app
+result = CliRunner().invoke(app, sys.argv[1:])
+assert result.exit_code == 0, result.output
+print(result.stdout)
+"""
 
 
-def test_bf16_halves_what_is_not_a_statistic() -> None:
-    net = compiled("vgg_cifar", "-O0")
-    held = net.compilation.held
-    plans = [plan_memory(net.graph, 2, held, dtype=dtype) for dtype in ("float32", "bfloat16")]
-    assert 0.5 <= plans[1].naive.saved / plans[0].naive.saved < 0.7
+def test_without_torch_there_is_an_estimate(tmp_path: Path) -> None:
+    for words in (["plan", *SMALL], ["viz", *SMALL, "--memory", "-o", str(tmp_path / "net.svg")]):
+        command = [sys.executable, "-c", WITHOUT_TORCH, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "(an estimate)" in (tmp_path / "net.svg").read_text(encoding="utf-8")
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -279,5 +349,5 @@ def test_wrong_words_are_refused(words: list[str]) -> None:
 
 
 def test_an_unknown_region_is_refused() -> None:
-    result = CliRunner().invoke(app, ["plan", "densenet_cifar", "--why", "features.nothing"])
-    assert result.exit_code == 1
+    words = ["plan", *SMALL, "--estimate", "--why", "features.nothing"]
+    assert CliRunner().invoke(app, words).exit_code == 1

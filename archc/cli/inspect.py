@@ -17,11 +17,12 @@ from archc.cli.options import (
     compile_net,
     make_request,
 )
-from archc.cli.plan import Batch, make_plan
+from archc.cli.plan import Batch, Estimate, make_plan
 from archc.cli.size_options import Sizes, given_sizes
 from archc.viz.picture import Color, Layout
 
 if TYPE_CHECKING:
+    from archc.analysis.plan.plan import MemoryPlan
     from archc.compiler import Compilation
     from archc.elaborate.files import FileScope
 
@@ -119,6 +120,7 @@ def viz_command(
     ] = False,
     batch: Batch = 1,
     size: Sizes = None,
+    estimate: Estimate = False,
     net: Net = None,
     set_: Set = None,
     passes: Passes = None,
@@ -134,14 +136,15 @@ def viz_command(
         raise typer.BadParameter(f"`{output}` should end in one of {', '.join(_PICTURES)}")
     if memory:
         boxes = {"--open": open_, "--layout": layout != Layout.AUTO, "--color": color != Color.KIND}
-        _refuse(boxes, "--memory draws no net: it goes with --batch and --size")
+        _refuse(boxes, "--memory draws no net: it goes with --batch, --size and --estimate")
     else:
-        _refuse({"--batch": batch != 1, "--size": size}, "this goes with --memory only")
+        given = {"--batch": batch != 1, "--size": size, "--estimate": estimate}
+        _refuse(given, "this goes with --memory only")
     compilation = compile_net(make_request(spec, net, set_, limit, passes, plain))
     from archc.viz.draw import draw
 
     if memory:
-        _draw_memory(compilation, output, batch, size)
+        _draw_memory(compilation, output, batch, size, estimate=estimate)
         return
     draw(compilation.graph, output, tuple(open_ or ()), layout, color)
     say("viz", f"wrote {output}")
@@ -155,18 +158,26 @@ def _refuse(given: Mapping[str, object], why: str) -> None:
 
 
 def _draw_memory(
-    compilation: "Compilation", output: Path, batch: int, sizes: list[str] | None
+    compilation: "Compilation",
+    output: Path,
+    batch: int,
+    sizes: list[str] | None,
+    *,
+    estimate: bool,
 ) -> None:
     """Memory over the steps of a training step, as torch runs it and as archc does."""
     from archc.viz.draw import draw_figure
     from archc.viz.timeline import Panel, timeline
 
-    keep = make_plan(compilation, batch, "keep", "float32", sizes)
-    recompute = make_plan(compilation, batch, "recompute", "float32", sizes)
+    def plan(memory: str) -> "MemoryPlan":
+        return make_plan(compilation, batch, memory, "float32", sizes, estimate=estimate)
+
+    keep = plan("keep")
     panels = [Panel("torch as is", keep.naive), Panel("archc, memory keep", keep.planned)]
-    if recompute.planned.peak != keep.planned.peak:
-        panels.append(Panel("archc, memory recompute", recompute.planned))
+    if compilation.graph.sharing.blocks:
+        panels.append(Panel("archc, memory recompute", plan("recompute").planned))
     title = f"{compilation.graph.name}, batch {batch}, float32: memory of one training step"
+    title += " (an estimate)" if keep.estimate else ""
     draw_figure(timeline(title, panels), output)
     say("viz", f"wrote {output}")
 

@@ -1,12 +1,15 @@
 """`archc plan`: where a net's memory goes, before anything runs."""
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archc.cli.console import terminal_width, write_data, write_json
+from archc.cli.console import show, terminal_width, write_data, write_json
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, compile_net, make_request
 from archc.cli.size_options import Sizes, given_sizes
+from archc.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from archc.analysis.plan.plan import MemoryPlan
@@ -21,6 +24,11 @@ Memory = Annotated[
 ]
 Dtype = Annotated[str, typer.Option("--dtype", metavar="TYPE", help="float32 or bf16.")]
 
+Estimate = Annotated[
+    bool,
+    typer.Option("--estimate", help="Do not run the net on shapes: at once, and less exact."),
+]
+
 
 def plan_command(
     spec: Spec,
@@ -31,6 +39,7 @@ def plan_command(
     inference: Annotated[
         bool, typer.Option("--inference", help="Plan one forward pass without gradients.")
     ] = False,
+    estimate: Estimate = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     why: Annotated[
         str | None,
@@ -42,7 +51,8 @@ def plan_command(
     plain: Plain = False,
     limit: Limit = None,
 ) -> None:
-    """Predict the memory of a training step, tensor by tensor, before anything runs.
+    """Predict the memory of a training step, tensor by tensor: with torch the net runs on shapes
+    alone, without it there is an estimate.
 
     For example: [cyan]archc plan densenet --batch 8 --memory recompute[/cyan]
     """
@@ -50,7 +60,9 @@ def plan_command(
 
     check_words(memory, dtype)
     compilation = compile_net(make_request(spec, net, set_, limit, passes, plain))
-    plan = make_plan(compilation, batch, memory, dtype, size, inference=inference)
+    plan = make_plan(
+        compilation, batch, memory, dtype, size, inference=inference, estimate=estimate
+    )
     declined = compilation.graph.sharing.declined
     if as_json:
         write_json({**plan.to_json(), "declined": declined})
@@ -75,16 +87,25 @@ def make_plan(
     sizes: list[str] | None,
     *,
     inference: bool = False,
+    estimate: bool = False,
 ) -> "MemoryPlan":
-    """The plan of a compiled net, with numbers for its symbolic sizes."""
-    from archc.analysis.plan.plan import plan_memory
+    """The plan of a compiled net, with numbers for its symbolic sizes: by running it on shapes if
+    there is torch, unless an estimate is asked for."""
+    from archc.analysis.plan.estimate import estimate_memory
 
-    return plan_memory(
-        compilation.graph,
-        batch,
-        compilation.held,
-        dtype=_DTYPES[dtype],
-        memory=memory,  # type: ignore[arg-type]  # one of the modes: it was checked
-        mode="inference" if inference else "training",
-        symbols=given_sizes(compilation.graph, sizes),
-    )
+    asked: dict[str, Any] = {
+        "dtype": _DTYPES[dtype],
+        "memory": memory,
+        "mode": "inference" if inference else "training",
+        "symbols": given_sizes(compilation.graph, sizes),
+    }
+    if not estimate and find_spec("torch") is not None:
+        from archc.watch.plan import CannotWatchError, watch_memory
+
+        sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
+        try:
+            return watch_memory(compilation, batch, **asked)
+        except CannotWatchError as problem:
+            note = f"the net does not run on shapes alone, so this is an estimate: {problem}"
+            show([Diagnostic("", note, severity="note")])
+    return estimate_memory(compilation.graph, batch, **asked)

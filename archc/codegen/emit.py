@@ -11,7 +11,6 @@ import jinja2
 
 from archc.codegen.classes import ClassView, ClassWriter
 from archc.codegen.forms import Form, Outliner, SharedFormError, scope_word
-from archc.codegen.frames import held_through
 from archc.codegen.imports import ALONE, WITH_EXTERNS, Imported, import_lines, imported_classes
 from archc.codegen.items import Attribute, Chain
 from archc.codegen.modules import Modules, pooled
@@ -50,12 +49,6 @@ def emit(
 ) -> str:
     """The text of `model.py` for a verified graph. Raises ArchError where a net has none."""
     return _render(graph.name, _write(graph, variations), header, delivery)
-
-
-def held_values(graph: Graph, variations: Sequence[Variation]) -> dict[int, int]:
-    """How long the text that `emit` makes of a graph holds values: by node, the node through which
-    it does. Raises ArchError as `emit` does."""
-    return held_through(graph, _write(graph, variations).writers)
 
 
 def require_text(graph: Graph) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from archc.ops.autograd import Gradient, Record, Scratch
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -163,19 +162,11 @@ class SignSte(Elementwise):
     (XNOR-Net, Rastegari et al., 2016)."""
 
     name: ClassVar[str] = "sign_ste"
+    intermediates: ClassVar[int] = 3
     runtime: ClassVar[tuple[str, ...]] = ("sign_ste",)
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """The runtime's `x.detach().sign() + (clipped - clipped.detach())`."""
-        mask = Scratch(out.shape, "bool", out.batched)
-        clip = Record((0,), out, (Saved("input"),), (Gradient(scratch=(mask, mask)),))
-        sign = Record((0,), out, gradients=(Gradient("none"),))
-        zero = Record((~0, ~0), out, gradients=(Gradient("same"), Gradient("none")))
-        total = Record((~1, ~2), out, gradients=(Gradient("none"), Gradient("same")))
-        return (clip, sign, zero, total)
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("sign_ste({0})")
@@ -221,9 +212,6 @@ class Identity(Elementwise):
     def view(self, *types: TensorType) -> bool:
         return True
 
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return ()
-
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule("nn.Identity")
 
@@ -239,9 +227,6 @@ class StopGradient(Elementwise):
 
     def view(self, *types: TensorType) -> bool:
         return True
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return (Record((0,), out, gradients=(Gradient("none"),), view=True),)
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0}.detach()", needs=(CALL,))

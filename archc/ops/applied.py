@@ -1,12 +1,11 @@
 """Convolutions by a computed weight, which is an operand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Record
 from archc.ops.border import both_sides
-from archc.ops.convolution import convolved, enlarged, is_roomy, require_groups, same_padding
+from archc.ops.convolution import convolved, enlarged, require_groups, same_padding
 from archc.ops.op import (
     ChannelRule,
     Op,
@@ -179,11 +178,6 @@ class ApplyConvTranspose(Applied):
         positions, elements = product(types[0].spatial), types[1].elements
         assert elements is not None
         return None if positions is None else elements * positions
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        (record,) = super().records(types, out)
-        kernel = _kernel_of(types[1])
-        return (replace(record, roomy=is_roomy(kernel, self.stride, self.dilation, self.groups)),)
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction(

@@ -1,11 +1,10 @@
 """Arithmetic of tensors, with the broadcasting of axes of size 1."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.activation import Elementwise
-from archc.ops.autograd import Gradient, Record, Scratch
 from archc.ops.op import (
     CALL,
     PRODUCT,
@@ -62,26 +61,6 @@ class Broadcast(Op):
     def view(self, *types: TensorType) -> bool:
         return len(types) == 1
 
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """Three operands and more are pairs from the left."""
-        pairs = []
-        for count in range(2, len(types) + 1):
-            first = ~(count - 3) if count > 2 else 0
-            before = self.rule(*types[: count - 1])
-            joined = self.rule(*types[:count])
-            gradients = zip((before, types[count - 1]), self._pair_gives(joined), strict=True)
-            gives = tuple(_summed(gives, type_, joined) for type_, gives in gradients)
-            pairs.append(Record((first, count - 1), joined, self._pair_saves(), gives))
-        return tuple(pairs)
-
-    def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
-        """How the gradients of two operands are computed; `joined` is their result."""
-        return Gradient(), Gradient()
-
-    def _pair_saves(self) -> tuple[Saved, ...]:
-        """What the function of two operands keeps."""
-        return ()
-
 
 def _missing_axes(fewer: TensorType, more: TensorType) -> str | None:
     """How the operand of fewer axes gets the others."""
@@ -97,21 +76,12 @@ def _missing_axes(fewer: TensorType, more: TensorType) -> str | None:
     return None
 
 
-def _summed(gives: Gradient, operand: TensorType, joined: TensorType) -> Gradient:
-    """The gradient of an operand that may be broadcast; one without a batch axis loses that."""
-    viewed = joined.batched and not operand.batched
-    return replace(gives, summed=operand != joined, viewed=viewed)
-
-
 @dataclass(frozen=True)
 class Add(Broadcast):
     """The sum of two tensors."""
 
     name: ClassVar[str] = "add"
     commutes: ClassVar[bool] = True
-
-    def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
-        return Gradient("same"), Gradient("same")
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0} + {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
@@ -122,9 +92,6 @@ class Sub(Broadcast):
     """The first tensor minus the second."""
 
     name: ClassVar[str] = "sub"
-
-    def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
-        return Gradient("same"), Gradient()
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0} - {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
@@ -138,10 +105,7 @@ class Mul(Broadcast):
     commutes: ClassVar[bool] = True
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        return self._pair_saves()
-
-    def _pair_saves(self) -> tuple[Saved, ...]:
-        return (Saved("input", 0, gradient=1), Saved("input", 1, gradient=0))
+        return (Saved("input", 0), Saved("input", 1))
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0} * {1}", level=PRODUCT, needs=(PRODUCT, CALL), folds=True)
@@ -154,15 +118,7 @@ class Div(Broadcast):
     name: ClassVar[str] = "div"
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        return self._pair_saves()
-
-    def _pair_saves(self) -> tuple[Saved, ...]:
-        return (Saved("input", 0, gradient=1), Saved("input", 1))
-
-    def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
-        """The second is `-grad * (x / y / y)`, and comes first."""
-        value = Scratch(joined.shape, per_sample=joined.batched)
-        return Gradient(), Gradient(scratch=(value,) * 3, first=True)
+        return (Saved("input", 0), Saved("input", 1))
 
     @property
     def at_zero(self) -> float | None:
@@ -184,9 +140,6 @@ class Sum(Broadcast):
     name: ClassVar[str] = "sum"
     arity: ClassVar[int | None] = None
     commutes: ClassVar[bool] = True
-
-    def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
-        return Gradient("same"), Gradient("same")
 
     def function(self, *types: TensorType) -> TorchFunction:
         if len(types) == 1:
@@ -212,16 +165,6 @@ class Extreme(Broadcast):
         between = (self.rule(*types[:count]) for count in range(2, len(types)))
         made = (Saved("new", shape=t.shape, per_sample=t.batched) for t in between)
         return (*(Saved("input", i) for i in range(len(types))), *made)
-
-    def _pair_gives(self, joined: TensorType) -> tuple[Gradient, Gradient]:
-        """Each is half of the result's where both are equal, and all of it or zero elsewhere."""
-        half = Scratch(joined.shape, per_sample=joined.batched)
-        mask = Scratch(joined.shape, "bool", joined.batched)
-        gradient = Gradient(scratch=(half, mask, mask))
-        return gradient, gradient
-
-    def _pair_saves(self) -> tuple[Saved, ...]:
-        return (Saved("input", 0), Saved("input", 1))
 
     def function(self, *types: TensorType) -> TorchFunction:
         if len(types) == 1:
@@ -268,17 +211,6 @@ class Affine(Elementwise):
             return None
         whole = round(1 / self.factor)
         return whole if 1 / whole == self.factor else None
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """A product, which keeps the number; a sum; or both."""
-        if self.factor == -1:  # `-x` or `shift - x`
-            return (Record((0,), out, gradients=(Gradient(),)),)
-        number = Saved("number", dtype="int64", per_sample=False)
-        product = Record((0,), out, (number,), (Gradient(),))
-        if self.factor == 1:
-            return (Record((0,), out, gradients=(Gradient("same"),)),)
-        total = Record((~0,), out, gradients=(Gradient("same"),))
-        return (product, total) if self.shift else (product,)
 
     def function(self, *types: TensorType) -> TorchFunction:
         scaled = self._scaled()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Gradient, Record
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -236,19 +235,6 @@ class Crop(Border):
 
     def view(self, *types: TensorType) -> bool:
         return True
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """One view an axis that is cut, whose gradient is written among zeros."""
-        (x,) = types
-        found: list[Record] = []
-        shape = x.shape
-        for axis, pair in enumerate(self.sides(x), start=1):
-            if any(pair):
-                shape = (*shape[:axis], out.shape[axis], *shape[axis + 1 :])
-                reads = (~(len(found) - 1),) if found else (0,)
-                type_ = TensorType(shape)
-                found.append(Record(reads, type_, gradients=(Gradient(),), view=True))
-        return tuple(found)
 
     def function(self, *types: TensorType) -> TorchFunction:
         """`x[:, :, 1:-1, :-2]`: as it is for any size."""

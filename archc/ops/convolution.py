@@ -1,10 +1,9 @@
 """Convolutions with weights of their own: plain and transposed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Record
 from archc.ops.border import both_sides
 from archc.ops.op import (
     ChannelRule,
@@ -88,21 +87,6 @@ def enlarged(
             parameter="padding",
         )
     return spatial
-
-
-def is_roomy(
-    kernel: tuple[int, ...],
-    stride: int | tuple[int, ...],
-    dilation: int | tuple[int, ...],
-    groups: int,
-) -> bool:
-    """Whether the result of a transposed convolution has the storage of a tensor like its input.
-
-    Over three axes torch makes that one first where it does without oneDNN: for few samples, if the
-    kernel is one row and nothing is strided.
-    """
-    row = len(kernel) == 3 and set(kernel[1:]) == {1}
-    return row and squeeze(stride) == squeeze(dilation) == groups == 1
 
 
 @dataclass(frozen=True)
@@ -260,11 +244,6 @@ class ConvTranspose(Op):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        (record,) = super().records(types, out)
-        kernel = per_axis(self.kernel, types[0].rank, "kernel")
-        return (replace(record, roomy=is_roomy(kernel, self.stride, self.dilation, self.groups)),)
 
     @property
     def channel_rule(self) -> ChannelRule:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from string import Formatter
 
-from archc.ops.autograd import Record
+from archc.ops.autograd import Saved
 from archc.ops.op import Op, TensorType, TorchFunction, TorchModule, Weight
 from archc.ops.size import Size
 
@@ -24,7 +24,7 @@ def _problems(op: Op, types: Sequence[TensorType], out: object) -> Iterator[str]
         ("module", types, partial(_is_optional, TorchModule), "a TorchModule"),
         ("function", types, partial(_is_optional, TorchFunction), "a TorchFunction"),
         ("macs", (types, out), partial(_is_optional, int), "a whole number"),
-        ("records", (types, out), partial(_is_tuple, Record), "a tuple of Record"),
+        ("saves", (types, out), partial(_is_tuple, Saved), "a tuple of Saved"),
     ):
         value = getattr(op, method)(*arguments)
         if not fits(value):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Gradient, Record
 from archc.ops.op import (
     ChannelRule,
     Op,
@@ -57,14 +56,6 @@ class Linear(Op):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """The weight is transposed, and the gradient of the bias is summed over the samples."""
-        shape = TensorType((types[0].channels, self.out), batched=False)
-        transposed = Record((), shape, weights=(Gradient("view"),), view=True)
-        bias = (Gradient("same", summed=True, viewed=True),) if self.bias else ()
-        product = Record((0, ~0), out, self.saves(types, out), (Gradient(), Gradient()), bias)
-        return (transposed, product)
 
     @property
     def channel_rule(self) -> ChannelRule:

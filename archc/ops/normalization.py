@@ -1,10 +1,9 @@
 """Normalisation: over the batch, the channels, groups of channels, or each channel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Gradient, Record, Scratch
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -123,7 +122,7 @@ class LayerNorm(SampleNorm):
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, and each position's mean and reciprocal deviation."""
         position = Saved("new", shape=out.spatial, dtype="float32")
-        return (Saved("input", viewed=bool(out.rank)), position, position)
+        return (Saved("input"), position, position)
 
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types
@@ -184,10 +183,6 @@ class GroupNorm(SampleNorm):
         group = Saved("new", shape=(self.groups,), dtype="float32")
         return (Saved("input"), group, group)
 
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        (record,) = super().records(types, out)
-        return (replace(record, copies=True),)
-
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule(
             "nn.GroupNorm",
@@ -241,14 +236,7 @@ class InstanceNorm(SampleNorm):
         there are samples."""
         channel = Saved("new", shape=(out.channels,), dtype="float32")
         scales = (Saved("new", shape=(out.channels,)),) if self.affine else ()
-        return (Saved("input", viewed=True, plain=True), channel, channel, *scales)
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """The scales and shifts get gradients for each sample, which are summed."""
-        (record,) = super().records(types, out)
-        each = Scratch((out.channels,))
-        weights = (Gradient(scratch=(each, each)), Gradient(scratch=(each,)))
-        return (replace(record, weights=weights if self.affine else (), copies=True),)
+        return (Saved("input"), channel, channel, *scales)
 
     def module(self, *types: TensorType) -> TorchModule:
         (x,) = types

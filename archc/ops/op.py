@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
-from archc.ops.autograd import Gradient, Record, Saved
+from archc.ops.autograd import Saved
 from archc.ops.size import Dim, Size, SizeError
 from archc.ops.tensor_type import TensorType
 
@@ -194,6 +194,9 @@ class Op:
     opaque: ClassVar[bool] = False
     """Whether its weights and costs are unknown: then it is always a module of its own."""
 
+    intermediates: ClassVar[int] = 0
+    """How many tensors of its operand's size its torch text makes on the way to the result."""
+
     takes_learned: ClassVar[bool] = False
     """Whether an operand may lack the batch axis: elementwise operators, which broadcast."""
 
@@ -245,18 +248,6 @@ class Op:
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """What autograd keeps for the backward pass, weights apart."""
         return ()
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """The functions that autograd runs for it, in order; none if it is its operand itself.
-
-        One, with new gradients of all operands and weights, unless the operator says otherwise.
-        """
-        trained = sum(weight.trained for weight in self.weights(*types))
-        view = self.view(*types)
-        gradient = Gradient("view" if view else "new")
-        reads = tuple(range(len(types)))
-        gradients, weights = (gradient,) * len(types), (Gradient(),) * trained
-        return (Record(reads, out, self.saves(types, out), gradients, weights, view),)
 
     @property
     def channel_rule(self) -> ChannelRule:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Gradient, Record
 from archc.ops.op import (
     CALL,
     PRODUCT,
@@ -43,9 +42,6 @@ class Param(Op):
     def weights(self, *types: TensorType) -> tuple[Weight, ...]:
         return (Weight("", self.shape),)
 
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return ()
-
     @property
     def channel_rule(self) -> ChannelRule:
         return "source"
@@ -83,11 +79,6 @@ class Scale(Op):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """The factor's gradient is summed over samples and positions."""
-        factor = Gradient(summed=True, viewed=True)
-        return (Record((0,), out, self.saves(types, out), (Gradient(),), (factor,)),)
 
     @property
     def channel_rule(self) -> ChannelRule:

@@ -99,11 +99,6 @@ class Pool(Op):
         return TorchFunction(text, self.args())
 
 
-def _window_input(x: TensorType) -> Saved:
-    """What a pool keeps of its input: over one axis torch pools an image of one row."""
-    return Saved("input", viewed=x.rank == 1)
-
-
 @dataclass(frozen=True)
 class MaxPool(Pool):
     """The maximum of each window; padding never wins."""
@@ -119,7 +114,7 @@ class MaxPool(Pool):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, and the position of each maximum."""
-        return (_window_input(types[0]), Saved("new", shape=out.shape, dtype="int64"))
+        return (Saved("input"), Saved("new", shape=out.shape, dtype="int64"))
 
 
 @dataclass(frozen=True)
@@ -154,7 +149,7 @@ class AvgPool(Pool):
         return out
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        return (_window_input(types[0]),)
+        return (Saved("input"),)
 
     def args(self) -> tuple[TorchArg, ...]:
         counts = TorchArg("count_include_pad", self.count_include_pad, True)
@@ -223,8 +218,8 @@ class GlobalMaxPool(GlobalPool):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, and the position of each maximum, which torch gives in any case."""
-        positions = Saved("new", shape=out.shape, dtype="int64", always=True)
-        return (_window_input(types[0]), positions)
+        positions = Saved("new", shape=out.shape, dtype="int64")
+        return (Saved("input"), positions)
 
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule(
@@ -257,7 +252,7 @@ class AdaptiveAvgPool(Op):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The input, unless one part is wanted: that is a mean."""
-        return () if set(out.spatial) == {1} else (_window_input(types[0]),)
+        return () if set(out.spatial) == {1} else (Saved("input"),)
 
     @property
     def channel_rule(self) -> ChannelRule:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.activation import Elementwise
-from archc.ops.autograd import Gradient, Record, Scratch
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -29,15 +28,6 @@ class Abs(Elementwise):
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("{0}.abs()", needs=(CALL,))
 
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return (_absolute(types[0]),)
-
-
-def _absolute(x: TensorType) -> Record:
-    """The gradient is multiplied by the sign of x."""
-    sign = Scratch(x.shape, per_sample=x.batched)
-    return Record((0,), x, (Saved("input"),), (Gradient(scratch=(sign,)),))
-
 
 @dataclass(frozen=True)
 class AbsMean(Op):
@@ -48,6 +38,7 @@ class AbsMean(Op):
     """
 
     name: ClassVar[str] = "abs_mean"
+    intermediates: ClassVar[int] = 1
     takes_learned: ClassVar[bool] = True
 
     def rule(self, *types: TensorType) -> TensorType:
@@ -60,9 +51,6 @@ class AbsMean(Op):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return (_absolute(types[0]), Record((~0,), out, gradients=(Gradient(),)))
 
     @property
     def channel_rule(self) -> ChannelRule:
@@ -121,10 +109,3 @@ class ChannelMax(OverChannels):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"), Saved("output"))
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """Equal maxima share the gradient: they are marked, counted, and it is divided."""
-        marks = Scratch(types[0].shape, "bool", out.batched)
-        count = Scratch(out.shape, "int64", out.batched)
-        gradient = Gradient(scratch=(marks, count, Scratch(out.shape, per_sample=out.batched)))
-        return (Record((0,), out, self.saves(types, out), (gradient,)),)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.activation import Elementwise
-from archc.ops.autograd import Record
 from archc.ops.op import (
     Saved,
     TensorType,
@@ -30,9 +29,6 @@ class Dropout(Elementwise):
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("new", shape=out.shape, dtype="mask"),) if self.rate else ()
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return super().records(types, out) if self.rate else ()
 
     def view(self, *types: TensorType) -> bool:
         return self.rate == 0
@@ -64,9 +60,6 @@ class SpatialDropout(Elementwise):
         gates = (out.channels, *(1,) * out.rank)
         return (Saved("new", shape=gates),) if self.rate else ()
 
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return super().records(types, out) if self.rate else ()
-
     def view(self, *types: TensorType) -> bool:
         return self.rate == 0
 
@@ -97,9 +90,6 @@ class DropPath(Elementwise):
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         """The gate, one number."""
         return (Saved("new", per_sample=False),) if self.survival < 1 else ()
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return super().records(types, out) if self.survival < 1 else ()
 
     def view(self, *types: TensorType) -> bool:
         return self.survival == 1

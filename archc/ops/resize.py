@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Gradient, Record
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -95,10 +94,6 @@ class Upsample(Op):
                 parameter="like",
             )
         return y.spatial
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """Of the tensor that is `like`d only the shape is read, before the interpolation."""
-        return (Record((0,), out, gradients=(Gradient(),)),)
 
     @property
     def channel_rule(self) -> ChannelRule:

@@ -1,10 +1,8 @@
 """Operators that move channels and compute none: joining, choosing, flattening."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archc.ops.autograd import Gradient, Record
 from archc.ops.op import (
     CALL,
     ChannelRule,
@@ -40,9 +38,6 @@ class Concat(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "concat"
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return (Record(tuple(range(len(types))), out, gradients=(Gradient("part"),) * len(types)),)
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("torch.cat([{operands}], 1)")
@@ -83,10 +78,6 @@ class Take(Op):
     def view(self, *types: TensorType) -> bool:
         return True
 
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        """A view; its gradient is written among zeros."""
-        return (Record((0,), out, gradients=(Gradient(),), view=True),)
-
     def function(self, *types: TensorType) -> TorchFunction:
         batch = ":, " if types[0].batched else ""
         stop = TorchArg("stop", self.stop)
@@ -118,9 +109,6 @@ class Flatten(Op):
 
     def view(self, *types: TensorType) -> bool:
         return True
-
-    def records(self, types: Sequence[TensorType], out: TensorType) -> tuple[Record, ...]:
-        return super().records(types, out) if types[0].rank else ()
 
     def module(self, *types: TensorType) -> TorchModule:
         return TorchModule("nn.Flatten")

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from archc.analysis.plan.plan import Timeline
-from archc.analysis.plan.schedule import Tensor
+from archc.analysis.plan.timeline import Role, Timeline
 from archc.viz import style
 from archc.viz.marks import Mark, Stairs, Stroke, Text, extent, to_svg
 
@@ -21,6 +20,8 @@ BANDS = (
     ("needed for a moment", "#d4d4d4", "#6e6e6e"),
 )
 """What is stacked, from the bottom, each with its colour and that of its edge."""
+ROLES: tuple[Role, ...] = ("kept", "recomputed", "gradient", "momentary")
+"""The storages of each."""
 
 _PANEL, _GAP, _HEIGHT = 250.0, 26.0, 240.0
 _LEFT, _TOP, _RIGHT, _BOTTOM = 76.0, 76.0, 18.0, 88.0
@@ -42,12 +43,10 @@ class Panel:
     @cached_property
     def bands(self) -> list[list[int]]:
         """The bytes of each band in each step."""
-        groups: list[list[str]] = [[] for _ in BANDS]
-        kept = set(self.timeline.kept)
-        for id in self.timeline.own:
-            tensor = self.timeline.schedule.tensors[id]
-            groups[_band(tensor, kept=id in kept)].append(id)
-        return [self.timeline.live.live_of(group) for group in groups]
+        return [
+            self.timeline.bytes_of(each for each in self.timeline.storages if each.role == role)
+            for role in ROLES
+        ]
 
     @cached_property
     def columns(self) -> list[int]:
@@ -57,14 +56,6 @@ class Panel:
         ends = [steps * i // count for i in range(count + 1)]
         parts = zip(ends[:-1], ends[1:], strict=True)
         return [max(range(start, stop), key=lambda i: totals[i]) for start, stop in parts]
-
-
-def _band(tensor: Tensor, *, kept: bool) -> int:
-    if tensor.kind == "grad":
-        return 2
-    if tensor.id.startswith("again:"):
-        return 1
-    return 0 if kept else 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +126,7 @@ def _panel(panel: Panel, scale: _Scale, left: float) -> Iterator[Mark]:
         y = scale.y(mark * scale.unit)
         yield Stroke((left, y), (left + _PANEL, y), style.FRAME, 0.5)
     yield from _areas(panel, scale, left)
-    start, base = left + _PANEL * timeline.schedule.backward_start / steps, _TOP + _HEIGHT
+    start, base = left + _PANEL * timeline.backward_start / steps, _TOP + _HEIGHT
     yield Stroke((start, _TOP), (start, base), style.FAINT, dashed=True)
     yield Stroke((left, base), (left + _PANEL, base), style.INK)
     yield Text(panel.title, left, _TOP - 22, style.TITLE_SIZE, "start", bold=True)

@@ -1,49 +1,50 @@
-"""What becomes of each tensor, and why, in words."""
+"""What `share-memory` has decided for a net, and why, in words."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from archc.analysis.plan.schedule import Decision, Liveness, Schedule, Tensor
-
-
-def decide(schedule: Schedule, live: Liveness) -> None:
-    """Set `decision` and `why` of all tensors of a schedule."""
-    readers: dict[str, list[str]] = {}
-    for step in schedule.steps:
-        for id in step.reads:
-            if step.phase != "forward":
-                readers.setdefault(id, []).append(step.op)
-    start = schedule.backward_start
-    for tensor in schedule.tensors.values():
-        tensor.decision, tensor.why = _decision(schedule, live, tensor, readers, start)
+from archc.ir.graph import Graph
+from archc.ir.sharing import DenseBlock
 
 
-def _decision(
-    schedule: Schedule, live: Liveness, tensor: Tensor, readers: dict[str, list[str]], start: int
-) -> tuple[Decision, str]:
-    id, span = tensor.id, live.tensors[tensor.id]
-    read_by = _listed(readers.get(id, []))
-    if tensor.kind == "input":
-        return "kept", "the caller has it"
-    if tensor.inplace_of is not None:
-        return "shared", f"added to {tensor.inplace_of} in place"
-    if tensor.alias_of is not None:
-        return "shared", f"lies in {tensor.alias_of}"
-    if id in schedule.outputs:
-        return "kept", "a result of the net"
-    if id.startswith("scratch:"):
-        return "freed", f"what {schedule.steps[span.first].op} needs for a moment"
-    if span.first < start and id in schedule.recomputed and span.last < start:
-        return "recomputed", "cheap to compute again for the backward pass"
-    if id.startswith("again:"):
-        return "recomputed", f"computed again for {read_by}" if read_by else "made beside another"
-    if span.first < start <= span.last:
-        return "kept", f"needed by {read_by}" if read_by else "needed to compute others again"
-    last = schedule.steps[span.last].op if schedule.steps else ""
-    return "freed", f"last used by {last} (step {span.last})"
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A part of a net for which less is kept: the path of its region or layer, and why."""
+
+    path: str
+    why: str
 
 
-def _listed(ops: Sequence[str]) -> str:
-    """The first of several names, and how many more there are."""
-    names = list(dict.fromkeys(ops))
-    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return ", ".join(names[:2]) + more
+def shared_parts(graph: Graph, memory: str = "keep") -> tuple[Shared, ...]:
+    """The parts, in the order of the net, in one of its modes of memory."""
+    sharing = graph.sharing
+    found = {
+        conv: "its average pool runs before it: the result is smaller" for conv, _ in sharing.swaps
+    }
+    regions: dict[int, str] = {}
+    if memory != "off":
+        regions |= {block.region: _block(block, memory) for block in sharing.blocks}
+        regions |= dict.fromkeys(sharing.rows, "only its input is kept: the block runs again")
+        found |= dict.fromkeys(sharing.concats, "a concatenation, kept as its parts")
+        for each in sharing.activations:
+            what = "the norm" if each.kept else "the norm and its activation"
+            found[each.norm] = f"{what}, made again from the norm's input"
+        for closing in sharing.closings:
+            found[closing.norm] = "norm and ReLU, made again part by part from a block's features"
+    paths = [(id, path_of(graph, id), why) for id, why in found.items()]
+    paths += [(id, ".".join(graph.regions[id].path), why) for id, why in regions.items()]
+    return tuple(Shared(path, why) for _, path, why in sorted(paths))
+
+
+def _block(block: DenseBlock, memory: str) -> str:
+    count = len(block.layers)
+    layers = "1 layer" if count == 1 else f"{count} layers"
+    narrow = any(len(layer.convs) > 1 for layer in block.layers)
+    also = "the bottlenecks" if narrow and memory == "keep" else "nothing else"
+    return f"the features of {layers} are kept once, in one buffer, and {also}"
+
+
+def path_of(graph: Graph, id: int) -> str:
+    """How a plan calls a node: by its layer's path, or by its region's and its operator."""
+    node = graph.node(id)
+    own = (*graph.regions[node.region].path, node.op.name)
+    return ".".join(node.layer.path or own)

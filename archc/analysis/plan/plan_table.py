@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from archc.analysis.plan.plan import MemoryPlan, Timeline
-from archc.analysis.plan.schedule import Tensor
+from archc.analysis.plan.plan import MemoryPlan
+from archc.analysis.plan.timeline import Storage
 from archc.analysis.text_table import cut
 from archc.diagnostics import did_you_mean, error, printable
 from archc.ir.regions import natural
@@ -37,8 +37,9 @@ def _totals(plan: MemoryPlan) -> Iterator[str]:
     for name, naive, planned in rows:
         less = f"{naive / planned:>8.2f} times less" if planned and naive > planned else ""
         yield f"{name:<20}{mib(naive):>14}{mib(planned):>14}{less}"
-    yield f"{'one arena for all':<20}{'':>14}{mib(plan.arena_bytes):>14}"
-    yield "above parameters, their gradients and buffers; the arena holds the inputs, too"
+    yield "above inputs, parameters, their gradients and buffers"
+    if plan.estimate:
+        yield "an estimate, from the graph alone: with torch, the net itself is run on shapes"
 
 
 def mib(bytes: int) -> str:
@@ -61,65 +62,58 @@ def _aligned(rows: Sequence[_Row], width: int | None) -> Iterator[str]:
 
 
 def _regions(plan: MemoryPlan) -> Iterator[_Row]:
-    groups: dict[str, list[Tensor]] = {}
-    timeline = plan.planned
-    for id in _shown(plan, timeline):
-        tensor = timeline.schedule.tensors[id]
-        path = ".".join(tensor.region.split(".")[:_DEPTH]) or plan.name
-        groups.setdefault(path, []).append(tensor)
+    groups: dict[str, list[Storage]] = {}
+    for storage in _shown(plan):
+        path = ".".join(storage.region.split(".")[:_DEPTH]) or plan.name
+        groups.setdefault(path, []).append(storage)
     ordered = sorted(groups.items(), key=lambda group: (-_bytes(group[1]), natural(group[0])))
-    for path, tensors in ordered[:_ROWS]:
-        yield path, _count(tensors), mib(_bytes(tensors)), ""
-        for tensor in sorted(tensors, key=lambda t: (-t.bytes, natural(t.id)))[:_EACH]:
-            yield _row(tensor)
-    rest = [tensor for _, tensors in ordered[_ROWS:] for tensor in tensors]
+    for path, storages in ordered[:_ROWS]:
+        yield path, _count(storages), mib(_bytes(storages)), ""
+        for each in sorted(storages, key=lambda s: (-s.bytes, natural(s.id)))[:_EACH]:
+            yield f"  {each.id}", "x".join(map(str, each.shape)), mib(each.bytes), each.why
+    rest = [storage for _, storages in ordered[_ROWS:] for storage in storages]
     if rest:
         yield f"{len(ordered) - _ROWS} more", _count(rest), mib(_bytes(rest)), ""
 
 
-def _shown(plan: MemoryPlan, timeline: Timeline) -> Sequence[str]:
+def _shown(plan: MemoryPlan) -> Sequence[Storage]:
     """The storages that the table is about."""
+    timeline = plan.planned
     if plan.mode == "training":
         return timeline.kept
     at = timeline.bytes.index(timeline.peak) if timeline.bytes else 0
-    spans = timeline.live.storages
-    return [id for id in timeline.own if spans[id].first <= at <= spans[id].last]
+    return [each for each in timeline.storages if each.first <= at <= each.last]
 
 
-def _count(tensors: Sequence[Tensor]) -> str:
-    return f"{len(tensors)} tensor{'' if len(tensors) == 1 else 's'}"
+def _count(storages: Sequence[Storage]) -> str:
+    return f"{len(storages)} tensor{'' if len(storages) == 1 else 's'}"
 
 
-def _bytes(tensors: Sequence[Tensor]) -> int:
-    return sum(tensor.bytes for tensor in tensors)
-
-
-def _row(tensor: Tensor) -> _Row:
-    shape = "x".join(map(str, tensor.shape))
-    return f"  {tensor.id}", shape, mib(tensor.bytes), tensor.why
+def _bytes(storages: Sequence[Storage]) -> int:
+    return sum(storage.bytes for storage in storages)
 
 
 def explain(plan: MemoryPlan, path: str) -> str:
-    """Every tensor of a region or of that name: when it lives, where, and why. Raises ArchError."""
-    schedule, spans = plan.planned.schedule, plan.planned.live.tensors
-    inside = f"{path}."
-    found = [
-        tensor
-        for tensor in schedule.tensors.values()
-        if path in (tensor.id, tensor.region)
-        or any(name.startswith(inside) for name in (tensor.region, *tensor.id.split(":")))
-    ]
-    if not found:
-        names = {tensor.region for tensor in schedule.tensors.values()} | set(schedule.tensors)
+    """What of a region, or of that name, shares memory, and every tensor of it: when it lives, and
+    why. Raises ArchError."""
+
+    def is_meant(name: str) -> bool:
+        return name == path or name.startswith((f"{path}.", f"{path}:"))
+
+    storages = plan.planned.storages
+    shared = [each for each in plan.shared if is_meant(each.path)]
+    found = [each for each in storages if is_meant(each.region) or is_meant(each.id)]
+    if not found and not shared:
+        names = {name for each in storages for name in (each.region, each.id)}
         raise error(
             "E0811",
             f"no tensor or region is called `{path}`",
             help=did_you_mean(path, names) or "`archc plan --json` has all names",
         )
-    lines = []
-    for tensor in found:
-        span, shape = spans[tensor.id], "x".join(map(str, tensor.shape))
-        lines.append(f"{tensor.id}: {shape} {tensor.dtype}, {mib(tensor.bytes)}, {tensor.kind}")
-        lines.append(f"  steps {span.first} to {span.last}, from byte {plan.offset(tensor):,} on")
-        lines.append(f"  {tensor.decision}: {tensor.why}")
+    lines = [f"{each.path}: {each.why}" for each in shared]
+    for each in found:
+        shape = "x".join(map(str, each.shape))
+        lines.append(f"{each.id}: {shape} {each.dtype}, {mib(each.bytes)}")
+        lines.append(f"  steps {each.first} to {each.last}")
+        lines.append(f"  {each.decision}: {each.why}")
     return "\n".join(map(printable, lines))
