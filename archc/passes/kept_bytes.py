@@ -83,7 +83,7 @@ class _Kept:
         for saved in node.op.saves(self.graph.operand_types(node.id), node.type):
             if saved.what == "new":
                 new += prod(map(_at, saved.shape)) * _BYTES[saved.dtype]
-            elif saved.what != "number":
+            else:
                 value = operands[saved.operand] if saved.what == "input" else node.id
                 self.kept.update(self._leaves(value))
         return new
