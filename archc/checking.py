@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from archc.codegen.emit import require_text
 from archc.diagnostics import ArchError, Diagnostic, Edit, Source, edited
 from archc.elaborate.files import FileScope, load_program, load_text
 from archc.elaborate.limits import NET, Budget, LimitError, Limits
 from archc.elaborate.net import elaborate
 from archc.elaborate.resolve import check_names
 from archc.lint.unused import unused, warnings_of
+from archc.lowering.lower import require_text
 from archc.passes.pipeline import DEFAULT, run_pipeline
 
 MOST_ROUNDS = 100

@@ -109,7 +109,7 @@ class Compilation:
         name = self.program.source.name
         passes = tuple(map(str, self.request.passes))
         command = self._command(name, runtime) if self.request.text is None else self._call(runtime)
-        return Header(spec=name, command=command, passes=passes, version=__version__)
+        return Header(name, command, passes, __version__)
 
     def _call(self, runtime: Delivery) -> str:
         """The call in Python that makes this text again, of a spec that is no file."""

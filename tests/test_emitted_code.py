@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import archc
-from archc.codegen.text import py
 from archc.passes.pipeline import DEFAULT
+from archc.program.printing import constant
 
 COLUMNS = 100
 NETS = [(spec, net) for spec, nets in emitted.SHIPPED.items() for net in nets]
@@ -171,7 +171,7 @@ def test_there_is_one_suppression_and_no_other() -> None:
 
 @given(st.text() | st.sampled_from(['"', "'", "\\", "'\"", '\\"', "a\nb", "{x}"]))
 def test_texts_are_written_as_literals(text: str) -> None:
-    assert ast.literal_eval(py(text)) == text
+    assert ast.literal_eval(constant(text)) == text
 
 
 def test_names_are_words() -> None:

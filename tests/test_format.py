@@ -20,10 +20,10 @@ from lark.utils import TextSlice
 from test_cases import CASES, compare
 
 from archc.diagnostics import ArchError, Source
+from archc.layout import WIDTH
 from archc.resources import library_root
 from archc.syntax import ast, format_layout, table
 from archc.syntax.format import format_source
-from archc.syntax.format_layout import WIDTH
 from archc.syntax.parser import parse
 from archc.syntax.source import source_from_text
 from archc.testing import Spec, specs

@@ -18,7 +18,10 @@ FOUNDATION = {"diagnostics", "resources"}
 GRAPH = {"diagnostics", "ops", "ir"}
 FRONT = {"syntax", "elaborate"}
 COMPILER = (
-    FOUNDATION | FRONT | GRAPH | {"lint", "passes", "codegen", "plugins", "timing", "version"}
+    FOUNDATION
+    | FRONT
+    | GRAPH
+    | {"lint", "passes", "lowering", "codegen", "plugins", "timing", "version"}
 )
 PUBLIC = {"", "api", "compiler", "diagnostics"}
 
@@ -34,14 +37,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "writing": ({"diagnostics"}, set()),
     "cache": ({"writing"}, set()),
     "built": ({"cache"}, set()),
+    "layout": (set(), set()),
+    "program": ({"layout"}, set()),
+    "syntax": (FOUNDATION | {"layout"}, {"lark"}),
     "plugins": ({"diagnostics"}, set()),
-    "syntax": (FOUNDATION, {"lark"}),
-    "ops": ({"diagnostics", "plugins"}, set()),
+    "ops": ({"diagnostics", "plugins", "program"}, set()),
     "ir": ({"diagnostics", "ops"}, {"networkx"}),
     "elaborate": (FOUNDATION | {"syntax", "ops", "ir", "plugins"}, set()),
     "lint": ({"diagnostics", "syntax", "elaborate", "ir"}, set()),
     "passes": (GRAPH | {"plugins", "syntax", "timing"}, {"lark"}),
-    "codegen": (GRAPH, {"jinja2"}),
+    "lowering": (GRAPH | {"program", "layout"}, set()),
+    "codegen": (GRAPH | {"program", "layout", "lowering"}, {"jinja2"}),
     "analysis": (GRAPH, set()),
     "viz": (GRAPH | {"analysis", "writing"}, {"graphviz", "graphviz_pure"}),
     "compiler": (COMPILER, set()),

@@ -64,13 +64,7 @@ class Called(nn.Module):
 
     def forward(self, *operands: Tensor) -> Tensor:
         names = {f"x{i}": operand for i, operand in enumerate(operands)}
-        code = f"self.layer({', '.join(x + self.text.before for x in names)}){self.text.suffix}"
-        if self.text.parameter:
-            code = (
-                self.text.use.template.format(*names, layer="self.layer")
-                if self.text.use
-                else "self.layer"
-            )
+        code = self.text.text.format(*names, operands=", ".join(names), layer="self.layer")
         return cast(Tensor, eval(code, {"self": self, **names}))
 
 

@@ -1,16 +1,13 @@
 """The imports of an emitted file: what its text mentions of torch, and extern layers' classes."""
 
 import ast
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from archc.codegen.runtime import Delivery, Part
-from archc.codegen.text import WIDTH
-from archc.ir.graph import Graph
-
-Imported = Mapping[tuple[str, str], str]
-"""The names of imported classes in the emitted file, by module and class."""
+from archc.layout import WIDTH
+from archc.lowering.lower import Program
+from archc.program.tree import names
 
 ALONE = "# mypy: disable-error-code=no-any-return"
 WITH_EXTERNS = (
@@ -18,61 +15,27 @@ WITH_EXTERNS = (
 )
 
 
-def imported_classes(graph: Graph, taken: set[str]) -> dict[tuple[str, str], str]:
-    """A name for each class that a net needs and torch does not have, none of them in `taken`.
-
-    It is the class's own name where that is free, else the spec's, else a number is added; of two
-    classes of one name the one that the spec calls so keeps it.
-    """
-    names: dict[tuple[str, str], str] = {}
-    for key, title in sorted(_foreign(graph), key=lambda pair: pair[0][1] != pair[1]):
-        if key not in names:
-            names[key] = _free([key[1], title], {*taken, *names.values()})
-    return names
-
-
-def _foreign(graph: Graph) -> Iterator[tuple[tuple[str, str], str]]:
-    """Module and class of each layer that is not torch's, and what the spec calls it."""
-    for node in graph.nodes():
-        module = node.op.module(*graph.operand_types(node.id)) if node.layer.path else None
-        if module is not None and module.source:
-            yield (module.source, module.cls), node.op.name
-
-
-def _free(wanted: Sequence[str], taken: set[str]) -> str:
-    # Two leading underscores would be mangled inside of a class.
-    for name in wanted:
-        if name not in taken and not name.startswith("__"):
-            return name
-    stem = wanted[-1].strip("_") or "Layer"
-    number = 2
-    while f"{stem}{number}" in taken:
-        number += 1
-    return f"{stem}{number}"
-
-
-def import_lines(
-    text: str, imported: Imported, runtime: Sequence[Part], delivery: Delivery
-) -> list[str]:
-    """The import statements of a file, as ruff sorts them: what its classes' text mentions, the
-    classes of extern layers, and what its parts of the runtime import, or these themselves."""
+def import_lines(program: Program, runtime: Sequence[Part], delivery: Delivery) -> list[str]:
+    """The import statements of a file, as ruff sorts them: what its classes mention, the classes of
+    extern layers, and what its parts of the runtime import, or these themselves."""
     found = _Imports()
     found.add("from torch import Tensor, nn")
-    for pattern, statement in _MENTIONED.items():
-        if re.search(pattern, text):
+    mentioned = names(program.classes)
+    for name, statement in _MENTIONED.items():
+        if name in mentioned:
             found.add(statement)
-    for (module, cls), name in imported.items():
+    for (module, cls), name in program.imported.items():
         found.add(f"from {module} import {cls}" + (f" as {name}" if name != cls else ""))
     for each in runtime:
-        for statement in each.imports if delivery == "inline" else each.statements(text):
+        for statement in each.imports if delivery == "inline" else each.statements(mentioned):
             found.add(statement)
     return list(found.lines())
 
 
 _MENTIONED = {
-    r"(?<![\w.])Sequence\[": "from collections.abc import Sequence",
-    r"(?<![\w.])torch\.": "import torch",
-    r"(?<![\w.])F\.": "from torch.nn import functional as F",
+    "Sequence": "from collections.abc import Sequence",
+    "torch": "import torch",
+    "F": "from torch.nn import functional as F",
 }
 
 

@@ -2,8 +2,7 @@
 
 import ast
 import builtins
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -28,9 +27,9 @@ class Part:
     defines: frozenset[str]
     names: frozenset[str]
 
-    def statements(self, text: str) -> list[str]:
-        """What imports from archc what a text calls of it."""
-        called = [each for each in self.defines if re.search(rf"(?<![\w.]){each}\(", text)]
+    def statements(self, mentioned: Set[str]) -> list[str]:
+        """What imports from archc the names of it that a program mentions."""
+        called = sorted(self.defines & mentioned)
         return [f"from {_PACKAGE}.{self.name} import {each}" for each in called]
 
 

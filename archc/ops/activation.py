@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Op,
     Saved,
@@ -200,7 +199,7 @@ class Softmax(Op):
         return TorchModule("nn.Softmax", (TorchArg("dim", 1, positional=True),))
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0}.softmax(1)", needs=(CALL,))
+        return TorchFunction("{0}.softmax(1)")
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ class Identity(Elementwise):
         return TorchModule("nn.Identity")
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0}", needs=(CALL,))
+        return TorchFunction("{0}")
 
 
 @dataclass(frozen=True)
@@ -229,4 +228,4 @@ class StopGradient(Elementwise):
         return True
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0}.detach()", needs=(CALL,))
+        return TorchFunction("{0}.detach()")

@@ -6,9 +6,6 @@ from typing import ClassVar
 
 from archc.ops.activation import Elementwise
 from archc.ops.op import (
-    CALL,
-    PRODUCT,
-    SUM,
     ChannelRule,
     Op,
     OpError,
@@ -84,7 +81,7 @@ class Add(Broadcast):
     commutes: ClassVar[bool] = True
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0} + {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
+        return TorchFunction("{0} + {1}", folds=True)
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class Sub(Broadcast):
     name: ClassVar[str] = "sub"
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0} - {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
+        return TorchFunction("{0} - {1}", folds=True)
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class Mul(Broadcast):
         return (Saved("input", 0), Saved("input", 1))
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0} * {1}", level=PRODUCT, needs=(PRODUCT, CALL), folds=True)
+        return TorchFunction("{0} * {1}", folds=True)
 
 
 @dataclass(frozen=True)
@@ -126,10 +123,10 @@ class Div(Broadcast):
         return None
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0} / {1}", level=PRODUCT, needs=(PRODUCT, CALL), folds=True)
+        return TorchFunction("{0} / {1}", folds=True)
 
 
-_ALONE = TorchFunction("{0}", needs=(CALL,))
+_ALONE = TorchFunction("{0}")
 """A sum, minimum or maximum of one tensor."""
 
 
@@ -144,7 +141,7 @@ class Sum(Broadcast):
     def function(self, *types: TensorType) -> TorchFunction:
         if len(types) == 1:
             return _ALONE
-        return TorchFunction("{0} + {1}", level=SUM, needs=(SUM, PRODUCT), folds=True)
+        return TorchFunction("{0} + {1}", folds=True)
 
 
 @dataclass(frozen=True)
@@ -215,27 +212,23 @@ class Affine(Elementwise):
     def function(self, *types: TensorType) -> TorchFunction:
         scaled = self._scaled()
         if self.factor == -1 and self.shift:
-            return TorchFunction(
-                "{shift} - {0}", (TorchArg("shift", _number(self.shift)),), SUM, (PRODUCT,)
-            )
+            return TorchFunction("{shift} - {0}", (TorchArg("shift", _number(self.shift)),))
         if not self.shift and self.factor != 1:
             return scaled
         sign = "-" if self.shift < 0 else "+"
         args = (*scaled.args, TorchArg("shift", _number(abs(self.shift))))
-        needs = (PRODUCT,) if self.factor == 1 else scaled.needs
-        template = f"{scaled.template} {sign} {{shift}}"
-        return TorchFunction(template, args, SUM, needs)
+        return TorchFunction(f"{scaled.template} {sign} {{shift}}", args)
 
     def _scaled(self) -> TorchFunction:
         if self.factor == 1:
-            return TorchFunction("{0}", needs=(SUM,))
+            return TorchFunction("{0}")
         if self.factor == -1:
-            return TorchFunction("-{0}", level=PRODUCT, needs=(CALL,))
+            return TorchFunction("-{0}")
         if self.divisor is not None:
             args = (TorchArg("divisor", self.divisor),)
-            return TorchFunction("{0} / {divisor}", args, PRODUCT, (PRODUCT,))
+            return TorchFunction("{0} / {divisor}", args)
         args = (TorchArg("factor", _number(self.factor)),)
-        return TorchFunction("{factor} * {0}", args, PRODUCT, (CALL,))
+        return TorchFunction("{factor} * {0}", args)
 
 
 def _number(value: float) -> int | float:

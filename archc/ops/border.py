@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Dim,
     Op,
@@ -248,4 +247,4 @@ class Crop(Border):
             axes.pop()
         if not axes:
             return TorchFunction("{0}")
-        return TorchFunction(f"{{0}}[:, :, {', '.join(axes)}]", tuple(args), needs=(CALL,))
+        return TorchFunction(f"{{0}}[:, :, {', '.join(axes)}]", tuple(args))

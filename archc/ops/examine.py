@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from string import Formatter
 
 from archc.ops.autograd import Saved
 from archc.ops.op import Op, TensorType, TorchFunction, TorchModule, Weight
 from archc.ops.size import Size
+from archc.program.template import places, read
 
 
 def problem_of(op: Op, types: Sequence[TensorType], out: object) -> str | None:
@@ -38,9 +38,26 @@ def _wrong_text(op: Op, types: Sequence[TensorType]) -> Iterator[str]:
         yield "it has weights, but no `module`"
     if module is None and function is None:
         yield "it has neither a `module` nor a `function`"
+    if module is not None and module.text != "{layer}({operands})":
+        yield from _wrong_template(module.text, {*_operands(types), "layer"})
     if function is not None:
-        for name in _unknown(function, len(types)):
-            yield f"the template {function.template!r} asks for `{name}`, which there is not"
+        args = {arg.name for arg in function.args}
+        yield from _wrong_template(function.template, {*_operands(types), "args", *args})
+
+
+def _operands(types: Sequence[TensorType]) -> set[str]:
+    return {"operands", *map(str, range(len(types)))}
+
+
+def _wrong_template(template: str, known: set[str]) -> Iterator[str]:
+    try:
+        read(template)
+    except ValueError as problem:
+        yield f"the template {template!r} cannot be read: {problem}"
+        return
+    for name in places(template):
+        if name not in known:
+            yield f"the template {template!r} asks for `{name}`, which there is not"
 
 
 def _is_tuple(cls: type, value: object) -> bool:
@@ -53,11 +70,3 @@ def _is_optional(cls: type, value: object) -> bool:
 
 def _is_shape(shape: object) -> bool:
     return isinstance(shape, tuple) and bool(shape) and all(type(d) in (int, Size) for d in shape)
-
-
-def _unknown(text: TorchFunction, operands: int) -> Iterator[str]:
-    """The names in a template that nothing stands for."""
-    known = {"operands", "args", *map(str, range(operands)), *(arg.name for arg in text.args)}
-    for _, name, _, _ in Formatter().parse(text.template):
-        if name is not None and name not in known:
-            yield name

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Op,
     OpError,
@@ -133,8 +132,7 @@ class LayerNorm(SampleNorm):
         )
         if not x.rank:
             return TorchModule("nn.LayerNorm", args)
-        last, back = ".movedim(1, -1)", ".movedim(-1, 1)"
-        return TorchModule("nn.LayerNorm", args, before=last, suffix=back)
+        return TorchModule("nn.LayerNorm", args, "{layer}({0}.movedim(1, -1)).movedim(-1, 1)")
 
     def function(self, *types: TensorType) -> TorchFunction | None:
         if self.affine:
@@ -145,7 +143,7 @@ class LayerNorm(SampleNorm):
         if not x.rank:
             return TorchFunction(f"F.layer_norm({{0}}, {rest}", args)
         text = f"F.layer_norm({{0}}.movedim(1, -1), {rest}.movedim(-1, 1)"
-        return TorchFunction(text, args, needs=(CALL,))
+        return TorchFunction(text, args)
 
 
 @dataclass(frozen=True)

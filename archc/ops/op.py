@@ -109,45 +109,39 @@ class TorchArg:
 
 @dataclass(frozen=True, slots=True)
 class TorchModule:
-    """How a layer is constructed, `cls(args)`, and called: `layer(x)`.
+    """How a layer is constructed, `cls(args)`, and called.
 
-    `before` is what follows its operand inside the call (`.movedim(1, -1)`), `suffix` what follows
-    the call (`.flatten(1)`). A `parameter` is no module: it is constructed as
-    `nn.Parameter(cls(args) * times)` and not called; with operands, `use` says how it is written.
+    `use` is a template as that of a `TorchFunction`, in which `{layer}` is the layer; without one
+    it is called with its operands. A `parameter` is no module: it is constructed as
+    `nn.Parameter(cls(args) * times)` and not called.
     """
 
     cls: str
     args: tuple[TorchArg, ...] = ()
-    suffix: str = ""
+    use: str = ""
     parameter: bool = False
-    before: str = ""
     times: float = 1.0
-    use: "TorchFunction | None" = None
-    """A template in which `{layer}` is the parameter."""
     source: str = ""
     """The Python module that `cls` is imported from, where it is not torch's."""
 
-
-SUM, PRODUCT, CALL = 1, 2, 3
-"""How tightly a written expression binds; an operand that binds less tightly gets parentheses."""
+    @property
+    def text(self) -> str:
+        """The template of its use."""
+        return self.use or ("{layer}" if self.parameter else "{layer}({operands})")
 
 
 @dataclass(frozen=True, slots=True)
 class TorchFunction:
-    """How an operator without weights is written in `forward`.
+    """How an operator without weights is written in `forward`: an expression of Python.
 
     In `template`, `{0}`, `{1}` are operands, `{operands}` all of them with commas, `{args}` the
-    arguments that differ from torch's defaults (and the comma before it goes if there are none),
-    and `{name}` the value of one argument. A template that `folds` is of two operands, and further
-    ones are joined from the left: `a + b + c`, `torch.maximum(torch.maximum(a, b), c)`.
-    `level` is how tightly the result binds, `needs` how tightly each operand must (the last entry
-    holds for all further operands).
+    arguments that differ from torch's defaults, and `{name}` the value of one argument. Brackets
+    around operands come by themselves. A template that `folds` is of two operands, and further ones
+    are joined from the left: `a + b + c`, `torch.maximum(torch.maximum(a, b), c)`.
     """
 
     template: str
     args: tuple[TorchArg, ...] = ()
-    level: int = CALL
-    needs: tuple[int, ...] = (0,)
     folds: bool = False
 
 
@@ -362,7 +356,7 @@ def require_positive(op: str, out: tuple[Dim, ...], source: TensorType) -> None:
 
 OpFactory = Callable[..., Op]
 __all__ = [
-    "CALL", "PRODUCT", "REQUIRED", "SUM",
+    "REQUIRED",
     "ChannelRule", "Dim", "Op", "OpError", "OpFactory", "ParameterKind", "Saved", "Size",
     "TensorType", "TorchArg", "TorchFunction", "TorchModule", "TorchValue", "Weight",
     "operand_word", "parameter", "per_axis", "require_positive", "require_spatial", "squeeze",

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.op import (
-    CALL,
-    PRODUCT,
     ChannelRule,
     Op,
     Saved,
     TensorType,
     TorchArg,
-    TorchFunction,
     TorchModule,
     Weight,
     parameter,
@@ -92,5 +89,5 @@ class Scale(Op):
             tuple(sizes),
             parameter=True,
             times=self.init or 1.0,
-            use=TorchFunction("{0} * {layer}", level=PRODUCT, needs=(PRODUCT, CALL)),
+            use="{0} * {layer}",
         )

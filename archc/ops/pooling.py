@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from archc.ops.border import both_sides
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Op,
     OpError,
@@ -194,7 +193,7 @@ class GlobalAvgPool(GlobalPool):
         return TorchModule(
             f"nn.AdaptiveAvgPool{types[0].rank}d",
             (TorchArg("output_size", 1, positional=True),),
-            suffix="" if self.keep else ".flatten(1)",
+            "" if self.keep else "{layer}({0}).flatten(1)",
         )
 
     def function(self, *types: TensorType) -> TorchFunction:
@@ -204,7 +203,7 @@ class GlobalAvgPool(GlobalPool):
             TorchArg("dim", axes if len(axes) > 1 else first, positional=True),
             TorchArg("keepdim", self.keep, False),
         )
-        return TorchFunction("{0}.mean({args})", args, needs=(CALL,))
+        return TorchFunction("{0}.mean({args})", args)
 
 
 @dataclass(frozen=True)
@@ -225,7 +224,7 @@ class GlobalMaxPool(GlobalPool):
         return TorchModule(
             f"nn.AdaptiveMaxPool{types[0].rank}d",
             (TorchArg("output_size", 1, positional=True),),
-            suffix="" if self.keep else ".flatten(1)",
+            "" if self.keep else "{layer}({0}).flatten(1)",
         )
 
     def function(self, *types: TensorType) -> TorchFunction:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Op,
     OpError,
@@ -75,7 +74,7 @@ class Reshape(Op):
     def function(self, *types: TensorType) -> TorchFunction:
         batch = "-1, " if types[0].batched else ""
         args = tuple(TorchArg(f"size{i}", n, positional=True) for i, n in enumerate(self.shape))
-        return TorchFunction(f"{{0}}.reshape({batch}{{args}})", args, needs=(CALL,))
+        return TorchFunction(f"{{0}}.reshape({batch}{{args}})", args)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from archc.ops.activation import Elementwise
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Op,
     OpError,
@@ -26,7 +25,7 @@ class Abs(Elementwise):
         return (Saved("input"),)
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0}.abs()", needs=(CALL,))
+        return TorchFunction("{0}.abs()")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class AbsMean(Op):
         first = 2 if x.batched else 1
         axes = ", ".join(str(axis) for axis in range(first, first + x.rank))
         words = f"({axes})" if x.rank > 1 else axes
-        return TorchFunction(f"{{0}}.abs().mean({words}, keepdim=True)", needs=(CALL,))
+        return TorchFunction(f"{{0}}.abs().mean({words}, keepdim=True)")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class OverChannels(Op):
 
     def function(self, *types: TensorType) -> TorchFunction:
         axis = 1 if types[0].batched else 0
-        return TorchFunction(f"{{0}}.{self.reduce}({axis}, keepdim=True)", needs=(CALL,))
+        return TorchFunction(f"{{0}}.{self.reduce}({axis}, keepdim=True)")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Dim,
     Op,
@@ -119,5 +118,5 @@ class Upsample(Op):
     def function(self, *types: TensorType) -> TorchFunction:
         args = self._args(types[0].rank)
         if self.like:
-            return TorchFunction("F.interpolate({0}, {1}.shape[2:], {args})", args, needs=(0, CALL))
+            return TorchFunction("F.interpolate({0}, {1}.shape[2:], {args})", args)
         return TorchFunction("F.interpolate({0}, {args})", args)

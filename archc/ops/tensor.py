@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archc.ops.op import (
-    CALL,
     ChannelRule,
     Op,
     OpError,
@@ -82,9 +81,9 @@ class Take(Op):
         batch = ":, " if types[0].batched else ""
         stop = TorchArg("stop", self.stop)
         if not self.start:
-            return TorchFunction(f"{{0}}[{batch}:{{stop}}]", (stop,), needs=(CALL,))
+            return TorchFunction(f"{{0}}[{batch}:{{stop}}]", (stop,))
         start = TorchArg("start", self.start)
-        return TorchFunction(f"{{0}}[{batch}{{start}}:{{stop}}]", (start, stop), needs=(CALL,))
+        return TorchFunction(f"{{0}}[{batch}{{start}}:{{stop}}]", (start, stop))
 
 
 @dataclass(frozen=True)
@@ -114,4 +113,4 @@ class Flatten(Op):
         return TorchModule("nn.Flatten")
 
     def function(self, *types: TensorType) -> TorchFunction:
-        return TorchFunction("{0}.flatten(1)", needs=(CALL,))
+        return TorchFunction("{0}.flatten(1)")

@@ -7,10 +7,10 @@ reads its own result and refuses to give one that means something else or has lo
 from dataclasses import fields
 
 from archc.diagnostics import Source
+from archc.layout import Break, Layout, Newline, group, nest, render, row
 from archc.syntax import ast
 from archc.syntax.format_comments import comment_lines, separated, statement_break
 from archc.syntax.format_expressions import clause, header
-from archc.syntax.format_layout import Break, Layout, Newline, group, nest, render, row
 from archc.syntax.format_tokens import Braced, TokenTree, TokenTrees, comments, first_token, read
 from archc.syntax.parser import parse
 from archc.syntax.source import source_from_text

@@ -6,7 +6,7 @@ separator before the token.
 
 from collections.abc import Iterable
 
-from archc.syntax.format_layout import Layout, Newline, Trailing, nest, row
+from archc.layout import Layout, Newline, Trailing, nest, row
 from archc.syntax.format_tokens import Comment, Token, TokenTree, first_token
 
 

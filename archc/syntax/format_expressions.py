@@ -6,8 +6,7 @@ Lines break inside brackets, after operators and before `->`, where the language
 from dataclasses import dataclass, replace
 
 from archc.diagnostics import Source
-from archc.syntax.format_comments import comment_lines, separated
-from archc.syntax.format_layout import (
+from archc.layout import (
     WIDTH,
     Break,
     IfBroken,
@@ -22,6 +21,7 @@ from archc.syntax.format_layout import (
     render,
     row,
 )
+from archc.syntax.format_comments import comment_lines, separated
 from archc.syntax.format_shapes import with_extern_shapes, with_shapes
 from archc.syntax.format_tokens import (
     NOTHING,

@@ -10,22 +10,23 @@ written as that (`4 * planes`).
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from archc.codegen.items import (
-    Attribute,
+from archc.ir.graph import Hyper, Path, Reference
+from archc.lowering.items import (
     Body,
     BodyBuilder,
-    Chain,
-    Function,
+    ChainItem,
+    FunctionItem,
     Item,
-    Loop,
+    LoopItem,
+    ModuleItem,
     layer_key,
     written_out,
 )
-from archc.codegen.modules import Module, Modules
-from archc.codegen.parameters import Chooser, Kind, Parameter, Place, Slot, Table, Written, typed
-from archc.codegen.sequential import is_chain
-from archc.codegen.text import Symbol, Value
-from archc.ir.graph import Hyper, Path, Reference
+from archc.lowering.modules import Module, Modules
+from archc.lowering.parameters import Chooser, Column, Kind, Parameter, Place, Table
+from archc.lowering.sequential import is_chain
+from archc.lowering.sharing import dense_blocks
+from archc.lowering.values import Symbol, Value, typed
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Outliner:
         self.chains: dict[Path, Body] = {}
         self._interned: dict[Hashable, int] = {}
         self._index: dict[Path, int] = {}
-        self._dense_blocks = {block.region for block in modules.graph.sharing.blocks}
+        self._dense_blocks = dense_blocks(modules.graph)
 
     def run(self) -> list[Form]:
         """The forms, children before parents; the last one is the net's."""
@@ -81,17 +82,6 @@ class Outliner:
         for form in self.forms:
             self._parametrise(form)
         return self.forms
-
-    def written(self, path: Path, node: int, argument: str) -> Value | Written:
-        """An argument of an operator that the `forward` of the module at a path has."""
-        form = self.forms[self.of[path]]
-        body = form.bodies[self._index[path]]
-        (position,) = (
-            i
-            for i, item in enumerate(body.items)
-            if isinstance(item, Function) and body.values[item.result] == node
-        )
-        return form.table.written[position, argument]
 
     def _visit(self, path: Path, done: set[Path]) -> None:
         """A module after those that it owns or calls, wherever these were made."""
@@ -102,9 +92,9 @@ class Outliner:
         for child in module.children:
             self._visit(child.path, done)
         for application in module.applications:
-            for call in application.calls:
-                if call.region is not None:
-                    self._visit(call.region.path, done)
+            for step in application.steps:
+                if step.region is not None:
+                    self._visit(step.region.path, done)
         self._outline(module)
 
     def _outline(self, module: Module) -> None:
@@ -133,7 +123,7 @@ class Outliner:
     def _owned_key(self, module: Module) -> Hashable:
         """What a module constructs but leaves to others to apply, and for scopes their name."""
         size = len(module.path)
-        called = {call.path for each in module.applications for call in each.calls}
+        called = {step.callee for each in module.applications for step in each.steps}
         layers = tuple(
             (layer.path[size:], layer_key(self.modules.torch_module(layer.path)))
             for layer in module.layers
@@ -156,7 +146,7 @@ class Outliner:
         columns = [dict(self._slots(form, i)) for i in range(len(form.modules))]
         terms = dict(self._concatenated(form))
         slots = [
-            Slot(
+            Column(
                 place,
                 role,
                 tuple(column[place][1] for column in columns),
@@ -181,7 +171,7 @@ class Outliner:
         labels = {path[size] for path in owned}
         Chooser(form.table, self._hyper(form), slots, labels, root=not size).choose()
 
-    def _unlike(self, path: Path, loop: Loop) -> int:
+    def _unlike(self, path: Path, loop: LoopItem) -> int:
         """How many arguments differ among the children of a loop."""
         indices = [self._index[path + label] for label in loop.children]
         parameters = self.forms[loop.form].parameters
@@ -195,10 +185,10 @@ class Outliner:
         joined = {
             item.result: item.operands
             for item in body.items
-            if isinstance(item, Function) and item.op == "concat"
+            if isinstance(item, FunctionItem) and item.op == "concat"
         }
         for item in body.items:
-            if isinstance(item, Attribute) and len(item.operands) == 1:
+            if isinstance(item, ModuleItem) and len(item.operands) == 1:
                 parts = joined.get(item.operands[0], ())
                 yield item.label, tuple(self._widths(form, part) for part in parts)
 
@@ -206,14 +196,14 @@ class Outliner:
         nodes = (self.modules.graph.node(body.values[value]) for body in form.bodies)
         return tuple(node.type.channels for node in nodes)
 
-    def _uniform(self, slot: Slot) -> Slot:
+    def _uniform(self, slot: Column) -> Column:
         """A sequence that is constant along every instance's loop is a scalar of each instance."""
         if slot.kind != "each":
             return slot
         inner = [set(map(typed, value)) for value in slot.values if isinstance(value, tuple)]
         if all(len(values) == 1 for values in inner):
             firsts = tuple(value[0] for value in slot.values if isinstance(value, tuple))
-            return Slot(slot.place, slot.role, firsts)
+            return Column(slot.place, slot.role, firsts)
         return slot
 
     def _hyper(self, form: Form) -> dict[str, tuple[Value, ...]]:
@@ -252,21 +242,21 @@ class Outliner:
         self, module: Module, body: Body, position: int, item: Item, made: set[Path]
     ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         match item:
-            case Function():
+            case FunctionItem():
                 node = body.values[item.result]
-                for arg in item.text.args:
+                for arg in item.args:
                     value = self.symbols.get((node, arg.name), arg.value)
                     yield (position, arg.name), (arg.name, value, "one")
-            case Chain():
+            case ChainItem():
                 made.add(item.label)
                 chain = self.modules.by_path[item.path]
                 for i, part in enumerate(item.body.items):
                     for place, slot in self._item_slots(chain, body, i, part, set()):
                         yield (item.label, place), slot
-            case Loop():
+            case LoopItem():
                 made.update(item.children)
                 yield from self._loop_slots(module, position, item)
-            case Attribute() if item.label not in made and not item.external:
+            case ModuleItem() if item.label not in made and not item.external:
                 made.add(item.label)
                 path = module.path + item.label
                 if self.modules.owner(path) is not module:
@@ -293,7 +283,7 @@ class Outliner:
             yield (label, parameter.name), (parameter.name, value, kind)
 
     def _loop_slots(
-        self, module: Module, position: int, loop: Loop
+        self, module: Module, position: int, loop: LoopItem
     ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         form = self.forms[loop.form]
         indices = [self._index[module.path + label] for label in loop.children]

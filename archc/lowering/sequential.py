@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 
-from archc.codegen.items import (
-    Attribute,
+from archc.ir.graph import Path
+from archc.lowering.items import (
     Body,
-    Chain,
-    Function,
+    ChainItem,
+    FunctionItem,
     Item,
-    Loop,
+    LoopItem,
+    ModuleItem,
     operands_of,
     results_of,
 )
-from archc.codegen.modules import Module
-from archc.ir.graph import Path
+from archc.lowering.modules import Member, Module, Operand
+from archc.program.tree import Call
 
 
 def is_chain(module: Module, body: Body) -> bool:
@@ -30,15 +31,14 @@ def is_row(module: Module, body: Body) -> bool:
     expected = 0
     value = 0
     for item in body.items:
-        if isinstance(item, Loop):
+        if isinstance(item, LoopItem):
             fits = not item.prefix and not item.container and item.start == expected
             count = len(item.children)
-        elif isinstance(item, Attribute):
-            layer = item.module
-            plain = layer is None or not (layer.before or layer.suffix or layer.parameter)
-            fits = item.label == (str(expected),) and plain and not item.passed
+        elif isinstance(item, ModuleItem):
+            plain = item.rerun or item.code == Call(Member(item.label), (Operand(0),))
+            fits = item.label == (str(expected),) and plain and not item.passing
             count = 1
-        elif isinstance(item, Chain):
+        elif isinstance(item, ChainItem):
             fits, count = item.label == (str(expected),), 1
         else:
             return False
@@ -59,9 +59,9 @@ def is_numbered(module: Module, body: Body) -> bool:
 
 def _constructed(item: Item) -> Sequence[Path]:
     """The modules that an item calls, if this module constructs them."""
-    if isinstance(item, Loop):
+    if isinstance(item, LoopItem):
         return item.children
-    if isinstance(item, Function) or (isinstance(item, Attribute) and item.external):
+    if isinstance(item, FunctionItem) or (isinstance(item, ModuleItem) and item.external):
         return ()
-    learned = isinstance(item, Attribute) and item.module is not None and item.module.parameter
+    learned = isinstance(item, ModuleItem) and item.module is not None and item.module.parameter
     return () if learned else (item.label,)

@@ -1,7 +1,7 @@
 """A module's body as items with local value numbers: what two modules must share to be one class.
 
 An item's `key` is its structure with all attributes erased; its `slots` are the attributes, in a
-fixed order. Consecutive children of one form, each consuming only its predecessor, are one `Loop`
+fixed order. Consecutive children of one form, each consuming only its predecessor, are one loop
 whose count is an attribute: one tensor or several go from turn to turn. A scope that is a chain of
 modules called 0, 1, 2, ... is an `nn.Sequential`.
 """
@@ -10,55 +10,55 @@ import re
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from archc.codegen.modules import Application, Call, Module, Modules, pooled
-from archc.ir.graph import Node, Path
-from archc.ir.sharing import Closing, Rebuilt
-from archc.ops.op import TorchFunction, TorchModule
+from archc.ir.graph import Path
+from archc.lowering.modules import Application, Member, Module, Modules, Operand, Step
+from archc.lowering.sharing import rerun, rerun_paths
+from archc.ops.op import TorchArg, TorchModule
+from archc.program.tree import Call, Expr, Hole, List, Name, filled, holes
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
-    """An operator written in `forward`."""
+class FunctionItem:
+    """An operator written in `forward`; the values of its `args` are slots of `code`."""
 
-    text: TorchFunction
+    code: Expr
+    args: tuple[TorchArg, ...]
     operands: tuple[int, ...]
     result: int
-    random: bool
     op: str
 
     @property
     def key(self) -> Hashable:
-        names = tuple(arg.name for arg in self.text.args)
-        return ("function", self.text.template, names, self.operands)
+        return (self.code, tuple(arg.name for arg in self.args), self.operands)
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class ModuleItem:
     """The call of a layer, or of a child module; `form` is the child's, None for a layer.
 
-    `passed` are the places of layers given along; `external` is set where the callee itself was
-    given to this module. The place of what another module owns is its whole path after an empty
-    name.
+    It is `external` where the callee itself was given to this module, and `passing` where layers
+    are given along.
     """
 
+    code: Expr
     label: Path
     form: int | None
     module: TorchModule | None
     operands: tuple[int, ...]
-    passed: tuple[Path, ...]
     results: tuple[int, ...]
     external: bool
+    passing: bool
     op: str
     rerun: bool = False
 
     @property
     def key(self) -> Hashable:
         layer = None if self.module is None else layer_key(self.module)
-        return ("call", self.label, self.form, layer, self.operands, self.passed, len(self.results))
+        return (self.code, self.label, self.form, layer, self.operands, len(self.results))
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class LoopItem:
     """Children `prefix + start`, `prefix + start + 1`, ... of one form, each fed to the next.
 
     `nodes` are the nodes behind the results of each child. With `rerun`, the backward pass runs
@@ -83,7 +83,7 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class ChainItem:
     """A scope written as `nn.Sequential`: the items of its body call each other in a row."""
 
     label: Path
@@ -98,22 +98,13 @@ class Chain:
         return ("chain", self.label, self.operand, self.body.key, self.rerun)
 
 
-Item = Function | Attribute | Loop | Chain
+Item = FunctionItem | ModuleItem | LoopItem | ChainItem
 
 
 def layer_key(module: TorchModule) -> Hashable:
+    """What two layers must share to be constructed alike, but for the values of arguments."""
     names = tuple(arg.name for arg in module.args)
-    use = module.use.template if module.use else None
-    return (
-        module.source,
-        module.cls,
-        module.before,
-        module.suffix,
-        module.parameter,
-        module.times,
-        use,
-        names,
-    )
+    return (module.source, module.cls, module.text, module.parameter, module.times, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +134,17 @@ class BodyBuilder:
         self.modules = modules
         self.forms = forms
         self.chains = chains
-        graph = modules.graph
-        self.rerun = {graph.regions[id].path for id in graph.sharing.rows}
-        self.pooled = pooled(graph)
+        self.rerun = rerun_paths(modules.graph)
 
     def build(self, module: Module, application: Application) -> Body:
         numbers = {node: i for i, node in enumerate(application.inputs)}
         items: list[Item] = []
-        for call in application.calls:
-            operands = tuple(numbers[operand] for operand in call.operands)
-            for result in call.results:
+        for step in application.steps:
+            operands = tuple(numbers[operand] for operand in step.operands)
+            for result in step.results:
                 numbers[result] = len(numbers)
-            results = tuple(numbers[result] for result in call.results)
-            items.append(self._item(module, call, operands, results))
+            results = tuple(numbers[result] for result in step.results)
+            items.append(self._item(module, step, operands, results))
         outputs = tuple(numbers[node] for node in application.outputs)
         rolled = _roll(items, outputs, tuple(numbers))
         body = _renumbered(rolled, len(application.inputs), outputs, tuple(numbers))
@@ -169,64 +158,47 @@ class BodyBuilder:
         return {
             position
             for position, item in enumerate(body.items)
-            if isinstance(item, Loop)
+            if isinstance(item, LoopItem)
             and item.container
             and (item.start or {p for p in owned if p[:-1] == item.container} != {*item.children})
         }
 
     def _item(
-        self, module: Module, call: Call, operands: tuple[int, ...], results: tuple[int, ...]
+        self, module: Module, step: Step, operands: tuple[int, ...], results: tuple[int, ...]
     ) -> Item:
-        path = call.path
+        path, own = step.callee, module.path
         if path is None:
-            node = call.node
+            node = step.node
             assert node is not None
-            text = self._function(node)
-            return Function(text, operands, results[0], node.op.random, node.op.name)
-        own = module.path
+            args = self.modules.torch_function(node).args
+            code = _below(own, step.code)
+            return FunctionItem(code, args, operands, results[0], node.op.name)
         external = path[: len(own)] != own
         label = _place(path, own)
-        if call.region is not None and path in self.chains:
+        rerun = path in self.rerun
+        if step.region is not None and path in self.chains:
             children = {child.path for child in self.modules.by_path[path].children}
             rerun = bool(children) and children <= self.rerun
-            return Chain(label, path, self.chains[path], operands[0], results[0], rerun)
-        passed = tuple(_place(p, own) for p in call.modules[1 if external else 0 :])
-        if call.region is not None:
-            name = call.region.block or "scope"
-            form = self.forms[path]
-            rerun = path in self.rerun
-            return Attribute(label, form, None, operands, passed, results, external, name, rerun)
-        assert call.node is not None
-        layer = self.modules.torch_module(path)
-        if call.rebuilt is not None:
-            layer = replace(layer, use=self._rebuilt(call.rebuilt))
-        if call.node.id in self.pooled:
-            layer = replace(layer, use=TorchFunction("pooled({0}, {layer})"))
-        name = call.node.op.name
-        return Attribute(label, None, layer, operands, passed, results, external, name)
-
-    def _function(self, node: Node) -> TorchFunction:
-        """An operator as `forward` writes it."""
-        if node.id in self.modules.graph.sharing.concats:
-            return TorchFunction("concat([{operands}])")
-        return self.modules.torch_function(node)
-
-    def _rebuilt(self, rebuilt: Rebuilt | Closing) -> TorchFunction:
-        """A batch norm and its activation in one, perhaps with a pool that is passed along."""
-        activation = self.modules.graph.node(rebuilt.activation)
-        words = ["{0}", "{layer}"]
-        if activation.layer.path is not None:
-            words.append("{1}")
+            return ChainItem(label, path, self.chains[path], operands[0], results[0], rerun)
+        passing = sum(isinstance(hole, Member) for hole in holes(step.code)) > 1
+        code = _below(own, step.code)
+        form, layer = None, None
+        if step.region is not None:
+            form, op = self.forms[path], step.region.block or "scope"
         else:
-            act = self.modules.torch_function(activation).template.partition("(")[0]
-            words += [act] if act != "torch.relu" else []
-        if isinstance(rebuilt, Closing):
-            if rebuilt.pool is not None:
-                words.append("{2}" if "{1}" in words else "pool={1}")
-            return TorchFunction(f"norm_relu({', '.join(words)})")
-        if rebuilt.kept:
-            words.append("keep=True")
-        return TorchFunction(f"norm_act({', '.join(words)})")
+            assert step.node is not None
+            layer, op = self.modules.torch_module(path), step.node.op.name
+        fields = (operands, results, external, passing, op, rerun)
+        return ModuleItem(code, label, form, layer, *fields)
+
+
+def _below(own: Path, code: Expr) -> Expr:
+    """A step's code with the places of layers and modules as seen from a module."""
+
+    def fill(leaf: Hole | Name) -> Expr:
+        return Member(_place(leaf.path, own)) if isinstance(leaf, Member) else leaf
+
+    return filled(code, fill)
 
 
 def _place(path: Path, own: Path) -> Path:
@@ -241,10 +213,10 @@ def _renumbered(
     numbers = {old: new for new, old in enumerate(kept)}
 
     def renumber(item: Item) -> Item:
-        if isinstance(item, Chain):
+        if isinstance(item, ChainItem):
             return replace(item, operand=numbers[item.operand], result=numbers[item.result])
         operands = tuple(numbers[operand] for operand in item.operands)
-        if isinstance(item, Function):
+        if isinstance(item, FunctionItem):
             return replace(item, operands=operands, result=numbers[item.result])
         results = tuple(numbers[result] for result in item.results)
         return replace(item, operands=operands, results=results)
@@ -259,12 +231,12 @@ def _renumbered(
 
 def operands_of(item: Item) -> tuple[int, ...]:
     """The local numbers that an item reads."""
-    return (item.operand,) if isinstance(item, Chain) else item.operands
+    return (item.operand,) if isinstance(item, ChainItem) else item.operands
 
 
 def results_of(item: Item) -> tuple[int, ...]:
     """The local numbers that an item defines."""
-    return item.results if isinstance(item, Attribute | Loop) else (item.result,)
+    return item.results if isinstance(item, ModuleItem | LoopItem) else (item.result,)
 
 
 def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) -> list[Item]:
@@ -275,7 +247,7 @@ def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) 
             reads[operand] = reads.get(operand, 0) + 1
     for output in outputs:
         reads[output] = reads.get(output, 0) + 1
-    called = [item.label for item in items if isinstance(item, Attribute)]
+    called = [item.label for item in items if isinstance(item, ModuleItem)]
     rolled: list[Item] = []
     for item in items:
         loop = _as_loop(item, called, values)
@@ -284,7 +256,7 @@ def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) 
             continue
         last = rolled[-1] if rolled else None
         if (
-            isinstance(last, Loop)
+            isinstance(last, LoopItem)
             and _continues(last, loop)
             and all(reads[result] == 1 for result in last.results)
         ):
@@ -299,8 +271,8 @@ def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) 
     return rolled
 
 
-def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> Loop | None:
-    if not isinstance(item, Attribute) or item.form is None or item.external or item.passed:
+def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> LoopItem | None:
+    if not isinstance(item, ModuleItem) or item.form is None or item.external or item.passing:
         return None
     if len(item.operands) != len(item.results) or called.count(item.label) > 1:
         return None
@@ -311,11 +283,11 @@ def _as_loop(item: Item, called: list[Path], values: tuple[int, ...]) -> Loop | 
     container, children = item.label[:-1], (item.label,)
     nodes = (tuple(values[result] for result in item.results),)
     fields = (children, nodes, item.operands, item.results, item.op, item.rerun)
-    return Loop(container, prefix, start, item.form, *fields)
+    return LoopItem(container, prefix, start, item.form, *fields)
 
 
 def written_out(
-    bodies: Sequence[Body], paths: Sequence[Path], unlike: Callable[[Path, Loop], int]
+    bodies: Sequence[Body], paths: Sequence[Path], unlike: Callable[[Path, LoopItem], int]
 ) -> list[Body]:
     """The bodies of a form with its short loops written out, those inside of `nn.Sequential`s too.
 
@@ -326,8 +298,8 @@ def written_out(
     items = [list(body.items) for body in bodies]
     short = set()
     for position, column in enumerate(zip(*items, strict=True)):
-        loops = [item for item in column if isinstance(item, Loop)]
-        chains = [item for item in column if isinstance(item, Chain)]
+        loops = [item for item in column if isinstance(item, LoopItem)]
+        chains = [item for item in column if isinstance(item, ChainItem)]
         if loops and _is_short(loops, max(map(unlike, paths, loops))):
             short.add(position)
         inner = written_out([chain.body for chain in chains], [c.path for c in chains], unlike)
@@ -339,7 +311,7 @@ def written_out(
     ]
 
 
-def _is_short(loops: Sequence[Loop], unlike: int) -> bool:
+def _is_short(loops: Sequence[LoopItem], unlike: int) -> bool:
     counts = {len(loop.children) for loop in loops}
     kept = any(loop.container or loop.rerun for loop in loops)
     several = any(len(loop.results) > 1 for loop in loops)
@@ -352,7 +324,7 @@ def unroll(body: Body, positions: Container[int]) -> Body:
     items: list[Item] = []
     values = list(body.values)
     for position, item in enumerate(body.items):
-        if not isinstance(item, Loop) or position not in positions:
+        if not isinstance(item, LoopItem) or position not in positions:
             items.append(item)
             continue
         operands = item.operands
@@ -361,13 +333,16 @@ def unroll(body: Body, positions: Container[int]) -> Body:
             if child is not item.children[-1]:
                 results = tuple(range(len(values), len(values) + len(nodes)))
                 values.extend(nodes)
-            fields = (operands, (), results, False, item.op, item.rerun)
-            items.append(Attribute(child, item.form, None, *fields))
+            called = Member(child)
+            reads = tuple(map(Operand, range(len(operands))))
+            code = rerun(List((called,)), reads[0]) if item.rerun else Call(called, reads)
+            fields = (operands, results, False, False, item.op, item.rerun)
+            items.append(ModuleItem(code, child, item.form, None, *fields))
             operands = results
     return replace(body, items=tuple(items), values=tuple(values))
 
 
-def _continues(loop: Loop, next: Loop) -> bool:
+def _continues(loop: LoopItem, next: LoopItem) -> bool:
     return (
         (next.form, next.rerun) == (loop.form, loop.rerun)
         and next.operands == loop.results

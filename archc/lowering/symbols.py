@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from archc.codegen.modules import Modules
-from archc.codegen.text import Symbol
 from archc.ir.graph import Graph, Node, Path
+from archc.lowering.modules import Modules
+from archc.lowering.values import Symbol
 
 
 class Variation(Protocol):

@@ -1,48 +1,57 @@
 """From a graph to its modules: what each one owns, what it is given, what it runs, in order."""
 
-from collections.abc import Hashable, Iterator, Mapping, Set
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from archc.ir.graph import Graph, Layer, Node, Path, Region
-from archc.ir.sharing import Closing, Rebuilt
 from archc.ops.extern import Result
 from archc.ops.op import TensorType, TorchFunction, TorchModule
+from archc.program.template import folded, written
+from archc.program.tree import Call, Expr, Hole
 
 _Item = TypeVar("_Item", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One application inside a module: of an operator (`node`) or of a block (`region`).
+class Member(Hole):
+    """A layer or module by its path: that of the graph, or that below the module that calls it.
 
-    `operands` and `results` are node ids; `modules` the paths of layers that are passed along.
-    `rebuilt` is set where an activation goes with its batch norm, and is computed again or, behind
-    a dense block, one function with it.
+    What another module owns has in such a module its whole path after an empty name.
     """
 
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Operand(Hole):
+    """A value that a step reads, by its place among the operands."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One application inside a module: of an operator (`node`) or of a block (`region`).
+
+    `code` has holes: `Operand`s, `Member`s and `Slot`s. `operands` and `results` are node ids;
+    `callee` is the path of the layer or module that is called, None for a function.
+    """
+
+    code: Expr
+    callee: Path | None
     node: Node | None
     region: Region | None
     operands: tuple[int, ...]
-    modules: tuple[Path, ...]
     results: tuple[int, ...]
-    rebuilt: Rebuilt | Closing | None = None
-
-    @property
-    def path(self) -> Path | None:
-        """The attribute that is called; None for a function."""
-        if self.region is not None:
-            return self.region.path
-        assert self.node is not None
-        return self.node.layer.path
 
 
 @dataclass(slots=True)
 class Application:
-    """One run of a module's body: a region with its calls, and what flows in and out."""
+    """One run of a module's body: a region with its steps, and what flows in and out."""
 
     region: Region
-    calls: list[Call] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     modules: list[Path] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
@@ -148,7 +157,7 @@ class Modules:
     # ---------------------------------------------------------------- flow
 
     def _flow(self) -> None:
-        """Inputs, outputs and passed-along layers of every application, then its calls."""
+        """Inputs, outputs and passed-along layers of every application, then its steps."""
         final = {output.node for output in self.graph.outputs}
         chains = {id: [region.id for region in self._ancestors(id)] for id in self.applications}
         for node in self.graph.nodes():
@@ -171,7 +180,7 @@ class Modules:
         for application in self.applications.values():
             order = {node: i for i, (_, node) in enumerate(application.region.inputs)}
             application.inputs.sort(key=lambda node: order.get(node, len(order)))
-        self._calls(chains)
+        self._steps(chains)
 
     def _add(self, items: list[_Item], item: _Item) -> None:
         """Append what is not there yet."""
@@ -192,9 +201,8 @@ class Modules:
                 self._add(self.applications[region].modules, path)
             applied.append(own)
 
-    def _calls(self, chains: dict[int, list[int]]) -> None:
+    def _steps(self, chains: dict[int, list[int]]) -> None:
         entered: set[int] = set()
-        written = self._written()
         for node in self.graph.nodes():
             outward = chains[node.region]
             for inner, outer in zip(outward, outward[1:], strict=False):
@@ -202,57 +210,38 @@ class Modules:
                     entered.add(inner)
                     self._enter(self.applications[inner], self.applications[outer])
             one_of_several = isinstance(node.op, Result)  # which the call of its layer gives
-            if node.op.name == "input" or one_of_several:
-                continue
-            if written.get(node.id, node) is not None:
-                self.applications[node.region].calls.append(self._apply(node, written))
+            if node.op.name != "input" and not one_of_several:
+                self.applications[node.region].steps.append(self._apply(node))
 
-    def _written(self) -> dict[int, "_Instead"]:
-        """What stands in a node's place in `forward`, by the graph's sharing; None for nothing."""
-        sharing = self.graph.sharing
-        written: dict[int, _Instead] = {}
-        for each in sharing.activations:
-            written |= {each.norm: None, each.activation: each}
-        for conv, pool in sharing.swaps:
-            written |= {conv: self.graph.node(pool), pool: self.graph.node(conv)}
-        for closing in sharing.closings:
-            written |= {closing.norm: None, closing.activation: None, closing.last: closing}
-        return written
-
-    def _apply(self, node: Node, written: Mapping[int, "_Instead"]) -> Call:
-        instead = written.get(node.id)
-        rebuilt = instead if isinstance(instead, Rebuilt | Closing) else None
-        applied = instead if isinstance(instead, Node) else node
+    def _apply(self, node: Node) -> Step:
+        path = node.layer.path
         operands = self.graph.operands(node.id)
-        if rebuilt is not None:
-            applied = self.graph.node(rebuilt.norm)
-            operands = self.graph.operands(rebuilt.norm)
-        path = applied.layer.path
-        own = self.graph.regions[node.region].path
-        passed = [path] if path is not None and path[: len(own)] != own else []
-        if rebuilt is not None:
-            passed += self.labelled(rebuilt)
         results: tuple[int, ...] = (node.id,)
         if node.type.others:
             results = tuple(user for user, _ in self.graph.users(node.id))
-        return Call(applied, None, operands, tuple(passed), results, rebuilt)
+        return Step(self._code(node), path, node, None, operands, results)
 
-    def labelled(self, rebuilt: Rebuilt | Closing) -> list[Path]:
-        """The layers that are given along with a norm: its activation and pool, if labelled."""
-        pool = rebuilt.pool if isinstance(rebuilt, Closing) else None
-        after = [rebuilt.activation] if pool is None else [rebuilt.activation, pool]
-        paths = (self.graph.node(id).layer.path for id in after)
-        return [path for path in paths if path is not None]
+    def _code(self, node: Node) -> Expr:
+        """An operator as torch's text says it."""
+        path = node.layer.path
+        operands = [Operand(i) for i in range(len(self.graph.operands(node.id)))]
+        if path is not None:
+            return written(self.torch_module(path).text, operands, layer=Member(path))
+        function = self.torch_function(node)
+        if function.folds:
+            return folded(function.template, operands)
+        args = [(arg.name, arg.positional) for arg in function.args]
+        return written(function.template, operands, args)
 
     def _enter(self, inner: Application, outer: Application) -> None:
-        own = outer.region.path
-        passed = tuple(inner.modules)
-        if inner.region.path[: len(own)] != own:
-            passed = (inner.region.path, *passed)
-            self._add(outer.modules, inner.region.path)
-        outer.calls.append(
-            Call(None, inner.region, tuple(inner.inputs), passed, tuple(inner.outputs))
-        )
+        """The call of a module, with the layers that it is passed."""
+        own, path = outer.region.path, inner.region.path
+        if path[: len(own)] != own:
+            self._add(outer.modules, path)
+        operands = [Operand(i) for i in range(len(inner.inputs))]
+        code = Call(Member(path), (*operands, *map(Member, inner.modules)))
+        inputs, outputs = tuple(inner.inputs), tuple(inner.outputs)
+        outer.steps.append(Step(code, path, None, inner.region, inputs, outputs))
 
     # ----------------------------------------------------------------- own
 
@@ -270,15 +259,3 @@ class Modules:
             if path[:length] in self.by_path:
                 return self.by_path[path[:length]]
         raise AssertionError(path)
-
-
-_Instead = Node | Rebuilt | Closing | None
-
-
-def pooled(graph: Graph) -> Set[int]:
-    """The pools that run before a convolution, if one of them reads what is made again."""
-    sharing = graph.sharing
-    made = {*sharing.concats, *(each.activation for each in sharing.activations)}
-    made |= {each.last for each in sharing.closings}
-    reads = any(graph.operands(conv)[0] in made for conv, _ in sharing.swaps)
-    return {pool for _, pool in sharing.swaps} if reads else set()

@@ -1,33 +1,49 @@
 """The net's own class: constructor arguments, features and head, and what timm users call."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from archc.codegen.classes import ClassView, ClassWriter
-from archc.codegen.forward import ForwardWriter
-from archc.codegen.initialise import initialisation
-from archc.codegen.items import Attribute, Function, Item, operands_of, results_of
-from archc.codegen.naming import Binding
-from archc.codegen.symbols import CHANNELS
-from archc.codegen.text import (
-    WIDTH,
-    Bracketed,
-    Code,
-    Symbol,
-    Value,
-    call,
-    comment,
-    docstring,
-    is_name,
-    lines,
-    py,
-    tensors,
-)
 from archc.ir.graph import Graph, Hyper, Node, Path, Region
+from archc.lowering.classes import SELF, ClassWriter, shape_text
+from archc.lowering.initialise import initialisation
+from archc.lowering.items import FunctionItem, Item, ModuleItem, operands_of, results_of
+from archc.lowering.nesting import Given
+from archc.lowering.sharing import memory_argument, set_memory, while_rebuilding
+from archc.lowering.symbols import CHANNELS
+from archc.lowering.values import Symbol, Value, is_name, literal, tensors
 from archc.ops.extern import Extern
 from archc.ops.op import OpError, TensorType
 from archc.ops.size import Size
+from archc.program.printing import comment, fits
+from archc.program.tree import (
+    Argument,
+    Assign,
+    Attribute,
+    BinOp,
+    BoolOp,
+    Call,
+    ClassDef,
+    Compare,
+    Constant,
+    Dict,
+    Expr,
+    FunctionDef,
+    If,
+    IfExp,
+    JoinedStr,
+    List,
+    Name,
+    Raise,
+    Return,
+    Slice,
+    Stmt,
+    Subscript,
+    call,
+    dotted,
+)
+
+_SELF = Name("self")
 
 
 @dataclass
@@ -40,26 +56,24 @@ class NetWriter(ClassWriter):
     def graph(self) -> Graph:
         return self.modules.graph
 
-    def write(self) -> ClassView:
-        methods = [tuple(method) for method in self._methods()]
-        return ClassView(
-            self.names[self.form.id],
-            self.base,
-            self.where(),
-            tuple(self.doc()),
-            tuple(self.init(self.signature(), self._after())),
-            tuple(methods),
-        )
+    def write(self) -> ClassDef:
+        init = self.init(self.signature(), self._after())
+        body = (*([init] if init else []), *self._methods())
+        name = self.names[self.form.id]
+        return ClassDef(name, dotted(self.base), self.where(), self.doc(), body)
 
     def where(self) -> str:
         span = self.module.region.definition
         return f"{comment(span.source.name)}:{span.line}"
 
-    def signature(self) -> list[str]:
-        numbers = [f"{name}: int = {value}" for name, value in self.arguments]
-        return [*numbers, 'memory: str = "keep"'] if self.graph.sharing else numbers
+    def parameter_names(self) -> list[str]:
+        return [name for name, _ in self.arguments]
 
-    def doc(self) -> Iterator[str]:
+    def signature(self) -> list[Argument]:
+        numbers = [Argument(n, Name("int"), Constant(value)) for n, value in self.arguments]
+        return [*numbers, *memory_argument(self.graph)]
+
+    def doc(self) -> tuple[str, ...]:
         graph = self.graph
         parameters = sum(
             weight.elements
@@ -77,7 +91,7 @@ class NetWriter(ClassWriter):
         if all(count is not None for count in macs):
             cost += f", {sum(count or 0 for count in macs):,} multiply-accumulates"
         text = [*graph.info.doc.split("\n"), ""] if graph.info.doc else []
-        yield from docstring([*text, f"{self._net_shapes()}; {cost}."], 4)
+        return (*text, f"{self._net_shapes()}; {cost}.")
 
     def _declared(self) -> dict[Path | None, tuple[str, int | None]]:
         """The extern layers: their names, and their parameters where these are declared."""
@@ -89,33 +103,32 @@ class NetWriter(ClassWriter):
         }
 
     def _net_shapes(self) -> str:
-        given = ", ".join(self._shape(node.type) for node in self.graph.inputs())
-        back = [self._shape(self.graph.node(output.node).type) for output in self.graph.outputs]
+        given = ", ".join(shape_text(node.type) for node in self.graph.inputs())
+        back = [shape_text(self.graph.node(output.node).type) for output in self.graph.outputs]
         if len(set(back)) == 1 and len(back) > 1:
             return f"{given} -> {len(back)} times {back[0]}"
         return f"{given} -> {', '.join(back)}"
 
     # -------------------------------------------------------- constructor
 
-    def _after(self) -> list[str]:
+    def _after(self) -> list[Stmt]:
         """After the attributes: what describes the features, then the weights."""
-        out: list[str] = []
+        out: list[Stmt] = []
         if self._classifier() is not None:
-            out.append(f"        self.num_features = {py(self._num_features())}")
-        info = list(self._feature_info())
+            out.append(_set("num_features", literal(self._num_features())))
+        info = tuple(self._feature_info())
         if info:
-            out += lines(8, "self.feature_info = ", Bracketed("[", tuple(info), "]"))
-        if self.graph.sharing:
-            out.append("        set_memory(self, memory)")
-        return [*out, *self._initialise()]
+            out.append(_set("feature_info", List(info)))
+        return [*out, *set_memory(self.graph), *self._initialise()]
 
-    def _attribute(self, item: Item) -> list[str]:
+    def _attribute(self, item: Item) -> Stmt:
         classifier = self._classifier()
-        if isinstance(item, Attribute) and classifier is not None and item is classifier:
-            return lines(8, f"self.{item.label[0]}: nn.Module = ", self.construct(item))
+        if isinstance(item, ModuleItem) and classifier is not None and item is classifier:
+            target = Attribute(_SELF, item.label[0])
+            return Assign(target, self.construct(item), dotted("nn.Module"))
         return super()._attribute(item)
 
-    def _initialise(self) -> list[str]:
+    def _initialise(self) -> Sequence[Stmt]:
         """The spec's `@init`."""
         found = [each for each in self.graph.info.annotations if each.name == "init"]
         words: dict[str, Hyper] = {}
@@ -128,135 +141,127 @@ class NetWriter(ClassWriter):
 
     # ------------------------------------------------------------ methods
 
-    def _methods(self) -> Iterator[list[str]]:
+    def _methods(self) -> Iterator[FunctionDef]:
         cut = self._cut
         if cut is None:
             yield self._whole_forward()
             return
         position, value = cut
+        (name,) = self.input_names()
+        image = Name(name)
         yield self._features(position, value)
         yield self._head(position, value)
-        (name,) = self.input_names()
-        pad = "    " if self.graph.sharing.rebuilds else ""
-        yield [
-            f"    def forward(self, {name}: Tensor) -> Tensor:",
-            *self._rebuilding(),
-            f"{pad}        return self.forward_head(self.forward_features({name}))",
-        ]
+        features = call("self.forward_features", image)
+        whole = while_rebuilding(self.graph, [Return(call("self.forward_head", features))])
+        yield self._method("forward", [name], tensors(1), whole)
         yield from self._classifier_methods()
 
-    def _whole_forward(self) -> list[str]:
+    def _method(
+        self, name: str, inputs: Sequence[str], returns: Expr, body: Sequence[Stmt]
+    ) -> FunctionDef:
+        arguments = (Argument(each, Name("Tensor")) for each in inputs)
+        return FunctionDef(name, (SELF, *arguments), returns, tuple(body))
+
+    def _whole_forward(self) -> FunctionDef:
         names = self.input_names()
         exits = any(output.name is not None for output in self.graph.outputs)
         count = len(self.graph.outputs)
-        result = tensors(count)
-        if exits:
-            result = "list[Tensor]"
-        arguments = [f"{name}: Tensor" for name in names]
-        head = lines(4, "def ", call("forward", ["self", *arguments]), f" -> {result}:")
-        body = self._body(names, exits)
-        if exits and not body[-1].lstrip().startswith("return"):  # the list needs several lines
-            body = self._body(names, exits, collects=True)
-        return [*head, *self._multiples(names), *self._rebuilding(), *body]
+        returns = Subscript(Name("list"), Name("Tensor")) if exits else tensors(count)
+        body = while_rebuilding(self.graph, self._whole_body(names, exits))
+        return self._method("forward", names, returns, [*self._multiples(names), *body])
 
-    def _body(self, names: Sequence[str], exits: bool, *, collects: bool = False) -> list[str]:
-        """The statements of `forward`; with `collects`, exits join a list as they are computed."""
-        writer = self.forward_writer()
-        writer.collects = collects
-        if exits:
-            writer.listed = True
-            named = zip(self.body.outputs, self.graph.outputs, strict=True)
-            words = {value: output.name.split(".")[-1] for value, output in named if output.name}
-            writer.hints = {value: word for value, word in words.items() if is_name(word)}
-        writer.indent += 4 * self.graph.sharing.rebuilds
-        self.logs = [writer.log]
-        return writer.run(0, len(self.body.items), self.body.outputs, dict(enumerate(names)))
+    def _whole_body(self, names: Sequence[str], exits: bool) -> Sequence[Stmt]:
+        """The statements of `forward`. Exits join a list as they are computed, where the list of
+        them all would need several lines."""
+        known = dict(enumerate(names))
+        given = Given(self.body.outputs, self._depth, listed=exits)
+        body = self.statements(self.bindings, given, known)
+        if not exits or fits(body[-1], self._depth):
+            return body
+        return self.statements(self.bindings, replace(given, joining=True), known)
 
-    def _rebuilding(self) -> Iterator[str]:
-        """What stands around the statements of a net with values that are built again."""
-        if self.graph.sharing.rebuilds:
-            yield "        with Rebuilding(self):"
+    @property
+    def _depth(self) -> int:
+        return 12 if self.graph.sharing.rebuilds else 8
 
-    def _multiples(self, names: Sequence[str]) -> Iterator[str]:
+    def hint(self, value: int) -> str:
+        """The name of an exit comes before the spec's variables."""
+        named = zip(self.body.outputs, self.graph.outputs, strict=True)
+        words = {v: output.name.split(".")[-1] for v, output in named if output.name}
+        word = words.get(value, "")
+        return word if is_name(word) else super().hint(value)
+
+    def _multiples(self, names: Sequence[str]) -> Iterator[Stmt]:
         """One check for inputs whose sizes were declared as multiples, or as `2*h + 1`."""
         for name, node in zip(names, self.graph.inputs(), strict=True):
-            checks = []
+            shape = Attribute(Name(name), "shape")
+            checks: list[Expr] = []
             for axis, size in enumerate(node.type.shape[1:], start=1 - len(node.type.shape)):
                 if isinstance(size, Size) and size.a > 1 and size.c == 1:
-                    rest = f" != {size.b % size.a}" if size.b % size.a else ""
-                    checks.append(f"{name}.shape[{axis}] % {size.a}{rest}")
+                    factor = Constant(size.a)
+                    rest = BinOp("%", (Subscript(shape, Constant(axis)), factor))
+                    wanted = size.b % size.a
+                    checks.append(Compare(rest, "!=", Constant(wanted)) if wanted else rest)
             if checks:
-                wanted = comment(str(node.type))
-                yield f"        if {' or '.join(checks)}:"
-                shown = f"{{tuple({name}.shape[1:])}}"
-                message = f'f"{name} must be {wanted}, not {shown}"'
-                yield from lines(12, "raise ", call("ValueError", [message]))
+                shown = call("tuple", Subscript(shape, Slice(Constant(1))))
+                wanted_type = comment(str(node.type))
+                message = JoinedStr((f"{name} must be {wanted_type}, not ", shown))
+                test = checks[0] if len(checks) == 1 else BoolOp("or", tuple(checks))
+                yield If(test, (Raise(call("ValueError", message)),))
 
-    def _features(self, position: int, value: int) -> list[str]:
-        (name,) = self.input_names()
-        writer = self._logged_writer()
-        writer.indent += 4 * self.graph.sharing.rebuilds
-        body = writer.run(0, position, (value,), {0: name})
-        return [
-            f"    def forward_features(self, {name}: Tensor) -> Tensor:",
-            *self._multiples([name]),
-            *self._rebuilding(),
-            *body,
-        ]
+    def _features(self, position: int, value: int) -> FunctionDef:
+        names = self.input_names()
+        given = Given((value,), self._depth)
+        inner = self.statements(self.bindings[:position], given, dict(enumerate(names)))
+        body = [*self._multiples(names), *while_rebuilding(self.graph, inner)]
+        return self._method("forward_features", names, tensors(1), body)
 
-    def _logged_writer(self) -> ForwardWriter:
-        """A writer of one of several methods that run in turn."""
-        writer = self.forward_writer()
-        self.logs.append(writer.log)
-        return writer
-
-    def _head(self, position: int, value: int) -> list[str]:
+    def _head(self, position: int, value: int) -> FunctionDef:
         """From the features to the scores; with `pre_logits`, up to the last layer."""
-        stop = len(self.body.items)
         classifier = self._classifier()
         if classifier is None:
-            body = self._logged_writer().run(position, stop, self.body.outputs, {value: "x"})
-            return ["    def forward_head(self, x: Tensor) -> Tensor:", *body]
-        pooled = classifier.operands[0]
-        writer = self._logged_writer()
-        *body, last = writer.run(position, stop - 1, (pooled,), {value: "x"})
-        expression = last.strip().removeprefix("return ")
-        if expression != "x":
-            body.append(f"        x = {expression}")
-            writer.log.bindings.append(Binding("x", pooled))
-        writer.log.stop = stop
-        scores = f"{self.receiver(classifier.label)}(x)"
-        return [
-            "    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:",
-            *body,
-            f"        return x if pre_logits else {scores}",
-        ]
+            rest = self.bindings[position:]
+            whole = self.statements(rest, Given(self.body.outputs), {value: "x"})
+            return self._method("forward_head", ["x"], tensors(1), whole)
+        rest = self.bindings[position:-1]
+        *body, last = self.statements(rest, Given(classifier.operands[:1]), {value: "x"})
+        assert isinstance(last, Return)
+        x = Name("x")
+        if last.value != x:
+            body.append(Assign(x, last.value))
+        scores = IfExp(Name("pre_logits"), x, Call(self.receiver(classifier.label), (x,)))
+        method = self._method("forward_head", ["x"], tensors(1), [*body, Return(scores)])
+        flag = Argument("pre_logits", Name("bool"), Constant(value=False))
+        return replace(method, args=(*method.args, flag))
 
-    def _classifier_methods(self) -> Iterator[list[str]]:
+    def _classifier_methods(self) -> Iterator[FunctionDef]:
         classifier = self._classifier()
         if classifier is None:
             return
         target = self.receiver(classifier.label)
-        yield ["    def get_classifier(self) -> nn.Module:", f"        return {target}"]
+        found = Return(target)
+        yield FunctionDef("get_classifier", (SELF,), dotted("nn.Module"), (found,))
         assert classifier.module is not None
         biased = all(arg.value for arg in classifier.module.args if arg.name == "bias")
-        bias = "" if biased else ", bias=False"
+        bias: dict[str, Expr] = {} if biased else {"bias": Constant(value=False)}
         features = self._num_features()
-        number = "self.num_features" if isinstance(features, Symbol) else py(features)
-        choice = f"nn.Linear({number}, num_classes{bias}) if num_classes else nn.Identity()"
-        statement = [f"        {target} = {choice}"]
-        if len(statement[0]) > WIDTH:
-            statement = [f"        {target} = (", f"            {choice}", "        )"]
-        yield ["    def reset_classifier(self, num_classes: int) -> None:", *statement]
+        number = literal(features)
+        if isinstance(features, Symbol):
+            number = Attribute(_SELF, "num_features")
+        classes = Name("num_classes")
+        linear = call("nn.Linear", number, classes, **bias)
+        made = Assign(target, IfExp(classes, linear, call("nn.Identity")))
+        args = (SELF, Argument("num_classes", Name("int")))
+        yield FunctionDef("reset_classifier", args, Constant(None), (made,))
 
     # ---------------------------------------------------- finding the head
 
-    def _classifier(self) -> Attribute | None:
+    def _classifier(self) -> ModuleItem | None:
         """The last item, where it is a linear layer of the net itself and gives its only output."""
         items = self.body.items
         last = items[-1] if items else None
         single = len(self.graph.outputs) == 1 and self.graph.outputs[0].name is None
-        if not single or not isinstance(last, Attribute) or last.op != "linear":
+        if not single or not isinstance(last, ModuleItem) or last.op != "linear":
             return None
         plain = len(last.label) == 1 and is_name(last.label[0])
         plain = plain and not last.external and last.results == self.body.outputs
@@ -291,16 +296,18 @@ class NetWriter(ClassWriter):
 
     def _pools(self, position: int) -> bool:
         item, *following = self.body.items[position : position + 2]
-        if not isinstance(item, Function | Attribute):
+        if not isinstance(item, FunctionItem | ModuleItem):
             return False
         return item.op in _HEADS or (
             item.op == "adaptive_avg_pool"
-            and any(isinstance(n, Function | Attribute) and n.op == "flatten" for n in following)
+            and any(
+                isinstance(n, FunctionItem | ModuleItem) and n.op == "flatten" for n in following
+            )
         )
 
     # ------------------------------------------------------- feature_info
 
-    def _feature_info(self) -> Iterator[Code]:
+    def _feature_info(self) -> Iterator[Expr]:
         """For each scale, the last module whose value is all that flows on (timm's convention)."""
         inputs = self.graph.inputs()
         if len(inputs) != 1 or self._cut is None or inputs[0].type.rank != 2:
@@ -315,8 +322,8 @@ class NetWriter(ClassWriter):
         if len(found) < 2:
             return
         for reduction, (channels, path) in found.items():
-            module = ".".join(path)
-            yield f'{{"num_chs": {py(channels)}, "reduction": {reduction}, "module": {py(module)}}}'
+            row = {"num_chs": channels, "reduction": reduction, "module": ".".join(path)}
+            yield Dict(tuple((Constant(key), literal(value)) for key, value in row.items()))
 
     def _reductions(self) -> dict[int, int]:
         """What the strides before a node divide the sides of the image by.
@@ -364,6 +371,10 @@ class NetWriter(ClassWriter):
                 if not sequential:
                     return None
         return node.layer.path
+
+
+def _set(name: str, value: Expr) -> Stmt:
+    return Assign(Attribute(_SELF, name), value)
 
 
 _VAST = 2**20

@@ -4,20 +4,25 @@ Equal columns share a parameter; it is called after the block's hyperparameter w
 agree; a column that is a multiple or a fraction of another in every instance is written as that.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from archc.codegen.text import MEANINGFUL, Symbol, Value, is_name, sequence
 from archc.ir.names import RESERVED
+from archc.lowering.values import (
+    MEANINGFUL,
+    Symbol,
+    Value,
+    is_name,
+    multiple,
+    progresses,
+    total_of,
+    typed,
+)
+from archc.program.tree import BinOp, Constant, Expr, Name, Subscript, Tuple, names
 
 Place = tuple[Hashable, ...]
 """Where a slot stands in a form: an attribute's label or an item's position, and a name."""
-
-
-def typed(value: Value) -> tuple[str, Value]:
-    """1, 1.0 and True are different values of an attribute."""
-    return (type(value).__name__, value)
 
 
 def _symbolic(value: Value) -> bool:
@@ -29,7 +34,7 @@ Kind = Literal["one", "sequence", "each"]
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Column:
     """One attribute over all instances."""
 
     place: Place
@@ -53,28 +58,25 @@ class Parameter:
     many: bool
 
     @property
-    def annotation(self) -> str:
-        if self.many:
-            rows = [each for each in self.values if isinstance(each, tuple)]
-            if all(sequence(row).startswith("range(") for row in rows):
-                return "range"
-            kinds = dict.fromkeys(_annotation(value) for row in rows for value in row)
-            return f"Sequence[{' | '.join(kinds)}]"
-        return " | ".join(dict.fromkeys(map(_annotation, self.values)))
+    def annotation(self) -> Expr:
+        if not self.many:
+            return _annotation(self.values)
+        rows = [each for each in self.values if isinstance(each, tuple)]
+        if all(map(progresses, rows)):
+            return Name("range")
+        return Subscript(Name("Sequence"), _annotation([value for row in rows for value in row]))
 
 
-def _annotation(value: Value) -> str:
+def _annotation(values: Sequence[Value]) -> Expr:
+    """The types of values, one after the other."""
+    kinds = tuple(dict.fromkeys(map(_type, values)))
+    return kinds[0] if len(kinds) == 1 else BinOp("|", kinds)
+
+
+def _type(value: Value) -> Expr:
     if isinstance(value, tuple):
-        return f"tuple[{', '.join(map(_annotation, value))}]"
-    return type(value).__name__ if isinstance(value, bool | float | str) else "int"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An expression of constructor parameters."""
-
-    text: str
-    parameters: tuple[str, ...]
+        return Subscript(Name("tuple"), Tuple(tuple(map(_type, value))))
+    return Name(type(value).__name__ if isinstance(value, bool | float | str) else "int")
 
 
 @dataclass
@@ -82,8 +84,10 @@ class Table:
     """What was chosen for a form: its parameters, and how each slot is written."""
 
     parameters: list[Parameter] = field(default_factory=list)
-    written: dict[Place, "Value | Written"] = field(default_factory=dict)
-    """A slot's constant, or the expression of a parameter that it is."""
+    constants: dict[Place, Value] = field(default_factory=dict)
+    """The slots that are the same in all instances."""
+    computed: dict[Place, Expr] = field(default_factory=dict)
+    """The others, as expressions of parameters."""
     many: set[Place] = field(default_factory=set)
     """The slots that hold one value for each turn of a loop."""
 
@@ -123,7 +127,7 @@ class Chooser:
         self,
         table: Table,
         hyper: dict[str, tuple[Value, ...]],
-        slots: list[Slot],
+        slots: list[Column],
         labels: set[str],
         *,
         root: bool,
@@ -137,8 +141,7 @@ class Chooser:
     def choose(self) -> None:
         for slot in self.slots:
             if slot.constant or self.root:
-                value = slot.values[0]
-                self.table.written[slot.place] = value
+                self.table.constants[slot.place] = slot.values[0]
         if self.root:
             return
         varying = [slot for slot in self.slots if not slot.constant]
@@ -148,82 +151,77 @@ class Chooser:
         for slot in varying:
             self._write(slot)
 
-    def _write(self, slot: Slot) -> None:
-        if slot.place in self.table.written:
+    def _write(self, slot: Column) -> None:
+        if slot.place in self.table.computed:
             return
         found = self._implied(slot) or self._existing(slot) or self._sum(slot)
         found = found or self._derived(slot, self._chosen())
         if found is None and slot.values not in self.hyper.values():
             found = self._derived(slot, self.hyper)
             if found is not None:
-                (name,) = found.parameters
+                (name,) = names(found)
                 self._add(name, self.hyper[name], False)
         if found is None:
-            name = self._add(self._name(slot), slot.values, slot.kind != "one")
-            found = Written(name, (name,))
-        self.table.written[slot.place] = found
+            found = Name(self._add(self._name(slot), slot.values, slot.kind != "one"))
+        self.table.computed[slot.place] = found
 
     def _chosen(self) -> dict[str, tuple[Value, ...]]:
         return {p.name: p.values for p in self.table.parameters if not p.many}
 
-    def _existing(self, slot: Slot) -> Written | None:
+    def _existing(self, slot: Column) -> Expr | None:
         for parameter in self.table.parameters:
             if parameter.values == slot.values and parameter.many == (slot.kind != "one"):
-                return Written(parameter.name, (parameter.name,))
+                return Name(parameter.name)
         return None
 
-    def _implied(self, slot: Slot) -> Written | None:
+    def _implied(self, slot: Column) -> Expr | None:
         """What the layer's other numbers imply: a group for each channel, padding of the kernel."""
         if slot.role not in _IMPLYING or slot.kind != "one":
             return None
         places = [_beside(slot.place, role) for role in _IMPLYING[slot.role]]
         source = next((other for other in self.slots if other.place in places), None)
-        written = self.table.written.get(source.place) if source else None
-        if source is None or not isinstance(written, Written):
+        written = self.table.computed.get(source.place) if source else None
+        if source is None or written is None:
             return None
         if slot.role == "groups":
             return written if slot.values == source.values else None
         odd = all(type(kernel) is int and kernel % 2 == 1 for kernel in source.values)
         if odd and slot.values == tuple(k // 2 for k in source.values if type(k) is int):
-            return Written(f"{written.text} // 2", written.parameters)
+            return BinOp("//", (written, Constant(2)))
         return None
 
-    def _sum(self, slot: Slot) -> Written | None:
+    def _sum(self, slot: Column) -> Expr | None:
         """The widths of what is concatenated, where each can be written."""
         totals = tuple(sum(widths) for widths in zip(*slot.terms, strict=True))
         if slot.role not in _SOURCES or slot.values != totals:
             return None
-        counts: dict[str, int] = {}
+        counts: dict[Expr, int] = {}
         constant = 0
-        names: list[str] = []
         for values in slot.terms:
             if len(set(values)) == 1:
                 constant += values[0]
                 continue
-            part = Slot(slot.place, slot.role, values)
+            part = Column(slot.place, slot.role, values)
             found = self._existing(part) or self._derived(part, self._chosen())
-            if found is None:
+            if found is None or (isinstance(found, BinOp) and found.op != "*"):
                 return None
-            counts[found.text] = counts.get(found.text, 0) + 1
-            names += found.parameters
-        words = [text if n == 1 else f"{n} * {text}" for text, n in counts.items()]
-        if any("//" in word or "+" in word for word in words):
-            return None
-        return Written(" + ".join([*words, *([str(constant)] if constant else [])]), tuple(names))
+            counts[found] = counts.get(found, 0) + 1
+        terms = [multiple(n, code) for code, n in counts.items()]
+        return total_of([*terms, *([Constant(constant)] if constant else [])])
 
-    def _derived(self, slot: Slot, bases: Mapping[str, tuple[Value, ...]]) -> Written | None:
+    def _derived(self, slot: Column, bases: Mapping[str, tuple[Value, ...]]) -> Expr | None:
         """A multiple or a fraction of a base, or a fixed step above it, in every instance."""
         for name, values in bases.items():
             if len(set(values)) == 1:
                 continue
             if slot.kind != "one" or slot.role in _EXACT:
                 continue
-            text = _ratio(name, values, slot.values)
-            if text is not None and (bases is not self.hyper or self._usable(name)):
-                return Written(text, (name,))
+            found = _ratio(name, values, slot.values)
+            if found is not None and (bases is not self.hyper or self._usable(name)):
+                return found
         return None
 
-    def _name(self, slot: Slot) -> str:
+    def _name(self, slot: Column) -> str:
         plain = tuple(value.base if isinstance(value, Symbol) else value for value in slot.values)
         for name, values in self.hyper.items():
             if values == plain and self._usable(name):
@@ -258,7 +256,7 @@ def _beside(place: Place, name: str) -> Place:
     return (*outer, _beside(last, name) if isinstance(last, tuple) else name)
 
 
-def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str | None:
+def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> Expr | None:
     pairs = list(zip(base, values, strict=True))
     if not all(type(a) is int and type(b) is int and a > 0 and b > 0 for a, b in pairs):
         return None
@@ -266,9 +264,9 @@ def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> str
     first_base, first = whole[0]
     factor, divisor = first // first_base, first_base // first
     if factor > 1 and all(b == factor * a for a, b in whole):
-        return f"{factor} * {name}"
+        return multiple(factor, Name(name))
     if divisor > 1 and all(a == divisor * b for a, b in whole):
-        return f"{name} // {divisor}"
+        return BinOp("//", (Name(name), Constant(divisor)))
     if first > first_base and all(b - a == first - first_base for a, b in whole):
-        return f"{name} + {first - first_base}"
+        return BinOp("+", (Name(name), Constant(first - first_base)))
     return None

@@ -1,0 +1,335 @@
+"""From a form to its class: constructor, attributes in order of making, `forward`."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeGuard
+
+from archc.ir.graph import Path
+from archc.layout import WIDTH
+from archc.lowering.construct import Computed, ConstructorWriter
+from archc.lowering.items import ChainItem, FunctionItem, Item, LoopItem, ModuleItem
+from archc.lowering.modules import Member, Operand
+from archc.lowering.naming import Names
+from archc.lowering.nesting import Given, Let, Turns, Value, nested
+from archc.lowering.sequential import is_numbered, is_row
+from archc.lowering.sharing import dense_blocks, rerun, with_one_buffer
+from archc.lowering.values import MEANINGFUL, Symbol, is_name, literal, tensors, turns
+from archc.lowering.values import Value as SlotValue
+from archc.ops.op import TensorType
+from archc.program.printing import comment
+from archc.program.template import Slot
+from archc.program.tree import (
+    Argument,
+    Assign,
+    Attribute,
+    Call,
+    ClassDef,
+    Constant,
+    Evaluate,
+    Expr,
+    FunctionDef,
+    GeneratorExp,
+    Hole,
+    JoinedStr,
+    Name,
+    Stmt,
+    Subscript,
+    call,
+    dotted,
+    filled,
+    walk,
+)
+
+_SELF = Name("self")
+SELF = Argument("self")
+
+
+@dataclass
+class ClassWriter(ConstructorWriter):
+    """Writes one form as a class."""
+
+    def write(self) -> ClassDef:
+        """The class of a block or scope (the net's own has more: see `net`).
+
+        It has no `forward` if it is not called: a scope that only makes layers.
+        """
+        bare = self.in_a_row or not self.module.first.outputs
+        methods = [] if bare else [self.forward()]
+        init = self.init(self.signature(), ())
+        body = (*([init] if init else []), *methods)
+        name = self.names[self.form.id]
+        return ClassDef(name, dotted(self.base), self.where(), self.doc(), body)
+
+    @cached_property
+    def base(self) -> str:
+        """`nn.Sequential` where all children are called by number, else `nn.Module`."""
+        numbered = self.module.path and is_numbered(self.module, self.body)
+        return "nn.Sequential" if numbered else "nn.Module"
+
+    @property
+    def in_a_row(self) -> bool:
+        """Whether `forward` is that of `nn.Sequential`."""
+        plain = not any(
+            isinstance(i, ModuleItem | ChainItem | LoopItem) and i.rerun for i in self.body.items
+        )
+        row = self.base == "nn.Sequential" and is_row(self.module, self.body)
+        return row and plain and not self._is_dense_block()
+
+    def where(self) -> str:
+        """Its place in the spec; and, where nothing else says what it does, its shapes."""
+        span = self.module.region.definition
+        place = f"{comment(span.source.name)}:{span.line}"
+        documented = self.module.region.doc and not self._is_another()
+        shapes = "" if documented else self._shapes()
+        line = f"class {self.names[self.form.id]}({self.base}):  # {place}, {shapes}"
+        return f"{place}, {shapes}" if shapes and len(line) <= WIDTH else place
+
+    # ---------------------------------------------------------------- doc
+
+    def doc(self) -> tuple[str, ...]:
+        """The spec's `##` text, in the first of the classes that a block becomes."""
+        return () if self._is_another() else tuple(self.module.region.doc.split("\n"))
+
+    def _is_another(self) -> bool:
+        """Whether a class before this one is of the same block."""
+        before = self.outliner.forms[: self.form.id]
+        return any(
+            form.module.region.definition == self.module.region.definition for form in before
+        )
+
+    def _shapes(self) -> str:
+        """`[N, 3, 32, 32] -> [N, 342, 8, 8]`, if every instance has these."""
+        application = self.module.first
+        graph = self.modules.graph
+        given = ", ".join(shape_text(graph.node(id).type) for id in application.inputs)
+        back = ", ".join(shape_text(graph.node(id).type) for id in application.outputs)
+        return f"{given} -> {back}" if back and self._one_shape() else ""
+
+    def _one_shape(self) -> bool:
+        graph = self.modules.graph
+        seen = {
+            tuple(graph.node(id).type for id in (*each.inputs, *each.outputs))
+            for module in self.form.modules
+            for each in module.applications
+        }
+        return len(seen) == 1
+
+    # -------------------------------------------------------- constructor
+
+    def signature(self) -> list[Argument]:
+        return [Argument(p.name, p.annotation) for p in self.form.parameters]
+
+    def init(self, signature: Sequence[Argument], after: Sequence[Stmt]) -> FunctionDef | None:
+        """`__init__`: parameters kept for `forward`, attributes, and what comes `after`."""
+        sequential = self.base == "nn.Sequential"
+        kept = [Assign(Attribute(_SELF, name), Name(name)) for name in sorted(self._kept())]
+        body = [*kept, *([] if sequential else self.attributes()), *after]
+        if not body and not signature and not sequential:
+            return None
+        first = Evaluate(self.elements() if sequential else call("super().__init__"))
+        return FunctionDef("__init__", (SELF, *signature), Constant(None), (first, *body))
+
+    def _kept(self) -> set[str]:
+        """The parameters that `forward` needs, which the constructor keeps."""
+        size = len(self.module.path)
+        owned = [child.path for child in self.module.children]
+        owned += [layer.path for layer in self.module.layers if layer.path is not None]
+        parameters = set(self.parameter_names()) - {path[size] for path in owned}
+        codes = [each.code if isinstance(each, Let) else each.children for each in self.bindings]
+        return {each.attr for each in walk(tuple(codes)) if _is_of_self(each)} & parameters
+
+    def parameter_names(self) -> list[str]:
+        return [parameter.name for parameter in self.form.parameters]
+
+    # ------------------------------------------------------------ forward
+
+    def forward(self) -> FunctionDef:
+        """The `forward` of a block or scope."""
+        found = self.input_names()
+        args = [Argument(name, Name("Tensor")) for name in found]
+        args += [Argument(name, self._class_of(path)) for path, name in self.passed.items()]
+        body = self.statements(self.bindings, Given(self.body.outputs), dict(enumerate(found)))
+        returns = tensors(len(self.module.first.outputs))
+        method = FunctionDef("forward", (SELF, *args), returns, body)
+        return with_one_buffer(method, found[0]) if self._is_dense_block() else method
+
+    def statements(
+        self, bindings: Sequence[Let | Turns], given: Given, known: dict[int, str]
+    ) -> tuple[Stmt, ...]:
+        """Bindings as statements; `known` are the names of the values that exist before."""
+        names_ = Names(self.hint, frozenset(self.passed.values()))
+        for value, name in known.items():
+            names_.hold(value, name)
+        return nested(bindings, given, names_)
+
+    def hint(self, value: int) -> str:
+        """The spec's variable for a value, as this region calls it: scopes share variables."""
+        graph = self.modules.graph
+        node = graph.node(self.body.values[value])
+        name = node.name
+        region = graph.regions[node.region]
+        while region.id != self.module.region.id and region.parent is not None:
+            if region.block is not None:
+                name = region.name_of(self.body.values[value])
+            region = graph.regions[region.parent]
+        return name
+
+    def _is_dense_block(self) -> bool:
+        return self.module.region.id in dense_blocks(self.modules.graph)
+
+    def _class_of(self, path: Path) -> Expr:
+        """The class of a layer or module that `forward` takes."""
+        learned = path not in self.modules.by_path and self.is_learned(path)
+        return dotted("nn.Parameter" if learned else "nn.Module")
+
+    def input_names(self) -> list[str]:
+        """Names of the tensors that `forward` takes: the block's own, unique and usable."""
+        application = self.module.first
+        declared = {node: name for name, node in application.region.inputs}
+        found: list[str] = []
+        for node in application.inputs:
+            name = declared.get(node) or self.modules.graph.node(node).name or "x"
+            name = name if is_name(name) else "x"
+            while name in found or name in MEANINGFUL:
+                name += "_"
+            found.append(name)
+        return found
+
+    # ------------------------------------------------------------ bindings
+
+    @cached_property
+    def bindings(self) -> list[Let | Turns]:
+        """What each item of the body computes."""
+        return [self._binding(i, item) for i, item in enumerate(self.body.items)]
+
+    def _binding(self, position: int, item: Item) -> Let | Turns:
+        match item:
+            case FunctionItem():
+                return Let((item.result,), self._code(position, item), item.op, "function")
+            case ModuleItem():
+                code = self._code(position, item)
+                return Let(item.results, code, item.op, "layer" if item.form is None else "block")
+            case ChainItem():
+                target, operand = self.receiver(item.label), Value(item.operand)
+                code = rerun(target, operand) if item.rerun else Call(target, (operand,))
+                return Let((item.result,), code, "nn.Sequential", "row")
+            case LoopItem():
+                children = self._children(position, item)
+                if not item.rerun:
+                    return Turns(item.results, children, item.operands)
+                code = rerun(children, Value(item.operands[0]))
+                return Let(item.results, code, "rerun", "row")
+
+    def _code(self, position: int, item: FunctionItem | ModuleItem) -> Expr:
+        """An item's code with all but its values known."""
+        defaults = {}
+        if isinstance(item, FunctionItem):
+            defaults = {arg.name: arg.default for arg in item.args}
+
+        def fill(leaf: Hole | Name) -> Expr | None:
+            match leaf:
+                case Operand(index):
+                    return Value(item.operands[index])
+                case Member(path):
+                    return self.receiver(path)
+                case Slot(name, optional):
+                    value = self.slot((), (position, name))
+                    known = not isinstance(value, Computed | Symbol)
+                    left_out = optional and known and value == defaults[name]
+                    return None if left_out else self._in_forward(value)
+            return leaf
+
+        return filled(item.code, fill)
+
+    def _in_forward(self, value: SlotValue | Computed) -> Expr:
+        """A slot's expression in `forward`, where a parameter is an attribute."""
+        if not isinstance(value, Computed | Symbol):
+            return literal(value)
+
+        def fill(leaf: Hole | Name) -> Expr:
+            return Attribute(_SELF, leaf.id) if isinstance(leaf, Name) else leaf
+
+        return filled(value.code, fill)
+
+    def receiver(self, label: Path) -> Expr:
+        """How a callee is written: an attribute, an element of a list, or an argument."""
+        if not label[0]:
+            return Name(self.passed[label[1:]])
+        code: Expr = _SELF
+        path = self.module.path
+        for word in label:
+            numbered = self.base == "nn.Sequential" and path == self.module.path
+            if numbered or path in self.outliner.chains:
+                code = Subscript(code, Constant(int(word)))
+            elif path not in self.modules.by_path:
+                code = Subscript(code, self._index(path, word))
+            elif is_name(word):
+                code = Attribute(code, word)
+            else:
+                kind = "parameter" if self.is_learned((*path, word)) else "submodule"
+                code = Call(Attribute(code, f"get_{kind}"), (Constant(word),))
+            path += (word,)
+        return code
+
+    def _index(self, path: Path, word: str) -> Constant:
+        """An element of an `nn.ModuleList`, or of an `nn.ModuleDict` where some are missing."""
+        owner = self.modules.owner(path)
+        owned = [layer.path for layer in owner.layers if layer.path is not None]
+        owned += [child.path for child in owner.children]
+        indices = sorted(int(other[-1]) for other in owned if other[:-1] == path)
+        return Constant(int(word) if indices == list(range(len(indices))) else word)
+
+    @cached_property
+    def passed(self) -> dict[Path, str]:
+        """Names of the layers and modules that `forward` takes, by their paths."""
+        found: dict[Path, str] = {}
+        counts: Counter[str] = Counter()
+        taken = {*self.input_names(), *MEANINGFUL, "layer", "child"}
+        for path in self.module.first.modules:
+            name = "_".join(path[-2:] if path[-1].isdigit() else path[-1:])
+            name = name if is_name(name) else re.sub(r"\W", "_", f"layer_{name}")
+            name = f"{name}_" if name in taken else name
+            stem = name
+            while name in taken:
+                counts[stem] += 1
+                name = f"{stem}{counts[stem]}"
+            taken.add(name)
+            found[path] = name
+        return found
+
+    def _children(self, position: int, loop: LoopItem) -> Expr:
+        """What `forward` iterates over: all children, a list, or the loop's own by name."""
+        if loop.container:
+            return Attribute(_SELF, loop.container[0])
+        owned = len(self.module.layers) + len(self.module.children)
+        if owned == len(loop.children):
+            return call("self.children")
+        name = JoinedStr((loop.prefix, Name("i")))
+        numbers = turns(loop.start, self._count(position, loop))
+        return GeneratorExp(call("self.get_submodule", name), Name("i"), numbers)
+
+    def _count(self, position: int, loop: LoopItem) -> Expr:
+        """The number of a loop's children: itself a slot, or the length of one."""
+        table = self.form.table
+        if (position, "count") in table.constants or (position, "count") in table.computed:
+            return self._in_forward(self.slot((), (position, "count")))
+        found = (
+            table.computed[position, parameter.name]
+            for parameter in self.outliner.forms[loop.form].parameters
+            if (position, parameter.name) in table.computed
+        )
+        return call("len", self._in_forward(Computed(next(found))))
+
+
+def _is_of_self(part: object) -> TypeGuard[Attribute]:
+    return isinstance(part, Attribute) and part.value == _SELF
+
+
+def shape_text(type_: TensorType) -> str:
+    """A type with its batch axis: `[N, 3, 32, 32]`."""
+    if not type_.batched:
+        return str(type_)
+    return f"[N, {', '.join(map(str, type_.shape))}]"

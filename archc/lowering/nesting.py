@@ -1,0 +1,321 @@
+"""Which value gets a name, and what is written inside of what: from bindings to statements.
+
+A value that is used once, by what follows it at once, is written inside its user. A line ends where
+the chain would begin anew (norm -> relu -> conv, then norm again) or grow too long; evaluation
+order is that of the spec.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from archc.lowering.naming import Names
+from archc.program.printing import fits, width
+from archc.program.tree import (
+    Assign,
+    BinOp,
+    Call,
+    Evaluate,
+    Expr,
+    For,
+    Hole,
+    List,
+    Name,
+    Return,
+    Stmt,
+    Subscript,
+    Tuple,
+    call,
+    filled,
+    holes,
+    names,
+    walk,
+)
+
+_NESTED = 72
+"""A nested expression of more columns is given a name instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value(Hole):
+    """A value of the body, by its number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """Values that an expression gives; `op` says what it applies, and `kind` what that is.
+
+    Rows are `nn.Sequential`s and reruns; blocks may be nested in pairs.
+    """
+
+    values: tuple[int, ...]
+    code: Expr
+    op: str
+    kind: Literal["function", "layer", "block", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Values that go through children in a row: `operands` before the first, `values` after."""
+
+    values: tuple[int, ...]
+    children: Expr
+    operands: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """An expression that waits for its only user."""
+
+    value: int
+    code: Expr
+    ops: tuple[str, ...]
+    block: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a `forward` gives: values, as a list or not; with `joining`, each joins the list `exits`
+    as soon as it is there. Its statements stand `depth` columns in."""
+
+    values: Sequence[int]
+    depth: int = 8
+    listed: bool = False
+    joining: bool = False
+
+
+def nested(bindings: Sequence[Let | Turns], given: Given, names_: Names) -> tuple[Stmt, ...]:
+    """The statements of a `forward`; `names_` has the names of its inputs."""
+    return _Nesting(given, names_).run(bindings)
+
+
+@dataclass
+class _Nesting:
+    given: Given
+    names: Names
+    out: list[Stmt] = field(default_factory=list)
+    pending: list[_Pending] = field(default_factory=list)
+    joined: int = 0
+
+    def run(self, bindings: Sequence[Let | Turns]) -> tuple[Stmt, ...]:
+        left = self.names.left
+        for value in (*self.given.values, *(v for each in bindings for v in _reads(each))):
+            left[value] = left.get(value, 0) + 1
+        if self.given.joining:
+            tensors = Subscript(Name("list"), Name("Tensor"))
+            self.out.append(Assign(Name("exits"), List(()), tensors))
+            self._join_named()
+        for each in bindings:
+            if each is bindings[-1] and self._gives_all(each):
+                assert isinstance(each, Let)
+                self._end_line(each)
+                self.out.append(Return(self._code(each)))
+                return tuple(self.out)
+            self._bind(each)
+        self._return()
+        return tuple(self.out)
+
+    # ---------------------------------------------------------- bindings
+
+    def _bind(self, each: Let | Turns) -> None:
+        self._end_line(each)
+        if isinstance(each, Turns):
+            self._loop(each)
+            return
+        code = self._code(each)
+        if self.pending and width(code) > _NESTED:
+            self._flush()
+            code = self._code(each)
+        operands = _reads(each)
+        inside = [other for other in self.pending if other.value in operands]
+        ops = (*(op for other in inside for op in other.ops), each.op)
+        for operand in operands:
+            self.names.left[operand] -= 1
+        self.pending = [other for other in self.pending if other not in inside]
+        if len(each.values) > 1:
+            found = self.names.several(each.values)
+            self.out.append(Assign(Tuple(tuple(map(Name, found))), code))
+            for value, name in zip(each.values, found, strict=True):
+                self._hold(value, name)
+            return
+        (value,) = each.values
+        self.pending.append(_Pending(value, code, ops, each.kind in {"block", "row"}))
+        if self.names.left.get(value, 0) != 1:
+            self._flush()
+
+    def _code(self, each: Let) -> Expr:
+        """An expression with what waits written inside."""
+        waiting = {other.value: other.code for other in self.pending}
+
+        def fill(leaf: Hole | Name) -> Expr:
+            if not isinstance(leaf, Value):
+                return leaf
+            found = waiting.get(leaf.number)
+            return Name(self.names.of[leaf.number]) if found is None else found
+
+        return filled(each.code, fill)
+
+    def _end_line(self, each: Let | Turns) -> None:
+        """Give what waits a name, unless it may wait longer or is taken in."""
+        if self._is_overtaken(each) or self._restarts(each) or self._comes_late(each):
+            self._flush()
+
+    def _is_overtaken(self, each: Let | Turns) -> bool:
+        """Whether what waits would be computed after something that does not read it.
+
+        What only the `return` reads may wait for it, before what is read now.
+        """
+        operands = _reads(each)
+        others = [other for other in self.pending if other.value not in operands]
+        if not others:
+            return False
+        single = isinstance(each, Let) and len(each.values) == 1
+        given = self.given
+        returned = not given.joining and all(other.value in given.values for other in others)
+        return not (single and returned and others == self.pending[: len(others)])
+
+    def _restarts(self, each: Let | Turns) -> bool:
+        """Whether a line ends here: it has blocks of this kind (but two may share it:
+        `self.extract(self.reduce(x))`), or blocks follow operators."""
+        if not self.pending or (isinstance(each, Let) and each.kind == "function"):
+            return False
+        chain = self.pending[-1]
+        if chain.value not in _reads(each):
+            return False
+        op = each.op if isinstance(each, Let) else ""
+        if isinstance(each, Let) and each.kind == "layer":
+            return op in chain.ops and len(chain.ops) > 1
+        pair = isinstance(each, Let) and each.kind == "block" and chain.ops == (op,)
+        again = op in chain.ops and not pair
+        return again or (not chain.block and len(chain.ops) > 1)
+
+    def _comes_late(self, each: Let | Turns) -> bool:
+        """Whether what waits would be computed after a part of the code: `a + b + waiting`."""
+        waiting = {other.value for other in self.pending}
+        return isinstance(each, Let) and not waiting.isdisjoint(_late(each.code))
+
+    def _loop(self, each: Turns) -> None:
+        """`for layer in ...: x = layer(x)`, in the variables of its inputs where they are free."""
+        found: list[str] = []
+        for operand, value in zip(each.operands, each.values, strict=True):
+            self.names.left[operand] -= 1
+            found.append(self._variable(operand, value, found))
+        word = next(w for w in ("layer", "child", "part") if w not in self.names.held)
+        targets = tuple(map(Name, found))
+        turn = Assign(_one_or_all(targets), Call(Name(word), targets))
+        self.out.append(For(Name(word), each.children, (turn,)))
+        for value, name in zip(each.values, found, strict=True):
+            self._hold(value, name)
+
+    def _variable(self, operand: int, value: int, taken: Sequence[str]) -> str:
+        """The variable that goes from turn to turn, which holds the operand before the first."""
+        name = self.names.choose(value, also=taken)
+        waiting = [other for other in self.pending if other.value == operand]
+        if waiting:
+            self.pending = [other for other in self.pending if other.value != operand]
+            self._assign(name, waiting[0].code)
+        elif self.names.of[operand] != name:
+            if not self.names.left[operand] and self.names.of[operand] not in taken:
+                return self.names.of[operand]
+            self._assign(name, Name(self.names.of[operand]))
+        return name
+
+    # ------------------------------------------------------------ naming
+
+    def _flush(self) -> None:
+        """Give all that waits a name."""
+        words = [frozenset(names(other.code)) for other in self.pending]
+        later = Counter(word for each in words for word in each)
+        for other, own in zip(self.pending, words, strict=True):
+            later -= Counter(own)
+            if other.value == self._next_exit() and self.names.left[other.value] == 1:
+                self._join(other.code)
+                self._join_named()
+                continue
+            name = self.names.choose(other.value, also=later)
+            self._assign(name, other.code)
+            self._hold(other.value, name)
+        self.pending = []
+
+    def _assign(self, name: str, code: Expr) -> None:
+        if code != Name(name):
+            self.out.append(Assign(Name(name), code))
+
+    def _hold(self, value: int, name: str) -> None:
+        self.names.hold(value, name)
+        self._join_named()
+
+    # ------------------------------------------------------------- results
+
+    def _next_exit(self) -> int | None:
+        """The result that `exits` waits for."""
+        waits = self.given.joining and self.joined < len(self.given.values)
+        return self.given.values[self.joined] if waits else None
+
+    def _join(self, code: Expr) -> None:
+        self.names.left[self.given.values[self.joined]] -= 1
+        self.joined += 1
+        self.out.append(Evaluate(call("exits.append", code)))
+
+    def _join_named(self) -> None:
+        """Append the results whose turn has come and that have a name already."""
+        while (waiting := self._next_exit()) in self.names.of:
+            assert waiting is not None
+            self._join(Name(self.names.of[waiting]))
+
+    def _return(self) -> None:
+        if self.given.joining:
+            self._flush()
+            self.out.append(Return(Name("exits")))
+            return
+        values = self.given.values
+        waiting = [other.value for other in self.pending]
+        if waiting != [value for value in values if value in waiting]:
+            self._flush()
+        statement = self._return_statement()
+        long = any(width(other.code) > _NESTED // 2 for other in self.pending)
+        if len(values) > 1 and (long or not fits(statement, self.given.depth)):
+            self._flush()
+            statement = self._return_statement()
+        self.out.append(statement)
+
+    def _return_statement(self) -> Return:
+        codes = {other.value: other.code for other in self.pending}
+        values = tuple(
+            codes[value] if value in codes else Name(self.names.of[value])
+            for value in self.given.values
+        )
+        return Return(List(values) if self.given.listed else _one_or_all(values))
+
+    def _gives_all(self, each: Let | Turns) -> bool:
+        """Whether a call gives several results, and these are what is returned."""
+        several = isinstance(each, Let) and len(each.values) > 1
+        return several and not self.given.listed and each.values == tuple(self.given.values)
+
+
+def _one_or_all(parts: Sequence[Expr]) -> Expr:
+    return parts[0] if len(parts) == 1 else Tuple(tuple(parts))
+
+
+def _reads(each: Let | Turns) -> tuple[int, ...]:
+    """The values that a binding reads."""
+    if isinstance(each, Turns):
+        return each.operands
+    return tuple(hole.number for hole in holes(each.code) if isinstance(hole, Value))
+
+
+def _late(code: Expr) -> Iterator[int]:
+    """The values that are read after a part of the code is computed."""
+    match code:
+        case BinOp(_, operands):
+            yield from _values(operands[2:])
+        case Call(_, (Call() | BinOp() as first, *others)):
+            yield from _late(first)
+            yield from _values(others)
+
+
+def _values(parts: Sequence[Expr]) -> Iterator[int]:
+    return (each.number for part in parts for each in walk(part) if isinstance(each, Value))
