@@ -2,7 +2,7 @@
 """Recurrent, compiled by archc 0 from repeats.arch.
 
     archc compile repeats.arch -O0
-Checksum 93759b4f37092149; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum e18265a5fde96485; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -44,17 +44,19 @@ class Recurrent(nn.Module):  # repeats.arch:6
 
     def forward_features(self, image: Tensor) -> Tensor:
         x = self.stem(image)
-        h = x
-        for _ in range(4):
-            h = self.cell(x, h)
-        for _ in range(3):
-            h = torch.relu(self.layers[0](h))
-            h = torch.relu(self.layers[1](h))
-        for _ in range(3):
-            h2 = torch.relu(self.f(x)) + h
-            x = self.g(h)
-            h = h2
-        h = self.last(h)
+        h = self.cell(x, x)
+        h = self.cell(x, self.cell(x, h))
+        h = torch.relu(self.layers[0](self.cell(x, h)))
+        h = torch.relu(self.layers[1](h))
+        h = torch.relu(self.layers[0](h))
+        h = torch.relu(self.layers[1](h))
+        h = torch.relu(self.layers[0](h))
+        h = torch.relu(self.layers[1](h))
+        h2 = torch.relu(self.f(x)) + h
+        h = torch.relu(self.f(self.g(h))) + h2
+        h2 = torch.relu(self.f(self.g(h2))) + h
+        x = self.g(h)
+        h = self.last(h2)
         h2 = self.last(h)
         return torch.cat([h, h2, self.last(h2), x], 1)
 

@@ -2,7 +2,7 @@
 """Small, compiled by archc 0 from underscore.arch.
 
     archc compile underscore.arch -O0
-Checksum f7eed3620387d8a5; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum fdb117bbc92e12d6; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -21,6 +21,6 @@ class Small(nn.Module):  # underscore.arch:2
     def forward(self, __: Tensor) -> Tensor:
         y = torch.relu(__)
         x = torch.tanh(__)
-        for _ in range(4):
-            y = self.shared(y)
-        return torch.cat([y, x], 1).abs().mean((2, 3), keepdim=True)
+        y = self.shared(self.shared(y))
+        y = torch.cat([self.shared(self.shared(y)), x], 1)
+        return y.abs().mean((2, 3), keepdim=True)
