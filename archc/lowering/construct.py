@@ -216,11 +216,10 @@ class ConstructorWriter:
         return sequence(value) if many and isinstance(value, tuple) else self.code(value)
 
     def _made(self, form: int, given: Mapping[str, Expr]) -> Expr:
-        """A child: its arguments after the second, if there are more, by their names."""
+        """A child: its arguments after the first by their names."""
         names = [parameter.name for parameter in self.outliner.forms[form].parameters]
-        positional = len(names) if len(names) <= 3 else 2
-        args = tuple(given[name] for name in names[:positional])
-        words = tuple(Keyword(name, given[name]) for name in names[positional:])
+        args = tuple(given[name] for name in names[:1])
+        words = tuple(Keyword(name, given[name]) for name in names[1:])
         return Call(Name(self.names[form]), args, words)
 
     def _layer(self, label: Path, module: TorchModule, outer: Place = ()) -> Expr:

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum 9fef1af11f388ded; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 269fc726bb16fffe; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -58,13 +58,13 @@ class N(nn.Module):  # everything.arch:5
         self.use = Use()
         self.again = nn.ModuleList([nn.Conv2d(8, 8, 1, bias=False), nn.Conv2d(8, 8, 1, bias=False)])
         self.two = Two()
-        self.h1 = Head(8, num_classes)
+        self.h1 = Head(8, classes=num_classes)
         self.g = nn.Parameter(torch.ones(8, 1, 1))
         self.tail = Tail()
         self.row = nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8))
         self.blk = Use()
-        self.h2 = Head(8, num_classes)
-        self.h3 = Head(24, num_classes)
+        self.h2 = Head(8, classes=num_classes)
+        self.h3 = Head(24, classes=num_classes)
 
     def forward(self, a: Tensor, b: Tensor) -> list[Tensor]:
         x = self.stem(a)

@@ -2,7 +2,7 @@
 """Extern, compiled by archc 0 from extern.arch.
 
     archc compile extern.arch -O0
-Checksum fc99e1076bbc0f62; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 64f5952f0c304129; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -32,9 +32,9 @@ class Extern(nn.Module):  # extern.arch:12
         super().__init__()
         self.stem = nn.Conv2d(in_chans, 8, 3, padding=1, bias=False)
         self.other = Other()
-        self.stage0 = Stage(8, 8)
-        self.stage1 = Stage(16, 16)
-        self.stage2 = Stage(32, 24)
+        self.stage0 = Stage(8, width=8)
+        self.stage1 = Stage(16, width=16)
+        self.stage2 = Stage(32, width=24)
         self.twice = Gate(56, reduction=2)
         self.fc: nn.Module = nn.Linear(56, num_classes)
         self.num_features = 56

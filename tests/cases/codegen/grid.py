@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum e45960a521de28f8; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum a222c680d9eaef2d; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 __all__ = ["N"]
 
 
-class Layer2(nn.Module):  # grid.arch:3
+class Layer2To2(nn.Module):  # grid.arch:3
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.conv0 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
@@ -34,7 +34,7 @@ class Layer2To1(nn.Module):  # grid.arch:3, [N, 8, 32, 32], [N, 8, 16, 16] -> [N
         return y + self.down1(x0)
 
 
-class Layer1(nn.Module):  # grid.arch:3, [N, 8, 16, 16] -> [N, 8, 16, 16]
+class Layer1To1(nn.Module):  # grid.arch:3, [N, 8, 16, 16] -> [N, 8, 16, 16]
     def __init__(self) -> None:
         super().__init__()
         self.conv0 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
@@ -53,16 +53,16 @@ class N(nn.Module):  # grid.arch:13
         self.scale0 = nn.Conv2d(in_chans, 8, 3, padding=1, bias=False)
         self.scale1 = nn.Conv2d(8, 8, 3, stride=2, padding=1, bias=False)
         for i, (c, w) in enumerate(zip((8, 8, 9, 10), range(8, 12), strict=True)):
-            self.add_module(f"layer{i}", Layer2(c, w))
+            self.add_module(f"layer{i}", Layer2To2(c, width=w))
         self.an_exit_of_a_name_that_is_rather_long0 = nn.Linear(11, num_classes)
-        self.layer4 = Layer2(11, 8)
+        self.layer4 = Layer2To2(11, width=8)
         self.an_exit_of_a_name_that_is_rather_long1 = nn.Linear(8, num_classes)
-        self.layer5 = Layer2(8, 8)
+        self.layer5 = Layer2To2(8, width=8)
         self.an_exit_of_a_name_that_is_rather_long2 = nn.Linear(8, num_classes)
-        self.layer6 = Layer2(8, 8)
+        self.layer6 = Layer2To2(8, width=8)
         self.first = nn.Conv2d(8, 8, 1, bias=False)
         self.layer7 = Layer2To1()
-        self.layer8 = Layer1()
+        self.layer8 = Layer1To1()
         self.last = nn.Linear(8, num_classes)
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -2,7 +2,7 @@
 """Numbered, compiled by archc 0 from numbered.arch.
 
     archc compile numbered.arch -O0
-Checksum 78f3c6bcdc91d24d; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 1ef5d6d11441f7d4; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -32,7 +32,7 @@ class Half(nn.Sequential):  # numbered.arch:9, [N, 32, 16, 16] -> [N, 32, 16, 16
 
 class Residual(nn.Sequential):  # numbered.arch:11, [N, 32, 16, 16] -> [N, 32, 16, 16]
     def __init__(self) -> None:
-        super().__init__(*(Activated(32, 32, 3) for _ in range(3)))
+        super().__init__(*(Activated(32, out=32, kernel=3) for _ in range(3)))
 
     def forward(self, x: Tensor) -> Tensor:
         y = x
@@ -51,8 +51,8 @@ class Numbered(nn.Module):  # numbered.arch:22
 
     def __init__(self, num_classes: int = 10, in_chans: int = 3) -> None:
         super().__init__()
-        self.a = Activated(in_chans, 16, 3)
-        self.b = Activated(16, 32, 1)
+        self.a = Activated(in_chans, out=16, kernel=3)
+        self.b = Activated(16, out=32, kernel=1)
         self.c = Half()
         self.d = Residual()
         self.e = Stack(4)

@@ -2,7 +2,7 @@
 """SequentialScopes, compiled by archc 0 from sequential_scopes.arch.
 
     archc compile sequential_scopes.arch -O0
-Checksum 7c74fcbb203990c8; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 94c23bcecf8a9b47; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -28,8 +28,8 @@ class Inverted(nn.Module):  # sequential_scopes.arch:6
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            ConvNorm(channels, 6 * channels, kernel=1, stride=1, groups=1),
-            ConvNorm(6 * channels, 6 * channels, kernel=3, stride=2, groups=6 * channels),
+            ConvNorm(channels, out=6 * channels, kernel=1, stride=1, groups=1),
+            ConvNorm(6 * channels, out=6 * channels, kernel=3, stride=2, groups=6 * channels),
             nn.Conv2d(6 * channels, channels + 8, 1, bias=False),
             nn.BatchNorm2d(channels + 8),
         )
@@ -38,12 +38,12 @@ class Inverted(nn.Module):  # sequential_scopes.arch:6
         return self.conv(x)
 
 
-class Inverted2(nn.Module):  # sequential_scopes.arch:6
+class InvertedAdd(nn.Module):  # sequential_scopes.arch:6
     def __init__(self, out: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            ConvNorm(out, 6 * out, kernel=1, stride=1, groups=1),
-            ConvNorm(6 * out, 6 * out, kernel=3, stride=1, groups=6 * out),
+            ConvNorm(out, out=6 * out, kernel=1, stride=1, groups=1),
+            ConvNorm(6 * out, out=6 * out, kernel=3, stride=1, groups=6 * out),
             nn.Conv2d(6 * out, out, 1, bias=False),
             nn.BatchNorm2d(out),
         )
@@ -56,13 +56,13 @@ class Branches(nn.Module):  # sequential_scopes.arch:15
     def __init__(self, channels: int, reduce: int, out: int) -> None:
         super().__init__()
         self.wide = nn.Sequential(
-            ConvNorm(channels, reduce, kernel=1, stride=1, groups=1),
-            ConvNorm(reduce, out, kernel=3, stride=1, groups=1),
+            ConvNorm(channels, out=reduce, kernel=1, stride=1, groups=1),
+            ConvNorm(reduce, out=out, kernel=3, stride=1, groups=1),
         )
         self.wider = nn.Sequential(
             nn.Sequential(
-                ConvNorm(channels, reduce, kernel=1, stride=1, groups=1),
-                ConvNorm(reduce, 3 * reduce, kernel=5, stride=1, groups=1),
+                ConvNorm(channels, out=reduce, kernel=1, stride=1, groups=1),
+                ConvNorm(reduce, out=3 * reduce, kernel=5, stride=1, groups=1),
             ),
         )
 
@@ -76,12 +76,12 @@ class SequentialScopes(nn.Module):  # sequential_scopes.arch:21
 
     def __init__(self, num_classes: int = 10, in_chans: int = 3) -> None:
         super().__init__()
-        self.stem = ConvNorm(in_chans, 16, kernel=3, stride=1, groups=1)
+        self.stem = ConvNorm(in_chans, out=16, kernel=3, stride=1, groups=1)
         self.features = nn.Sequential(
-            Inverted(16), Inverted2(24), Inverted(24), *(Inverted2(32) for _ in range(3))
+            Inverted(16), InvertedAdd(24), Inverted(24), *(InvertedAdd(32) for _ in range(3))
         )
-        self.mixed1 = Branches(32, 8, 16)
-        self.mixed2 = Branches(40, 12, 28)
+        self.mixed1 = Branches(32, reduce=8, out=16)
+        self.mixed2 = Branches(40, reduce=12, out=28)
         self.fc: nn.Module = nn.Linear(64, num_classes)
         self.num_features = 64
         self.feature_info = [
