@@ -99,7 +99,7 @@ def features_of(graph: Graph, text: str) -> Iterator[str]:
         "rolled loop": re.search(
             r"\bfor \w+(, .*)? in ", text.split("for module in self.modules", maxsplit=1)[0]
         ),
-        "shared layers in turns": re.search(r"\n        for _ in range\(\d\):\n", text),
+        "shared layers in turns": any(uses[p] > 2 for p in weights),
         "loop of several tensors": re.search(r" for .*\n +\w+, \w+.* = (layer|child)\(", text),
         "several inputs": len(inputs) > 1,
         "several outputs": len(outputs) > 1,

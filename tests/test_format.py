@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from lark.utils import TextSlice
 from test_cases import CASES, compare
 
+from archc import layout
 from archc.diagnostics import ArchError, Source
 from archc.layout import WIDTH
 from archc.resources import library_root
-from archc.syntax import ast, format_layout, table
+from archc.syntax import ast, table
 from archc.syntax.format import format_source
 from archc.syntax.parser import parse
 from archc.syntax.source import source_from_text
@@ -193,8 +194,8 @@ def test_brackets_in_a_line_that_fits_are_not_measured_again(
         measured += 1
         return fits(*arguments)
 
-    fits = format_layout._fits
-    monkeypatch.setattr(format_layout, "_fits", counted)
+    fits = layout._fits
+    monkeypatch.setattr(layout, "_fits", counted)
     lines = "".join(f"    a{i} = {'[' * 30}1{']' * 30}\n" for i in range(100))
     text = f"net N()(x: [3, 8, 8]) {{\n{lines}    return x\n}}\n"
     assert format_source(source_from_text(text, "x")) == text

@@ -102,3 +102,24 @@ def test_running_statistics_move_as_without_passes(text: str, tmp_path: Path) ->
     assert shared.keys() == plain.keys()
     for key, value in plain.items():
         assert torch.allclose(shared[key], value, rtol=1e-12, atol=1e-12), key
+
+
+SCOPE = """\
+net Stem()(image: [4, 8, 8]) {
+    scope stem { x = image -> "0": conv(6, 3) -> "1": bn -> relu }
+    scope after { x = x -> "0": conv(6, 3) -> "1": bn -> relu }
+    return concat(x, x -> side: conv(24, 3)) -> last: conv(3, 1)
+}
+"""
+
+
+def test_an_activation_without_a_label_is_run_in_a_scope_of_numbered_layers(tmp_path: Path) -> None:
+    """Such a scope is no `nn.Sequential`, though all that it owns is called in a row."""
+    spec = tmp_path / "net.arch"
+    spec.write_text(SCOPE)
+    shared, plain = emit(spec), emit(spec, passes=O0).build().double().eval()
+    assert "norm_act(" in shared.source
+    net = shared.build().double().eval()
+    net.load_state_dict(plain.state_dict())
+    x = image(2, 4, 8, 8)
+    assert torch.equal(net(x), plain(x))
