@@ -103,7 +103,7 @@ def features_of(graph: Graph, text: str) -> Iterator[str]:
         "loop of several tensors": re.search(r" for .*\n +\w+, \w+.* = (layer|child)\(", text),
         "several inputs": len(inputs) > 1,
         "several outputs": len(outputs) > 1,
-        "list of layers": "nn.ModuleList" in text or "nn.ModuleDict" in text,
+        "list of layers": "nn.ModuleList" in text,
         "layer passed along": any(
             node.layer.path and not _inside(graph, node.region, node.layer.path) for node in nodes
         ),

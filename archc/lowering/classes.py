@@ -134,10 +134,7 @@ class ClassWriter(ConstructorWriter):
 
     def _kept(self) -> set[str]:
         """The parameters that `forward` needs, which the constructor keeps."""
-        size = len(self.module.path)
-        owned = [child.path for child in self.module.children]
-        owned += [layer.path for layer in self.module.layers if layer.path is not None]
-        parameters = set(self.parameter_names()) - {path[size] for path in owned}
+        parameters = set(self.parameter_names()) - {label[0] for label in self.module.owned}
         codes = [each.code if isinstance(each, Let) else each.children for each in self.bindings]
         return {each.attr for each in walk(tuple(codes)) if _is_of_self(each)} & parameters
 
@@ -261,11 +258,10 @@ class ClassWriter(ConstructorWriter):
         code: Expr = _SELF
         path = self.module.path
         for word in label:
-            numbered = self.base == "nn.Sequential" and path == self.module.path
-            if numbered or path in self.outliner.chains:
+            sequential = self.base == "nn.Sequential" and path == self.module.path
+            listed = path in self.outliner.chains or path not in self.modules.by_path
+            if sequential or listed:
                 code = Subscript(code, Constant(int(word)))
-            elif path not in self.modules.by_path:
-                code = Subscript(code, self._index(path, word))
             elif is_name(word):
                 code = Attribute(code, word)
             else:
@@ -273,14 +269,6 @@ class ClassWriter(ConstructorWriter):
                 code = Call(Attribute(code, f"get_{kind}"), (Constant(word),))
             path += (word,)
         return code
-
-    def _index(self, path: Path, word: str) -> Constant:
-        """An element of an `nn.ModuleList`, or of an `nn.ModuleDict` where some are missing."""
-        owner = self.modules.owner(path)
-        owned = [layer.path for layer in owner.layers if layer.path is not None]
-        owned += [child.path for child in owner.children]
-        indices = sorted(int(other[-1]) for other in owned if other[:-1] == path)
-        return Constant(int(word) if indices == list(range(len(indices))) else word)
 
     @cached_property
     def passed(self) -> dict[Path, str]:
@@ -304,8 +292,7 @@ class ClassWriter(ConstructorWriter):
         """What `forward` iterates over: all children, a list, or the loop's own by name."""
         if loop.container:
             return Attribute(_SELF, loop.container[0])
-        owned = len(self.module.layers) + len(self.module.children)
-        if owned == len(loop.children):
+        if len(self.module.owned) == len(loop.children):
             return call("self.children")
         name = JoinedStr((loop.prefix, Name("i")))
         numbers = turns(loop.start, self._count(position, loop))

@@ -3,7 +3,7 @@
 One attribute is one line of `__init__`, in the order in which the spec made them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.ir.graph import Path
@@ -20,7 +20,6 @@ from archc.program.tree import (
     Call,
     Comment,
     Constant,
-    Dict,
     Evaluate,
     Expr,
     For,
@@ -153,31 +152,22 @@ class ConstructorWriter:
 
     def _lists(self) -> list[tuple[int, list[Stmt]]]:
         """Lists of layers, `nn.ModuleList`s: elements by index."""
-        size = len(self.module.path)
         looped = {c for i in self.body.items if isinstance(i, LoopItem) for c in i.children}
-        owned = [(layer.path, layer.order) for layer in self.module.layers if layer.path]
-        owned += [(child.path, child.region.order) for child in self.module.children]
-        elements: dict[str, list[tuple[int, int, Path]]] = {}
-        for path, order in owned:
-            label = path[size:]
+        orders: dict[str, dict[int, int]] = {}
+        for label, order in self.module.owned.items():
             if len(label) == 2 and label not in looped:
-                elements.setdefault(label[0], []).append((int(label[1]), order, label))
-        return [self._list(name, sorted(entries)) for name, entries in elements.items()]
+                orders.setdefault(label[0], {})[int(label[1])] = order
+        return [(min(found.values()), [self._list(n, found)]) for n, found in orders.items()]
 
-    def _list(self, name: str, entries: list[tuple[int, int, Path]]) -> tuple[int, list[Stmt]]:
-        items = [self._element(label) for _, _, label in entries]
-        code: Expr
-        if [index for index, _, _ in entries] != list(range(len(entries))):
-            numbered = zip(entries, items, strict=True)
-            pairs = tuple((Constant(str(index)), item) for (index, _, _), item in numbered)
-            code = call("nn.ModuleDict", Dict(pairs))
-        elif len(items) > 2 and len(set(items)) == 1:
-            each = GeneratorExp(items[0], Name("_"), turns(0, Constant(len(items))))
-            code = call("nn.ModuleList", each)
-        else:
-            code = call("nn.ModuleList", List(tuple(items)))
-        order = min(order for _, order, _ in entries)
-        return order, [Assign(Attribute(_SELF, name), code)]
+    def _list(self, name: str, indices: Collection[int]) -> Stmt:
+        """A list of layers; in the place of one that nothing needs stands an identity."""
+        none = call("nn.Identity")
+        numbers = range(max(indices) + 1)
+        items = [self._element((name, str(i))) if i in indices else none for i in numbers]
+        code: Expr = List(tuple(items))
+        if len(items) > 2 and len(set(items)) == 1:
+            code = GeneratorExp(items[0], Name("_"), turns(0, Constant(len(items))))
+        return Assign(Attribute(_SELF, name), call("nn.ModuleList", code))
 
     def _element(self, label: Path) -> Expr:
         path = self.module.path + label

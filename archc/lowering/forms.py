@@ -166,9 +166,7 @@ class Outliner:
         ]
         form.table.many = {slot.place for slot in slots if slot.kind == "each"}
         size = len(form.module.path)
-        owned = [child.path for child in form.module.children]
-        owned += [layer.path for layer in form.module.layers if layer.path is not None]
-        labels = {path[size] for path in owned}
+        labels = {label[0] for label in form.module.owned}
         Chooser(form.table, self._hyper(form), slots, labels, root=not size).choose()
 
     def _unlike(self, path: Path, loop: LoopItem) -> int:

@@ -152,15 +152,15 @@ class BodyBuilder:
 
     def _parts_of_lists(self, module: Module, body: Body) -> set[int]:
         """Loops over some elements of a list of layers: only a whole list is one loop."""
-        size = len(module.path)
-        owned = [child.path[size:] for child in module.children]
-        owned += [layer.path[size:] for layer in module.layers if layer.path is not None]
+        lists: dict[Path, set[Path]] = {}
+        for label in module.owned:
+            lists.setdefault(label[:-1], set()).add(label)
         return {
             position
             for position, item in enumerate(body.items)
             if isinstance(item, LoopItem)
             and item.container
-            and (item.start or {p for p in owned if p[:-1] == item.container} != {*item.children})
+            and (item.start or lists[item.container] != {*item.children})
         }
 
     def _item(

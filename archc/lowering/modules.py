@@ -74,6 +74,13 @@ class Module:
     def region(self) -> Region:
         return self.first.region
 
+    @property
+    def owned(self) -> dict[Path, int]:
+        """What it constructs, by the paths below its own, with the order of making."""
+        made = [(layer.path, layer.order) for layer in self.layers if layer.path is not None]
+        made += [(child.path, child.region.order) for child in self.children]
+        return {path[len(self.path) :]: order for path, order in made}
+
 
 @dataclass(slots=True)
 class Modules:
@@ -112,8 +119,7 @@ class Modules:
         module = self.by_path.get(path)
         if module is None:
             return path in self.unused
-        owned = [layer.path for layer in module.layers if layer.path is not None]
-        owned += [child.path for child in module.children]
+        owned = [path + label for label in module.owned]
         return bool(owned) and all(map(self.is_unused, owned))
 
     def torch_function(self, node: Node) -> TorchFunction:

@@ -46,14 +46,13 @@ def is_row(module: Module, body: Body) -> bool:
         if not fits or operands_of(item) != (value,) or len(results) != 1:
             return False
         (value,), expected = results, expected + count
-    owned = len(module.layers) + len(module.children)
-    return expected == owned and expected > 0
+    return expected == len(module.owned) and expected > 0
 
 
 def is_numbered(module: Module, body: Body) -> bool:
     """Whether what a module owns is called 0, 1, 2, ... in the order of its first calls."""
     labels = dict.fromkeys(label for item in body.items for label in _constructed(item))
-    owned = len(module.layers) + len(module.children)
+    owned = len(module.owned)
     return owned > 0 and list(labels) == [(str(i),) for i in range(owned)]
 
 
