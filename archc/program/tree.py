@@ -298,7 +298,7 @@ def holes(tree: object) -> Iterator[Hole]:
 Fill = Callable[[Hole | Name], Expr | None]
 """What stands in the place of a leaf; None where an argument is left out."""
 
-_Part = Expr | Keyword | str | int | float | tuple["_Part", ...] | None
+_Inner = Expr | Keyword | str | int | float | tuple["_Inner", ...] | None
 
 
 def filled(tree: Expr, fill: Fill) -> Expr:
@@ -308,7 +308,7 @@ def filled(tree: Expr, fill: Fill) -> Expr:
     return found
 
 
-def _filled(part: _Part, fill: Fill) -> _Part:
+def _filled(part: _Inner, fill: Fill) -> _Inner:
     if isinstance(part, Hole | Name):
         return fill(part)
     if isinstance(part, tuple):
