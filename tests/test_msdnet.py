@@ -38,11 +38,11 @@ def test_the_cifar_net_is_a_short_file() -> None:
     assert len(model) <= 204
     classes = [line.split("(")[0] for line in lines if line.startswith("class ")]
     assert [name for name in classes if name.startswith("class MSDLayer")] == [
-        "class MSDLayer3",
+        "class MSDLayer3To3",
         "class MSDLayer3To2",
-        "class MSDLayer2",
+        "class MSDLayer2To2",
         "class MSDLayer2To1",
-        "class MSDLayer1",
+        "class MSDLayer1To1",
     ]
 
 
