@@ -30,8 +30,8 @@ class Request:
     """What is to be compiled, and how.
 
     `spec` is a path or the name of a shipped spec; `net` is None for the file's first net;
-    `arguments` are the net's parameters, as texts of the language. With a `text` that is the spec,
-    and `spec` is only what messages call it.
+    `arguments` are the net's parameters, as texts of the language; `channels` replaces those of
+    its image. With a `text` that is the spec, and `spec` is only what messages call it.
     """
 
     spec: str
@@ -40,6 +40,7 @@ class Request:
     passes: tuple[Pass, ...] = DEFAULT
     limits: Limits = field(default_factory=Limits)
     text: str | None = None
+    channels: int | None = None
 
     def load(self) -> FileScope:
         """The spec with all that it imports. Raises ArchError."""
@@ -133,6 +134,8 @@ class Compilation:
         for parameter, text in self.request.arguments.items():
             shown = hyper_text(given[parameter]) if parameter in given else text.strip()
             words += ["--set", f"{parameter}={shown}"]
+        if self.request.channels is not None:
+            words += ["--in-chans", str(self.request.channels)]
         if not self.request.passes:
             words.append("-O0")
         elif self.request.passes != DEFAULT:
@@ -160,6 +163,6 @@ def compile_spec(
         program = request.load()
     with phases.measure("elaborate"):
         budget = Budget(request.limits)
-        elaboration = elaborate(program, request.net, request.arguments, budget)
+        elaboration = elaborate(program, request.net, request.arguments, budget, request.channels)
     graph = run_pipeline(elaboration.graph, request.passes, dump_after=dump_after, phases=phases)
     return Compilation(request, program, elaboration, graph, phases)

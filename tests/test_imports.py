@@ -57,7 +57,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "api": (COMPILER | {"compiler", "cache", "analysis", "viz"}, {"torch"}),
     "notebook": ({"api", "compiler", "diagnostics", "passes"}, set()),
     "": ({"api", "diagnostics", "notebook", "version"}, set()),
-    "train": (PUBLIC | {"ir", "writing"}, {"torch", "numpy", "sklearn", "rich"}),
+    "train": (
+        PUBLIC | {"cache", "ir", "version", "writing"},
+        {"torch", "numpy", "sklearn", "rich", "msgspec", "safetensors"},
+    ),
     "cli": (
         COMPILER
         | {"analysis", "api", "checking", "compiler", "explanations", "train", "viz"}

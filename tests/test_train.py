@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import archc.train
 from archc.analysis.summary import summarize
-from archc.cache import import_source
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError
-from archc.train.data import Dataset, load_data, shifted
+from archc.train.data import load_data, shifted
 from archc.train.digits import Result, train
 from archc.train.fit import fit
 from archc.train.progress import Progress
 from archc.train.recipe import Recipe
+from archc.train.run import load_run
 from archc.viz.collapse import picture_of
 
 TINY = """
@@ -61,9 +60,8 @@ def rows(path: str = "run/metrics.csv") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def weights(path: str = "run/weights.pt") -> dict[str, torch.Tensor]:
-    loaded: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
-    return loaded
+def weights(folder: str = "run") -> dict[str, torch.Tensor]:
+    return load_run(Path(folder)).weights()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +150,7 @@ def test_one_seed_gives_the_same_numbers_bit_for_bit_and_another_gives_others() 
         run(out=Path(out), seed=seed)
     once, again, other = (Path(out, "metrics.csv").read_bytes() for out in "abc")
     assert once == again != other
-    first, second = weights("a/weights.pt"), weights("b/weights.pt")
+    first, second = weights("a"), weights("b")
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
 
@@ -202,7 +200,7 @@ def test_every_exit_is_trained_and_measured() -> None:
 def test_a_loss_that_is_no_number_stops_at_once() -> None:
     with pytest.raises(ArchError, match=r"epoch 1, step \d: training has diverged"):
         run(lr=1e30)
-    assert list(Path("run").iterdir()) == []
+    assert not Path("run").exists()
 
 
 # ---------------------------------------------------------- net and data
@@ -218,16 +216,16 @@ def test_the_net_takes_the_size_the_classes_and_the_channels_of_the_data() -> No
 
 def test_what_the_user_sets_stays() -> None:
     run(epochs=1, settings={"size": "16", "width": "4"})
-    assert "[N, 3, 16, 16]" in Path("run/model.py").read_text(encoding="utf-8")
+    assert "[N, 1, 16, 16]" in Path("run/model.py").read_text(encoding="utf-8")
     assert weights()["conv1.weight"].shape[0] == 4
 
 
 def test_the_folder_has_all_that_it_takes_to_use_the_net() -> None:
     result = run()
-    module = import_source(Path("run/model.py").read_text(encoding="utf-8"), "tiny")
-    net: nn.Module = module.Tiny(in_chans=1)
-    net.load_state_dict(weights())
-    data: Dataset = load_data("digits")
+    kept = load_run(Path("run"))
+    net = kept.build()
+    net.load_state_dict(kept.weights())
+    data = kept.data()
     with torch.no_grad():
         answers = net.eval()(data.test_images).argmax(1)
     hits = (answers == data.test_labels).sum().item()
@@ -327,7 +325,7 @@ def test_an_interruption_leaves_the_epochs_that_were_finished(
     assert [row["epoch"] for row in rows()] == ["1", "2"]
     assert weights()["fc.weight"].isfinite().all()
     assert {file.name for file in Path("run").iterdir()} == {
-        "model.py", "weights.pt", "metrics.csv",
+        "run.yaml", "model.py", "model.safetensors", "metrics.csv",
     }  # fmt: skip
 
 
@@ -342,7 +340,7 @@ def test_an_interruption_in_the_first_epoch_leaves_the_run_before_as_it_was(
     assert {file.name: file.read_bytes() for file in Path("run").iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["model.py", "weights.pt", "metrics.csv"])
+@pytest.mark.parametrize("name", ["run.yaml", "model.py", "model.safetensors", "metrics.csv"])
 def test_each_file_is_written_under_another_name_and_renamed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

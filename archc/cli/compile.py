@@ -34,6 +34,15 @@ def compile_command(
     ] = None,
     net: Net = None,
     set_: Set = None,
+    in_chans: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65_536,
+            help="Channels of the image, in place of those declared.",
+            show_default=False,
+        ),
+    ] = None,
     passes: Passes = None,
     plain: Plain = False,
     runtime: Annotated[
@@ -71,7 +80,7 @@ def compile_command(
         output = None
     if check and output is None:
         raise typer.BadParameter("--check needs the FILE to compare with: -o FILE")
-    request = make_request(spec, net, set_, limit, passes, plain)
+    request = make_request(spec, net, set_, limit, passes, plain, in_chans)
     compilation = compile_spec(request, dump_after=_dumper(dump_after, request), phases=phases)
     if show(judged(compilation.warnings, deny, allow)):
         raise typer.Exit(1)

@@ -81,6 +81,7 @@ def make_request(
     limits: list[str] | None = None,
     passes: str | None = None,
     plain: bool = False,
+    channels: int | None = None,
 ) -> "Request":
     """What the options ask for. Raises typer.BadParameter, or ArchError for unknown passes."""
     from archc.compiler import Request
@@ -96,6 +97,7 @@ def make_request(
         pairs("--set", arguments),
         () if plain else chosen,
         make_limits(limits),
+        channels=channels,
     )
 
 

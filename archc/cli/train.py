@@ -33,7 +33,7 @@ def train_command(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="For model.py, weights.pt and metrics.csv; `runs/SPEC-DATA` by default.",
+            help="For all that the run leaves; `runs/SPEC-DATA` by default.",
             show_default=False,
         ),
     ] = None,

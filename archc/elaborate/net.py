@@ -82,17 +82,19 @@ def elaborate(
     net: str | None = None,
     arguments: Mapping[str, str] | None = None,
     budget: Budget | None = None,
+    channels: int | None = None,
 ) -> Elaboration:
     """The graph of a net, its parameters set by the texts in `arguments`. Raises ArchError.
 
-    `budget` is what this net shares with others, by default a new one.
+    `budget` is what this net shares with others, by default a new one; `channels` replaces those
+    of the first input.
     """
     declaration, notes = choose_net(program, net)
     check_names(program)
     budget = budget or Budget(Limits())
     before = budget.steps, budget.bytes
     run = _Elaborator(program, declaration, budget)
-    graph = run.elaborate(arguments or {})
+    graph = run.elaborate(arguments or {}, channels)
     steps, held = budget.steps - before[0], budget.bytes - before[1]
     affords = budget.affords(4 * steps, 4 * held)
     return Elaboration(graph, notes, tuple(run.builder.warnings), budget, affords)
@@ -257,6 +259,8 @@ def variations(
     if not elaboration.affords_variations:
         return ()
     declaration, _ = choose_net(program, net)
+    inputs = elaboration.graph.inputs()
+    channels = inputs[0].type.channels if len(inputs) == 1 else None
     found: list[Variation] = []
 
     def vary(argument: str, base: int) -> None:
@@ -266,13 +270,12 @@ def variations(
             if argument == "num_classes":
                 overrides["classes"] = value
             with suppress(ArchError, Poisoned):
-                graph = run.elaborate(overrides, value if argument == "in_chans" else None)
+                graph = run.elaborate(overrides, value if argument == "in_chans" else channels)
                 found.append(Variation(argument, base, value, graph))
 
     classes = dict(elaboration.graph.info.parameters).get("classes")
     if is_int(classes):
         vary("num_classes", classes)
-    inputs = elaboration.graph.inputs()
-    if len(inputs) == 1:
-        vary("in_chans", inputs[0].type.channels)
+    if channels is not None:
+        vary("in_chans", channels)
     return tuple(found)

@@ -4,7 +4,11 @@ from importlib.util import find_spec
 
 from archc.diagnostics import error
 
-_missing = [name for name in ("numpy", "sklearn", "torch") if find_spec(name) is None]
+_missing = [
+    name
+    for name in ("msgspec", "numpy", "safetensors", "sklearn", "torch")
+    if find_spec(name) is None
+]
 if _missing:
     raise error(
         "E1001",

@@ -1,10 +1,9 @@
 """`archc train`: a spec is compiled for a small data set and trained on it, in one process.
 
-After each epoch the run's folder has `model.py`, `weights.pt` and `metrics.csv`, each of them
-whole; an interruption leaves those of the last epoch that was finished.
+The run's folder has `run.yaml` and `model.py`, and after each epoch `model.safetensors` and
+`metrics.csv`, each of them whole; an interruption leaves those of the last epoch that was finished.
 """
 
-import io
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from archc.train.fit import Fitted, fit
 from archc.train.metrics import Epoch, Score, to_csv
 from archc.train.progress import Progress, say
 from archc.train.recipe import Recipe
+from archc.train.run import RunConfig, adapt, begin_run, make_config, save_weights
 from archc.writing import write_atomically
 
 EVALUATION_BATCH = 512
@@ -82,9 +82,9 @@ def train(
     fitted = fit(request, dataset)
     if warn is not None:
         warn(fitted.model.warnings)
-    out.mkdir(parents=True, exist_ok=True)
+    config = make_config(request, fitted, data, recipe, seed, place)
     with _threads(threads):
-        return _Training(fitted, dataset, recipe, place).into(out)
+        return _Training(fitted, dataset, config, place).into(out)
 
 
 def _device(name: str) -> torch.device:
@@ -114,12 +114,16 @@ def _by(size: Sequence[int]) -> str:
 class _Training:
     """A net on its way. All that is random comes from the recipe's seed."""
 
-    def __init__(self, fitted: Fitted, data: Dataset, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self, fitted: Fitted, data: Dataset, config: RunConfig, device: torch.device
+    ) -> None:
+        recipe = config.recipe
         torch.manual_seed(recipe.seed)
         self.random = torch.Generator().manual_seed(recipe.seed)
         self.fitted, self.data, self.recipe = fitted, data.to(device), recipe
-        self.net = fitted.build().to(device)
-        try_externs(fitted.model.graph, self.net, fitted.adapt(self.data.train_images[:2]))
+        self.config = config
+        self.net = fitted.model.build().to(device)
+        try_externs(fitted.model.graph, self.net, self._adapted(self.data.train_images[:2]))
         self.optimizer = torch.optim.SGD(
             self.net.parameters(),
             recipe.lr,
@@ -144,7 +148,7 @@ class _Training:
                 self._save(folder, epochs)
                 progress.epoch(number, train.loss, test.accuracies[-1])
         seconds = time.monotonic() - start
-        say(f"{seconds:.1f} s; model.py, weights.pt and metrics.csv are in {folder}")
+        say(f"{seconds:.1f} s; model.py, model.safetensors and metrics.csv are in {folder}")
         exits = dict(zip(self.fitted.exits, test.accuracies, strict=True))
         return Result(test.accuracies[-1], exits, tuple(epochs), seconds, folder)
 
@@ -183,7 +187,7 @@ class _Training:
 
     def _losses(self, images: Tensor, labels: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Each exit's logits [N, classes], and the batch's cross entropy, summed over the exits."""
-        given = self.net(self.fitted.adapt(images))
+        given = self.net(self._adapted(images))
         outputs: Sequence[Tensor] = [given] if isinstance(given, Tensor) else given
         losses = [F.cross_entropy(output, labels) for output in outputs]
         return outputs, torch.stack(losses).sum()
@@ -199,12 +203,14 @@ class _Training:
             score.add(loss.item(), outputs, labels)
         return score
 
+    def _adapted(self, images: Tensor) -> Tensor:
+        return adapt(images, self.config.channels, self.config.size)
+
     def _save(self, folder: Path, epochs: Sequence[Epoch]) -> None:
-        """`weights.pt` is a plain state_dict: `torch.load(path, weights_only=True)`."""
-        weights = io.BytesIO()
-        torch.save({name: value.cpu() for name, value in self.net.state_dict().items()}, weights)
-        write_atomically(folder / "model.py", self.fitted.model.source.encode())
-        write_atomically(folder / "weights.pt", weights.getvalue())
+        if len(epochs) == 1:
+            begin_run(folder, self.config, self.fitted.model.source)
+        weights = self.net.state_dict()
+        save_weights(folder / "model.safetensors", weights, self.config.spec_sha256)
         write_atomically(folder / "metrics.csv", to_csv(epochs, self.fitted.exits))
 
 

@@ -1,17 +1,13 @@
 """From a compile request to a net that takes a data set's images, or to what hinders it.
 
 What the user set stays as it is. Otherwise the net's own parameters follow the data (`classes`,
-and `size` where it is the side of the input), and its constructor's `in_chans`; images are enlarged
-to an input of another size, and repeated along channels that cannot be changed.
+and `size` where it is the side of the input), and the channels of its image; images are enlarged to
+an input of another size, and repeated along channels that cannot be changed.
 """
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from archc.api import Model
 from archc.compiler import Request, compile_spec
@@ -29,57 +25,55 @@ LARGEST_SYMBOL = 1024
 class Fitted:
     """A compiled net, and what an image must become before the net takes it.
 
-    `channels` is what an instance takes (its `in_chans`), `size` are the height and width; `exits`
-    names the net's results in order.
+    `request` is what it was compiled from, with the settings that followed the data; `channels`,
+    and `size` (height and width), are what it takes; `exits` names its results in order.
     """
 
+    request: Request
     model: Model
-    in_chans: int | None
     channels: int
     size: tuple[int, int]
     exits: tuple[str, ...]
 
-    def build(self) -> nn.Module:
-        """A new instance, initialised from torch's global random numbers."""
-        if self.in_chans is None:
-            return self.model.build()
-        return self.model.build(in_chans=self.in_chans)
-
-    def adapt(self, images: Tensor) -> Tensor:
-        """[N, channels, height, width] of the data to that of the net."""
-        if images.shape[2:] != self.size:
-            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
-        return images.expand(-1, self.channels, -1, -1)
-
 
 def fit(request: Request, data: Dataset) -> Fitted:
     """Compile a net for a data set. Raises ArchError if it is wrong, or cannot take the data."""
-    model = _compile(request, data)
+    request, model = _compile(request, data)
     _check_inputs(model, data)
     _check_outputs(model, data, request)
-    in_chans = _in_chans(model, data)
+    request, model = _with_channels(request, model, data)
     (image,) = model.graph.inputs()
-    channels = image.type.channels if in_chans is None else in_chans
-    if data.channels not in (1, channels):
+    if data.channels not in (1, image.type.channels):
         raise _refusal(model, data, f"takes {image.type}", image.span)
-    names = model.graph.output_names()
-    return Fitted(model, in_chans, channels, _size(model, data), names)
+    size, names = _size(model, data), model.graph.output_names()
+    return Fitted(request, model, image.type.channels, size, names)
 
 
-def _compile(request: Request, data: Dataset) -> Model:
+def _compile(request: Request, data: Dataset) -> tuple[Request, Model]:
     """The net with the parameters that suit the data; as declared where it refuses them."""
     declared = Model(compile_spec(request))
     for settings in _suitable_settings(declared, request, data):
+        suited = replace(request, arguments={**request.arguments, **settings})
         try:
-            suited = Model(
-                compile_spec(replace(request, arguments={**request.arguments, **settings}))
-            )
+            model = Model(compile_spec(suited))
         except ArchError:
             continue
-        sides = {side for image in suited.graph.inputs() for side in image.type.spatial}
+        sides = {side for image in model.graph.inputs() for side in image.type.spatial}
         if "size" not in settings or sides == {data.size}:
-            return suited
-    return declared
+            return suited, model
+    return request, declared
+
+
+def _with_channels(request: Request, model: Model, data: Dataset) -> tuple[Request, Model]:
+    """The net for the data's channels, where its spec admits them."""
+    (image,) = model.graph.inputs()
+    if image.type.channels == data.channels:
+        return request, model
+    suited = replace(request, channels=data.channels)
+    try:
+        return suited, Model(compile_spec(suited))
+    except ArchError:
+        return request, model
 
 
 def _suitable_settings(model: Model, request: Request, data: Dataset) -> Iterator[dict[str, str]]:
@@ -123,15 +117,6 @@ def _refusal(
         notes=[f"{has} of {data.classes} classes"],
         help=help,
     )
-
-
-def _in_chans(model: Model, data: Dataset) -> int | None:
-    """The constructor's argument, where it is needed and the emitted net has it."""
-    (image,) = model.graph.inputs()
-    if image.type.channels == data.channels:
-        return None
-    arguments = inspect.signature(type(model.build())).parameters
-    return data.channels if "in_chans" in arguments else None
 
 
 def _size(model: Model, data: Dataset) -> tuple[int, int]:
