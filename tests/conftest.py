@@ -1,9 +1,7 @@
-"""What all tests share: torchvision beside a CPU build of torch, and the switch for long runs."""
+"""What all tests share: folders, caches, torchvision, and the switch for long runs."""
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -81,26 +79,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield from installer(tmp_path, monkeypatch)
 
 
-@cache
-def import_torchvision() -> ModuleType:
-    """The module torchvision, an oracle of the tests.
-
-    It does not import beside a build of torch for CPUs only: two operators are missing, which are
-    declared here first (no test calls them).
-    """
-    import torch
-
-    if torch.version.cuda is None:
-        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import_torchvision.library = library  # type: ignore[attr-defined]  # lives as long as torch
-    import torchvision
-
-    module: ModuleType = torchvision
-    return module
-
-
 @pytest.fixture(scope="session")
 def torchvision() -> Any:
-    return import_torchvision()
+    """The module torchvision, an oracle of the tests."""
+    from archc.train.data.vision import import_torchvision
+
+    return import_torchvision("tests")

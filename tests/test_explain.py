@@ -25,6 +25,8 @@ UNSHOWN = {
     "E0813",  # the command line refuses such a name itself
     "E0814",  # Graphviz is missing
     "E1001",  # torch is missing
+    "E1022",  # torchvision is missing
+    "E1024",  # the network is
     "E1006",  # no command reads the folder of a run
 }
 """Codes of what a test cannot bring about; their pages show a text."""

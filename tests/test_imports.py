@@ -59,7 +59,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "": ({"api", "diagnostics", "notebook", "version"}, set()),
     "train": (
         PUBLIC | {"cache", "ir", "version", "writing"},
-        {"torch", "numpy", "sklearn", "rich", "msgspec", "safetensors"},
+        {"torch", "numpy", "sklearn", "rich", "msgspec", "safetensors", "PIL", "torchvision"},
     ),
     "cli": (
         COMPILER

@@ -11,6 +11,7 @@ import torch
 
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError
+from archc.train.data import Origin
 from archc.train.digits import train
 from archc.train.run import Run, load_run
 
@@ -29,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     spec = home / "small.arch"
     spec.write_text(NET, encoding="utf-8")
-    train(str(spec), data="digits", epochs=1, out=home / "run")
+    train(str(spec), data=Origin("digits"), epochs=1, out=home / "run")
     spec.unlink()
     return home / "run"
 
@@ -50,7 +51,7 @@ def test_the_folder_says_what_was_trained_and_with_what(run: Run) -> None:
     assert (config.channels, config.size) == (1, (8, 8))
     assert config.exits == ("early", "return")
     assert config.passes == ("simplify", "share-memory")
-    assert (config.data, config.seed, config.device) == ("digits", 0, "cpu")
+    assert (config.data, config.seed, config.device) == (Origin("digits"), 0, "cpu")
     assert config.versions["torch"] == torch.__version__
 
 
@@ -79,7 +80,8 @@ def test_the_model_is_what_its_command_compiles(run: Run, tmp_path: Path) -> Non
 def test_build_and_weights_give_the_net_that_was_trained(run: Run) -> None:
     net = run.build()
     net.load_state_dict(run.weights())
-    images = run.adapt(run.data().test_images[:3])
+    data = run.data()
+    images = run.adapt(next(data.batches(data.test, 3)).images)
     early, last = net.eval()(images)
     assert early.shape == last.shape == (3, 10)
 

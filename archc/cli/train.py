@@ -7,12 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from archc.cli.console import show, write_data
+from archc.cli.data_options import Data, DataDir, Download, ImageSize, Val, Workers
 from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
 
 
 def train_command(
     spec: Spec,
-    data: Annotated[str, typer.Option(metavar="NAME", help="The data set: `digits`.")],
+    data: Data,
+    data_dir: DataDir = "data",
+    val: Val = 0,
+    image_size: ImageSize = 224,
+    workers: Workers = 2,
+    download: Download = False,
     net: Net = None,
     set_: Set = None,
     epochs: Annotated[
@@ -47,10 +53,12 @@ def train_command(
     """
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     request = make_request(spec, net, set_, limit, passes, plain)
+    from archc.train.data import Origin
     from archc.train.digits import train
 
     numbers = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     given: dict[str, Any] = {name: n for name, n in numbers.items() if n is not None}
-    folder = out or Path("runs") / f"{Path(spec).stem}-{data}"
-    result = train(request, data=data, out=folder, device=device, warn=show, **given)
+    folder = out or Path("runs") / f"{Path(spec).stem}-{data.partition(':')[0]}"
+    origin = Origin(data, data_dir, val, image_size, workers, download)
+    result = train(request, data=origin, out=folder, device=device, warn=show, **given)
     write_data(result.report())

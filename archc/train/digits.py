@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from archc.compiler import Request
 from archc.diagnostics import ArchError, Diagnostic, error
-from archc.train.data import Dataset, load_data, shifted
+from archc.train.data import Augmentation, Dataset, Origin, load_data
 from archc.train.extern_modules import try_externs
 from archc.train.fit import Fitted, fit
 from archc.train.metrics import Epoch, Score, to_csv
@@ -25,6 +25,8 @@ from archc.train.progress import Progress, say
 from archc.train.recipe import Recipe
 from archc.train.run import RunConfig, adapt, begin_run, make_config, save_weights
 from archc.writing import write_atomically
+
+AUGMENTATION = Augmentation(crop_padding=1)
 
 EVALUATION_BATCH = 512
 """Images at a time where nothing is kept for a backward pass."""
@@ -50,7 +52,7 @@ class Result:
 def train(
     spec: str | Request,
     *,
-    data: str,
+    data: Origin,
     net: str | None = None,
     settings: Mapping[str, str] | None = None,
     epochs: int = Recipe.epochs,
@@ -119,11 +121,11 @@ class _Training:
     ) -> None:
         recipe = config.recipe
         torch.manual_seed(recipe.seed)
-        self.random = torch.Generator().manual_seed(recipe.seed)
         self.fitted, self.data, self.recipe = fitted, data.to(device), recipe
         self.config = config
         self.net = fitted.model.build().to(device)
-        try_externs(fitted.model.graph, self.net, self._adapted(self.data.train_images[:2]))
+        sample = next(self.data.batches(self.data.train, 2)).images
+        try_externs(fitted.model.graph, self.net, self._adapted(sample))
         self.optimizer = torch.optim.SGD(
             self.net.parameters(),
             recipe.lr,
@@ -131,7 +133,7 @@ class _Training:
             weight_decay=recipe.weight_decay,
             nesterov=True,
         )
-        self.batches = math.ceil(len(data.train_labels) / recipe.batch_size)
+        self.batches = data.steps(recipe.batch_size)
         self.steps = recipe.epochs * self.batches
 
     def into(self, folder: Path) -> Result:
@@ -158,49 +160,50 @@ class _Training:
         say(
             f"{self.fitted.model.graph.name} on {self.data.name}: {parameters:,} parameters, "
             f"{epochs} of {self.batches} steps, seed {self.recipe.seed}, "
-            f"{self.data.test_images.device.type}"
+            f"{self.data.device.type}"
         )
-        given, taken = tuple(self.data.test_images.shape[2:]), self.fitted.size
+        given, taken = (self.data.size, self.data.size), self.fitted.size
         if given != taken:
             say(f"images of {_by(given)} are resized to the net's {_by(taken)}")
 
     def _train_epoch(self, number: int, progress: Progress) -> Score:
         self.net.train()
         score = Score()
-        order = torch.randperm(len(self.data.train_labels), generator=self.random)
+        batches = self.data.epoch(
+            number - 1,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            augmentation=AUGMENTATION,
+        )
         first = (number - 1) * self.batches
-        for step, batch in enumerate(order.tensor_split(self.batches), start=first):
-            images, labels = self.data.train_images[batch], self.data.train_labels[batch]
-            images = shifted(images, self.data.background, self.random)
+        for step, batch in enumerate(batches, start=first):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.rate(step, self.steps)
-            outputs, loss = self._losses(images, labels)
+            outputs, loss = self._losses(batch.images, batch.targets)
             value = loss.item()
             if not math.isfinite(value):
                 raise _diverged(value, number, step + 1, self.recipe.lr)
             self.optimizer.zero_grad()
             torch.autograd.backward(loss)
             self.optimizer.step()
-            score.add(value, outputs, labels)
+            score.add(value, outputs, batch.labels)
             progress.step()
         return score
 
-    def _losses(self, images: Tensor, labels: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+    def _losses(self, images: Tensor, targets: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Each exit's logits [N, classes], and the batch's cross entropy, summed over the exits."""
         given = self.net(self._adapted(images))
         outputs: Sequence[Tensor] = [given] if isinstance(given, Tensor) else given
-        losses = [F.cross_entropy(output, labels) for output in outputs]
+        losses = [F.cross_entropy(output, targets) for output in outputs]
         return outputs, torch.stack(losses).sum()
 
     @torch.no_grad()
     def _test(self) -> Score:
         self.net.eval()
         score = Score()
-        for start in range(0, len(self.data.test_labels), EVALUATION_BATCH):
-            batch = slice(start, start + EVALUATION_BATCH)
-            labels = self.data.test_labels[batch]
-            outputs, loss = self._losses(self.data.test_images[batch], labels)
-            score.add(loss.item(), outputs, labels)
+        for batch in self.data.batches(self.data.test, EVALUATION_BATCH):
+            outputs, loss = self._losses(batch.images, batch.labels)
+            score.add(loss.item(), outputs, batch.labels)
         return score
 
     def _adapted(self, images: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from archc.cache import import_source
 from archc.compiler import Request
 from archc.diagnostics import error, printable
 from archc.ir.dump import dump
-from archc.train.data import Dataset, load_data
+from archc.train.data import Dataset, Origin, load_data
 from archc.train.fit import Fitted
 from archc.train.recipe import Recipe
 from archc.version import __version__
@@ -46,7 +46,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     channels: int
     size: tuple[int, int]
     exits: tuple[str, ...]
-    data: str
+    data: Origin
     recipe: Recipe
     seed: int
     device: str
@@ -128,7 +128,7 @@ def spec_sha256(fitted: Fitted) -> str:
 
 
 def make_config(
-    request: Request, fitted: Fitted, data: str, recipe: Recipe, seed: int, device: torch.device
+    request: Request, fitted: Fitted, data: Origin, recipe: Recipe, seed: int, device: torch.device
 ) -> RunConfig:
     """What `run.yaml` says of a run that begins."""
     return RunConfig(
