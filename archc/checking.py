@@ -1,15 +1,18 @@
 """All that is to be said of a spec, and the mends of it that are certain."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-from archc.diagnostics import ArchError, Diagnostic, Edit, Source, edited
+from archc.diagnostics import ArchError, Diagnostic, Edit, Fix, Source, edited
 from archc.elaborate.files import FileScope, load_program, load_text
 from archc.elaborate.limits import NET, Budget, LimitError, Limits
 from archc.elaborate.net import elaborate
 from archc.elaborate.resolve import check_names
+from archc.elaborate.trial import Trial
 from archc.lint.unused import unused, warnings_of
 from archc.lowering.lower import require_text
 from archc.passes.pipeline import DEFAULT, run_pipeline
@@ -33,10 +36,14 @@ class Checked:
 
     stage: CheckStage
     diagnostics: tuple[Diagnostic, ...]
+    fits: Mapping[tuple[int, str], bool] = field(default_factory=dict)
+    """Of a trial, by place and text of a call that was reached: whether its input is as said."""
 
 
-Check = Callable[[str], Checked]
-"""Checks a spec, whatever its text is now."""
+class Check(Protocol):
+    """Checks a spec, whatever its text is now; in a trial, calls may say what their input is."""
+
+    def __call__(self, text: str, *, trial: bool = False) -> Checked: ...
 
 
 def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:
@@ -50,12 +57,17 @@ def check_spec(path: Path, limits: Limits) -> tuple[Diagnostic, ...]:
 def check_of(source: Source, limits: Limits) -> Check:
     """The check of texts that are to replace a source, which is a file or the text of none."""
     path, display = source.file, source.path
-    if path is None:
-        return lambda text: _check(lambda: load_text(text, display), limits)
-    return lambda text: _check(lambda: load_program(path, text), limits)
+
+    def check(text: str, *, trial: bool = False) -> Checked:
+        load = (
+            (lambda: load_text(text, display)) if path is None else lambda: load_program(path, text)
+        )
+        return _check(load, limits, Trial() if trial else None)
+
+    return check
 
 
-def _check(load: Callable[[], FileScope], limits: Limits) -> Checked:
+def _check(load: Callable[[], FileScope], limits: Limits, trial: Trial | None = None) -> Checked:
     stage = CheckStage.READ
     try:
         program = load()
@@ -68,7 +80,7 @@ def _check(load: Callable[[], FileScope], limits: Limits) -> Checked:
     budget = Budget(limits)
     for net in program.nets:
         try:
-            elaboration = elaborate(program, net.name.name, budget=budget)
+            elaboration = elaborate(program, net.name.name, budget=budget, trial=trial)
             require_text(run_pipeline(elaboration.graph, DEFAULT))
             found += warnings_of(program, elaboration)
         except ArchError as problem:
@@ -76,7 +88,7 @@ def _check(load: Callable[[], FileScope], limits: Limits) -> Checked:
             stage = CheckStage.ELABORATED
             if isinstance(problem, LimitError) and not budget.affords(NET, 0):
                 break
-    return Checked(stage, without_repeats(found))
+    return Checked(stage, without_repeats(found), trial.fits if trial else {})
 
 
 def without_repeats(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -103,20 +115,74 @@ class Mended:
 def mend(check: Check, source: Source) -> Mended:
     """A spec with its certain mends made, again and again until there is none.
 
-    A mend that does not help is not made.
+    A mend that does not help is not made. One that is certain if a trial fits is made if the whole
+    spec, with all of them, is sound, and every call of its text is reached and has such an input.
     """
-    mended = Mended(source.text, (), check(source.text))
+    mended = _rounds(check, Mended(source.text, (), check(source.text)), source.path, _certain)
+    if not any(each.trial for each in mended.checked.diagnostics):
+        return mended
+    fits = _fits(_rounds(partial(check, trial=True), mended, source.path, _tried))
+    mended = _rounds(
+        check,
+        mended,
+        source.path,
+        lambda each: each.fix if _fit(each, fits) else _certain(each),
+    )
+    said = tuple(
+        each.with_note(_UNFIT) if _fit(each, fits) is False else each
+        for each in mended.checked.diagnostics
+    )
+    return replace(mended, checked=replace(mended.checked, diagnostics=said))
+
+
+_UNFIT = "not mended: its input has other channels or axes than it says"
+
+
+def _fits(tried: Mended) -> Mapping[str, bool]:
+    """Of the texts of calls that are all reached, or one of which does not fit: whether they do."""
+    if tried.checked.stage < CheckStage.SOUND:
+        return {}
+    found: dict[str, list[bool]] = {}
+    for (_, text), fits in tried.checked.fits.items():
+        found.setdefault(text, []).append(fits)
+    return {
+        text: all(fits)
+        for text, fits in found.items()
+        if not all(fits) or len(fits) == tried.text.count(text)
+    }
+
+
+def _certain(diagnostic: Diagnostic) -> Fix:
+    return diagnostic.fix if diagnostic.certain else ()
+
+
+def _tried(diagnostic: Diagnostic) -> Fix:
+    return diagnostic.trial or _certain(diagnostic)
+
+
+def _fit(diagnostic: Diagnostic, fits: Mapping[str, bool]) -> bool | None:
+    """Whether a mend fits; None if it was not tried, or not reached."""
+    return fits.get(diagnostic.trial[0].text) if diagnostic.trial else None
+
+
+def _rounds(
+    check: Check, mended: Mended, display: str, mend_of: Callable[[Diagnostic], Fix]
+) -> Mended:
+    """A spec with the edits that are chosen made, again and again until there are none."""
     for _ in range(MOST_ROUNDS):
-        found = _round(check, mended, source.path)
+        found = _round(check, mended, display, mend_of)
         if found is None:
             break
         mended = found
     return mended
 
 
-def _round(check: Check, before: Mended, display: str) -> Mended | None:
+def _round(
+    check: Check, before: Mended, display: str, mend_of: Callable[[Diagnostic], Fix]
+) -> Mended | None:
     """The mends of one check, all at once; or the first that helps, where together they do not."""
-    mends = _apart(each for each in before.checked.diagnostics if _is_certain(each, display))
+    chosen_of = (replace(each, fix=mend_of(each)) for each in before.checked.diagnostics)
+    mends = _apart(each for each in chosen_of if _is_of(each, display))
     for chosen in (mends, *([each] for each in mends)):
         edits = [edit for diagnostic in chosen for edit in diagnostic.fix]
         text = edited(before.text, edits)
@@ -128,10 +194,9 @@ def _round(check: Check, before: Mended, display: str) -> Mended | None:
     return None
 
 
-def _is_certain(diagnostic: Diagnostic, display: str) -> bool:
-    """Whether there is a certain mend, and of the spec itself: what it imports is left alone."""
-    sources = {edit.span.source.path for edit in diagnostic.fix}
-    return diagnostic.certain and sources == {display}
+def _is_of(diagnostic: Diagnostic, display: str) -> bool:
+    """Whether there is a mend, and of the spec itself: what it imports is left alone."""
+    return {edit.span.source.path for edit in diagnostic.fix} == {display}
 
 
 def _apart(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

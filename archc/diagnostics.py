@@ -106,7 +106,8 @@ class Diagnostic:
 
     `fix` is what `help` says as edits of the text, where it can be said so: made together, they
     mend the mistake. It is `certain` where nothing else can have been meant, and then made without
-    asking (`archc check --fix`); else it is likely.
+    asking (`archc check --fix`); else it is likely. Where `trial` has edits, it is certain if the
+    spec that they make fits: they are those of `fix`, and say beside what has to hold.
     """
 
     code: str
@@ -117,6 +118,7 @@ class Diagnostic:
     severity: Severity = "error"
     fix: Fix = ()
     certain: bool = False
+    trial: Fix = ()
 
     def with_note(self, note: str) -> "Diagnostic":
         return replace(self, notes=(*self.notes, note))
@@ -148,10 +150,11 @@ def error(
     notes: Iterable[str] = (),
     fix: Iterable[Edit] = (),
     certain: bool = False,
+    trial: Fix = (),
 ) -> ArchError:
     """An `ArchError` of one diagnostic."""
     found = _diagnostic("error", code, message, labels, help, notes, fix, certain=certain)
-    return ArchError((found,))
+    return ArchError((replace(found, trial=trial),))
 
 
 def warning(

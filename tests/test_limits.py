@@ -184,6 +184,15 @@ def test_every_operation_counts_what_it_does(tmp_path: Path) -> None:
         assert codes[-1] in REFUSED, (name, codes)
 
 
+def test_a_long_list_is_counted_where_an_operator_refuses_it(tmp_path: Path) -> None:
+    path = tmp_path / "list.arch"
+    path.write_text("net N()(x: [3, 8, 8]) {\n    return x -> conv(8, [0] * 20000)\n}\n")
+    budget = Budget(Limits())
+    with pytest.raises(ArchError, match="E0211"):
+        elaborate(load_program(path), budget=budget)
+    assert budget.steps > 2 * 20_000, "it is made, and looked at"
+
+
 # The files that ran for ever, or filled the memory, when only operators and turns were counted.
 FIELD = {
     "eq_loop": "xs = [0] * 300000\nys = [0] * 300000\nfor i in range(190000) { b = xs == ys }\n"

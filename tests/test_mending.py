@@ -164,7 +164,7 @@ def sure(text: str, start: int, end: int, instead: str) -> Diagnostic:
 
 
 def mended_by(said: dict[str, Checked], text: str) -> str:
-    return mend(lambda each: said[each], Source("x.arch", text)).text
+    return mend(lambda text, *, trial=False: said[text], Source("x.arch", text)).text
 
 
 SOUND = Checked(CheckStage.SOUND, ())

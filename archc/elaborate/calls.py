@@ -1,6 +1,7 @@
 """Calls and pipes: making layers, applying them, and the functions of the language."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import takewhile
 from typing import Protocol
 
@@ -169,10 +170,15 @@ class Evaluator(Expressions):
         self, cls: type[Op], given: Sequence[Given], site: Site, applied: Datum = None
     ) -> MadeLayer:
         operand = applied.type if isinstance(applied, Tensor) else None
+        said = self.builder.trial.said(given) if self.builder.trial else {}
+        given = [each for each in given if each.name not in said]
         require_names(cls, given, operand)
         require_own_names(cls, given, operand)
-        slots = {item.name: item.required for item in parameters(cls)}
-        return self.builder.make_op(cls, bind(cls.name, slots, given, site.span), site)
+        slots = _slots(cls)  # type: ignore[arg-type]  # a protocol of dataclasses is no Hashable
+        made = self.builder.make_op(cls, bind(cls.name, slots, given, site.span), site)
+        if said and self.builder.trial:
+            self.builder.trial.make(made, said)
+        return made
 
     def bind(
         self,
@@ -274,6 +280,12 @@ class Evaluator(Expressions):
             raise error("E0217", "a tensor cannot be applied to a tensor", site.span, help=help)
         message = f"`->` needs a layer on its right, not {describe(value)}"
         raise error("E0217", message, site.span)
+
+
+@cache
+def _slots(cls: type[Op]) -> Mapping[str, bool]:
+    """Of each parameter of an operator, whether it has to be given."""
+    return {item.name: item.required for item in parameters(cls)}
 
 
 def _check_fold(name: str, given: Sequence[Given]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.annotations import checked_annotation
@@ -126,7 +127,7 @@ class Executor:
         if statement.annotations:
             first = self.builder.graph.new_id()
             annotations = self.annotations(statement.annotations, "assignment", inner)
-            inner = replace(inner, annotations=annotations)
+            inner = inner.annotated(annotations)
         try:
             value = self.evaluator.evaluate(statement.value, inner)
         finally:
@@ -242,20 +243,19 @@ class Executor:
         region = self._region(path, Site(frame, statement.span), label.span)
         return self.run(statement.body, frame.within(self._open(region)))
 
-    def _region(self, path: Path, site: Site, definition: Span) -> Region:
+    def _region(self, path: Path, site: Site, definition: Span, **of_block: Any) -> Region:
         """An application of a module applied before takes that module's order."""
         first = self.builder.modules.get(path)
+        described = {"block": None, "parameters": (), "inputs": (), **of_block}
         return Region(
             id=self.builder.graph.new_id(),
             parent=site.frame.region.id,
             path=path,
-            block=None,
             order=self.builder.next_order() if first is None else first.order,
-            parameters=(),
-            inputs=(),
             names=site.frame.hint,
             definition=definition,
             span=site.span,
+            **described,
         )
 
     def _open(self, region: Region) -> Region:
@@ -274,8 +274,10 @@ class Executor:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
         path = self.builder.path_of(made, site)
         self.budget.spend(BLOCK, span)
-        region = replace(
-            self._region(path, site, block.name.span),
+        region = self._region(
+            path,
+            site,
+            block.name.span,
             block=block.name.name,
             parameters=hyper_of(made.hyper, self.budget.at(span)),
             inputs=inputs.nodes,

@@ -11,6 +11,7 @@ from archc.elaborate.naming import Register
 from archc.elaborate.pytorch.hidden import hidden_in
 from archc.elaborate.pytorch.mends import mend_layer
 from archc.elaborate.pytorch.positions import swapped
+from archc.elaborate.trial import Trial
 from archc.elaborate.values import (
     BlockConstructor,
     Datum,
@@ -23,7 +24,7 @@ from archc.ir.graph import Graph, Layer, Node, Path, Region
 from archc.ops.examine import problem_of
 from archc.ops.extern import Result
 from archc.ops.op import Op, OpError, TensorType, TorchModule
-from archc.ops.registry import OPS, parameters
+from archc.ops.registry import OPS, by_name
 from archc.plugins import blamed, is_loaded, require
 from archc.syntax.edits import without_label
 
@@ -34,6 +35,7 @@ class GraphBuilder:
 
     graph: Graph
     budget: Budget
+    trial: Trial | None = None
     register: Register = field(default_factory=Register)
     made: list[MadeLayer] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -62,11 +64,14 @@ class GraphBuilder:
 
     def make_op(self, cls: type[Op], given: Mapping[str, Given], site: Site) -> MadeLayer:
         """A layer of an operator; its hyperparameters are checked and converted."""
-        kinds = {hyper.name: hyper.kind for hyper in parameters(cls)}
+        for argument in given.values():
+            if isinstance(argument.value, list | tuple):
+                self.budget.at(argument.span).read(len(argument.value))
+        known = by_name(cls)
         beside = {
             name: argument.value
             for name, argument in given.items()
-            if kinds[name] == "tensor" and isinstance(argument.value, Tensor)
+            if isinstance(argument.value, Tensor) and known[name].kind == "tensor"
         }
         plain = {name: argument for name, argument in given.items() if name not in beside}
         values = checked_values(cls, plain, "E0211") | dict.fromkeys(beside, True)
@@ -109,6 +114,8 @@ class GraphBuilder:
         self.budget.spend_node(len(operands), site.span)
         type_ = self._infer(made, op, operands, site)
         types = [operand.type for operand in operands]
+        if self.trial is not None:
+            self.trial.apply(made, types)
         if (doubt := swapped(made, types)) is not None:
             self.warn("W0012", doubt[0], made.span, help=doubt[1])
         layer = self._layer(made, op, types, site)

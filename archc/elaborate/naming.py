@@ -173,14 +173,17 @@ def check_label(label: str, span: Span) -> None:
             help += "; for a dot, open a `scope` of that name"
         fix = _relabelled(span, label, plain) if 1 <= len(label) <= 64 else ()
         raise error("E0401", f"`{label}` cannot be a label", span, help=help, fix=fix)
-    free = f"{label.strip('_') if label.startswith('__') else label}_"
-    help, fix = f"choose another name, say `{free}`", _relabelled(span, label, free)
-    if label in RESERVED:
-        message = f"`{label}` is an attribute of every module, so it cannot be a label"
-        raise error("E0403", message, span, help=help, fix=fix)
-    if label.startswith("__"):
-        message = f"`{label}` begins as Python's own names do"
-        raise error("E0404", message, span, help=help, fix=fix)
+    of_modules, of_python = label in RESERVED, label.startswith("__")
+    if of_modules or of_python:
+        free = f"{label.strip('_') if of_python else label}_"
+        what = "is an attribute of every module, so it cannot be a label"
+        raise error(
+            "E0403" if of_modules else "E0404",
+            f"`{label}` {what}" if of_modules else f"`{label}` begins as Python's own names do",
+            span,
+            help=f"choose another name, say `{free}`",
+            fix=_relabelled(span, label, free),
+        )
 
 
 def _relabelled(span: Span, label: str, name: str) -> Fix:

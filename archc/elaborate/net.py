@@ -15,6 +15,7 @@ from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.limits import Budget, LimitError, Limits, deep_recursion
 from archc.elaborate.resolve import check_names
 from archc.elaborate.shapes import input_types
+from archc.elaborate.trial import Trial
 from archc.elaborate.values import (
     BlockConstructor,
     Given,
@@ -83,17 +84,19 @@ def elaborate(
     arguments: Mapping[str, str] | None = None,
     budget: Budget | None = None,
     channels: int | None = None,
+    trial: Trial | None = None,
 ) -> Elaboration:
     """The graph of a net, its parameters set by the texts in `arguments`. Raises ArchError.
 
     `budget` is what this net shares with others, by default a new one; `channels` replaces those
-    of the first input.
+    of the first input; `trial` is for a text that says what layers get.
     """
     declaration, notes = choose_net(program, net)
     check_names(program)
     budget = budget or Budget(Limits())
     before = budget.steps, budget.bytes
     run = _Elaborator(program, declaration, budget)
+    run.builder.trial = trial
     graph = run.elaborate(arguments or {}, channels)
     steps, held = budget.steps - before[0], budget.bytes - before[1]
     affords = budget.affords(4 * steps, 4 * held)

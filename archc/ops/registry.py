@@ -160,10 +160,11 @@ _PARAMETERS: dict[type[Parametrised], dict[str, Hyperparameter]] = {}
 
 def parameters(cls: type[Parametrised]) -> Collection[Hyperparameter]:
     """The hyperparameters of an operator, in their order; those that are positional come so."""
-    return _by_name(cls).values()
+    return by_name(cls).values()
 
 
-def _by_name(cls: type[Parametrised]) -> dict[str, Hyperparameter]:
+def by_name(cls: type[Parametrised]) -> dict[str, Hyperparameter]:
+    """The same by their names."""
     if cls not in _PARAMETERS:
         _PARAMETERS[cls] = {parameter.name: parameter for parameter in _fields(cls)}
     return _PARAMETERS[cls]
@@ -183,7 +184,7 @@ def _fields(cls: type[Parametrised]) -> Iterator[Hyperparameter]:
 def check(cls: type[Parametrised], name: str, value: object) -> TorchValue:
     """The value of the language as the operator's field holds it: lists become tuples, and whole
     numbers floats where a float is wanted. Raises OpError."""
-    known = _by_name(cls)
+    known = by_name(cls)
     if name not in known:
         raise OpError(
             f"`{cls.name}` has no parameter `{name}`",

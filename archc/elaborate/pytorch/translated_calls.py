@@ -67,8 +67,8 @@ def module_call(
     Raises:
         UnsaidError: archc cannot express an argument; the text names it and says why.
     """
-    bound = _bound(signature, arguments)
-    said = [*texts(_said(signature, bound, render, complete)), *signature.always]
+    given = bound(signature, arguments)
+    said = [*texts(_said(signature, given, render, complete)), *signature.always]
     return f"{signature.operator}({', '.join(said)})"
 
 
@@ -78,14 +78,14 @@ def function_call(signature: Signature, arguments: Sequence[ast.Argument], rende
     Raises:
         UnsaidError: archc cannot express an argument; the text names it and says why.
     """
-    bound = _bound(signature, arguments)
+    given = bound(signature, arguments)
     operands = []
     for theirs in signature.parameters:
         if theirs.name in OPERANDS:
-            if theirs.name not in bound:
+            if theirs.name not in given:
                 raise UnsaidError(f"`{theirs.name}`: it is missing")
-            operands.append(render(bound[theirs.name].value))
-    said = texts(_said(signature, bound, render, complete=True))
+            operands.append(render(given[theirs.name].value))
+    said = texts(_said(signature, given, render, complete=True))
     if signature.operator in _SIGNS:
         first, second = map(tight, operands)
         return f"({first} {_SIGNS[signature.operator]} {second})"
@@ -114,7 +114,7 @@ def texts(found: Iterable[Ours]) -> list[str]:
     return said
 
 
-def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[str, ast.Argument]:
+def bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[str, ast.Argument]:
     """The arguments by the names of torch's parameters. Raises UnsaidError."""
     if signature.operator == "identity":
         return {}  # it takes all arguments, and does nothing with them
@@ -123,24 +123,24 @@ def _bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[s
     positional = [argument for argument in arguments if argument.name is None]
     if len(positional) > len(names):
         raise UnsaidError(f"PyTorch takes no `{positional[len(names)].span.text}` there")
-    bound = dict(zip(names, positional, strict=False))
+    found = dict(zip(names, positional, strict=False))
     for argument in arguments:
         if argument.name is None:
             continue
         name = "dim" if argument.name == "axis" and "dim" in known else argument.name
-        if name not in known or name in bound:
+        if name not in known or name in found:
             raise UnsaidError(f"PyTorch takes no `{argument.span.text}` there")
-        bound[name] = argument
-    return bound
+        found[name] = argument
+    return found
 
 
 def _said(
-    signature: Signature, bound: Mapping[str, ast.Argument], render: Render, complete: bool
+    signature: Signature, given: Mapping[str, ast.Argument], render: Render, complete: bool
 ) -> list[Ours]:
     """The operator's arguments. Raises UnsaidError."""
     found = []
     for theirs in signature.parameters:
-        argument = bound.get(theirs.name)
+        argument = given.get(theirs.name)
         if theirs.name in OPERANDS:
             continue
         if argument is None and theirs.name in INFERRED and complete:

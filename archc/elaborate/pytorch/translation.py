@@ -26,11 +26,13 @@ from archc.elaborate.pytorch.translated_calls import (
     WORDS,
     Render,
     axis_edits,
+    bound,
     function_call,
     module_call,
 )
 from archc.elaborate.pytorch.translated_methods import PARTS
 from archc.elaborate.pytorch.vocabulary import ALIASES, UNLIKE
+from archc.elaborate.trial import AXES, CHANNELS
 from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
@@ -141,26 +143,43 @@ def _square_conv(use: Use, word: str) -> Mend | None:
     return help, (*replaced(use.name.span, "conv"), *kernel)
 
 
-def is_exact(use: Use) -> bool:
-    """Whether a name is a class or function all of whose arguments are translated or refused."""
+def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
+    """Whether a mend is certain; and, where it would be if the call were right in what it says of
+    its input, the edits that say so in a trial (`archc.elaborate.trial`)."""
     word = use.place.text.rpartition(".")[2].strip()
+    signature = _exact(use, word)
+    if signature is None or not fix:
+        return False, ()
+    axes = _OF_AXES.search(word)
+    channels = [item.name for item in signature.parameters if item.name in INFERRED]
+    if not axes and not channels:
+        return True, ()
+    if use.call is None:
+        return False, ()
+    said = [f"{AXES}={[0, 1] if word == 'BatchNorm1d' else [int(axes[1])]}"] if axes else []
+    try:
+        given = bound(signature, use.call.arguments)
+        said += [f"{CHANNELS}={_rendered(given[name].value, known)}" for name in channels]
+    except UnsaidError:
+        return False, ()
+    (edit,) = fix
+    before = edit.text.removesuffix(")")
+    comma = "" if before.endswith("(") else ", "
+    return False, replaced(edit.span, f"{before}{comma}{', '.join(said)})")
+
+
+def _exact(use: Use, word: str) -> Signature | None:
+    """The signature of a class or function all of whose arguments are translated or refused."""
     written = (use.call or use.whole).span
     if ".shape" in written.text and not all_batched(written.source):
-        return False
+        return None
     if word in FUNCTIONS and _is_function(use):
-        return not _says_more(word, FUNCTIONS[word])
-    found = SIGNATURES.get(word) or KERAS.get(word)
-    return found is not None and not _says_more(word, found)
+        return FUNCTIONS[word]
+    return SIGNATURES.get(word) or KERAS.get(word)
 
 
-def _says_more(word: str, signature: Signature) -> bool:
-    """Whether a call also says how many channels or axes its input has: torch refuses others, and
-    the mend, in which that is not said, would hide the mistake."""
-    channels = any(item.name in INFERRED for item in signature.parameters)
-    return channels or _OF_AXES.search(word) is not None
-
-
-_OF_AXES = re.compile(r"[123][dD]$")
+_OF_AXES = re.compile(r"([123])[dD]$")
+"""PyTorch refuses an input with other axes, and the mend would take it."""
 
 
 def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:
