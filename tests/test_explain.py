@@ -27,7 +27,7 @@ UNSHOWN = {
     "E1001",  # torch is missing
     "E1022",  # torchvision is missing
     "E1024",  # the network is
-    "E1006",  # no command reads the folder of a run
+    "E1032",  # an ensemble needs snapshots
 }
 """Codes of what a test cannot bring about; their pages show a text."""
 

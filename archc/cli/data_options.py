@@ -4,21 +4,23 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[
-    str,
-    typer.Option(metavar="NAME[:PATH]", help="The data set, as `digits` or `imagefolder:cats`."),
-]
-DataDir = Annotated[
-    str, typer.Option("--data-dir", metavar="FOLDER", help="Where the files of data sets are.")
-]
+_DATA = typer.Option(metavar="NAME[:PATH]", help="The data set, as `digits` or `imagefolder:cats`.")
+_FOLDER = typer.Option("--data-dir", metavar="FOLDER", help="Where the files of data sets are.")
+_SIZE = typer.Option("--image-size", min=1, help="The side of the images of a folder, in pixels.")
+
+Data = Annotated[str, _DATA]
+DataDir = Annotated[str, _FOLDER]
+ImageSize = Annotated[int, _SIZE]
 Val = Annotated[
     float,
     typer.Option("--val", metavar="N", min=0, help="Images to hold out, or a share below 1."),
-]
-ImageSize = Annotated[
-    int, typer.Option("--image-size", min=1, help="The side of the images of a folder, in pixels.")
 ]
 Workers = Annotated[
     int, typer.Option("--workers", min=0, help="Processes that read the images of a folder.")
 ]
 Download = Annotated[bool, typer.Option("--download", help="Get a data set that is not here.")]
+
+# Where a run has them already.
+OtherData = Annotated[str | None, _DATA]
+OtherDataDir = Annotated[str | None, _FOLDER]
+OtherImageSize = Annotated[int | None, _SIZE]

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from archc.cli.check import check_command
 from archc.cli.compile import compile_command
 from archc.cli.diff import diff_command
+from archc.cli.evaluate import eval_command
 from archc.cli.explain import explain_command
 from archc.cli.fmt import fmt_command
 from archc.cli.inspect import (
@@ -145,6 +146,7 @@ for _name, _command in (
     ("list", list_command),
     ("passes", passes_command),
     ("train", train_command),
+    ("eval", eval_command),
     ("explain", explain_command),
 ):
     app.command(_name)(with_error_format(_command))

@@ -1,0 +1,69 @@
+"""A trained net beside its data: that of a run's folder, or of a spec with a file of weights."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors.torch
+from msgspec import structs
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from archc.compiler import Request
+from archc.diagnostics import error
+from archc.train.data import Dataset, Origin, load_data
+from archc.train.fit import fit
+from archc.train.run import Run, adapt
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A net, which takes images of `channels` and `size`, the names of its results, its data, and
+    what reads weights for it."""
+
+    name: str
+    net: nn.Module
+    exits: tuple[str, ...]
+    channels: int
+    size: tuple[int, int]
+    data: Dataset
+    read: Callable[[str], Weights]
+
+    def adapt(self, images: Tensor) -> Tensor:
+        return adapt(images, self.channels, self.size)
+
+    def load(self, weights: str) -> None:
+        """Take weights. Raises ArchError where they are not those of this net."""
+        try:
+            self.net.load_state_dict(dict(self.read(weights)))
+        except RuntimeError as problem:
+            _, _, lines = str(problem).partition("\n")
+            why = lines.strip().partition("\n")[0]
+            raise error("E1030", f"`{weights}` does not fit `{self.name}`: {why}") from None
+
+
+def trained_run(run: Run, **changes: Any) -> Trained:
+    """The net of a run, with its data; `changes` are fields of their origin."""
+    config = run.config
+    data = load_data(structs.replace(config.data, **changes))
+    fitted = config.exits, config.channels, config.size
+    return Trained(config.net, run.build(), *fitted, data, run.weights)
+
+
+def trained_spec(request: Request, origin: Origin) -> Trained:
+    """The net of a spec, fitted to the data; its weights are files."""
+    data = load_data(origin)
+    found = fit(request, data)
+    name, net = found.model.graph.name, found.model.build()
+    return Trained(name, net, found.exits, found.channels, found.size, data, _read_file)
+
+
+def _read_file(path: str) -> Weights:
+    try:
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError:
+        raise error("E1030", f"there is no file `{path}` of weights") from None
+    except SafetensorError as problem:
+        raise error("E1030", f"`{path}` is no file of safetensors: {problem}") from None
