@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,9 @@ from importlib.resources import files
 from typing import Literal
 
 _PACKAGE = "archc.runtime"
+
+_BUILTINS = frozenset(dir(builtins))
+_WORD = re.compile(r"[A-Za-z]\w*")
 
 Delivery = Literal["inline", "import"]
 """How a file comes to the runtime: it stands in the file, or is imported from archc."""
@@ -49,16 +53,15 @@ def part(name: str) -> Part:
     end = max((node.end_lineno or 0 for node in heads), default=0)
     text = "".join(source.splitlines(keepends=True)[end:]).strip()
     defines = frozenset(_defined(tree))
-    return Part(name, needs, imports, text, defines, defines.union(_meaningful(tree)))
+    return Part(name, needs, imports, text, defines, defines.union(_meaningful(heads, source)))
 
 
-def _meaningful(tree: ast.Module) -> Iterator[str]:
-    """What the module imports, and the builtins that it reads."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and hasattr(builtins, node.id):
-            yield node.id
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name for alias in node.names)
+def _meaningful(heads: Iterable[ast.Import | ast.ImportFrom], source: str) -> Iterator[str]:
+    """What the module imports, and the builtins that it speaks of."""
+    for node in heads:
+        yield from (alias.asname or alias.name for alias in node.names)
+    # Words in comments are among them: no class needs the name of a builtin.
+    yield from _BUILTINS.intersection(_WORD.findall(source))
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
