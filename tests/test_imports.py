@@ -59,7 +59,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "": ({"api", "diagnostics", "notebook", "version"}, set()),
     "train": (
         PUBLIC | {"cache", "ir", "version", "writing"},
-        {"torch", "numpy", "sklearn", "rich", "msgspec", "safetensors", "PIL", "torchvision"},
+        {
+            "torch",
+            "numpy",
+            "sklearn",
+            "rich",
+            "msgspec",
+            "safetensors",
+            "PIL",
+            "datasets",
+            "torchvision",
+        },
     ),
     "cli": (
         COMPILER

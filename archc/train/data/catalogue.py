@@ -16,6 +16,7 @@ from archc.diagnostics import did_you_mean, error
 from archc.train.data.arrays import Arrays, Origin, assembled
 from archc.train.data.dataset import Dataset
 from archc.train.data.folders import image_folder
+from archc.train.data.hub import huggingface
 from archc.train.data.idx import FASHION_MNIST, MNIST
 from archc.train.data.vision import cifar10, cifar100, svhn
 
@@ -89,10 +90,11 @@ DATASETS: dict[str, Callable[[Origin], Arrays | Dataset]] = {
     "cifar100": cifar100,
     "digits": digits,
     "fashion-mnist": FASHION_MNIST,
+    "huggingface": huggingface,
     "imagefolder": image_folder,
     "mnist": MNIST,
     "npz": npz,
     "svhn": svhn,
 }
-WITH_PATH = {"imagefolder", "npz"}
+WITH_PATH = {"huggingface", "imagefolder", "npz"}
 """What must be told where it is."""
