@@ -234,6 +234,13 @@ def test_a_block_of_ones_own_is_found_by_the_word_of_an_operation(tmp_path: Path
         ("x -> convv(16, 3)", "x -> conv(16, 3)"),
         ("x -> sigmiod", "x -> sigmoid"),
         ("x -> soft_max", "x -> softmax"),
+        ("x * nn.Parameter(torch.zeros(8, 1, 1))", 'x * param([8, 1, 1], "zeros")'),
+        ("nn.Parameter(torch.ones((8, 12, 10))) + x", 'param([8, 12, 10], "ones") + x'),
+        ("x + nn.Parameter(torch.randn(8, 1, 1))", 'x + param([8, 1, 1], "normal")'),
+        ("F.pad(x, (1, 0, 2, 3))", "pad(x, left=1, top=2, bottom=3)"),
+        ('x -> conv(8, 3, act="swish")', "x -> conv(8, 3) -> silu"),
+        ("x -> conv(8, 3, activation=leaky_relu(0.2))", "x -> conv(8, 3) -> leaky_relu(0.2)"),
+        ('x -> conv(8, 3) -> "ReLU"', "x -> conv(8, 3) -> relu"),
         ("x -> laeky_relu(0.1)", "x -> leaky_relu(0.1)"),
     ],
 )
@@ -363,7 +370,6 @@ def test_a_method_is_mended_to_what_computes_the_same(
         "F.dropout(x, 0.5)",
         "F.linear(x, x)",
         "F.layer_norm(x, 8)",
-        "F.pad(x, (1, 1))",
         "tf.concat(x, x)",
         "keras.layers.LeakyReLU()(x)",
         "layers.Flatten()(x)",
@@ -511,6 +517,12 @@ def test_one_axis_alone_is_not_moved(tmp_path: Path) -> None:
         ("x -> nn.LSTM", '"torch.nn:LSTM"'),
         ("x -> F.one_hot(1)", "archc has no operator `one_hot`"),
         ("torch.matmul(x, x)", "archc has no operator `matmul`"),
+        ("F.pad(x, (1, 1), value=0.5)", "`pad` pads with zeros"),
+        ("F.pad(x, (-1, 0))", "`crop` cuts off"),
+        ("F.pad(x, (1, 1, 1))", "a number for each side"),
+        ("x + torch.zeros(8, 1, 1)", "`param([8, 1, 1]"),
+        ("x + torch.randn_like(x)", "`param([8, 1, 1]"),
+        ("x * nn.Parameter(torch.ones(1, 8, 1, 1))", "`param([8, 1, 1]"),
     ],
 )
 def test_a_help_says_what_is_true_of_pytorch(line: str, words: str, tmp_path: Path) -> None:
@@ -528,3 +540,31 @@ def test_a_help_says_what_is_true_of_pytorch(line: str, words: str, tmp_path: Pa
 )
 def test_arguments_that_pytorch_takes_are_understood(line: str, meant: str, tmp_path: Path) -> None:
     assert mend_of(tmp_path, line) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("relu", "act=relu"), ("SiLU", "act=silu"), ("swish", "act=silu"), ("other", "act=relu")],
+)
+def test_an_activation_by_its_name_in_quotes_is_told_to_be_an_operator(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    path = spec(tmp_path, f'x -> Unit(8, act="{text}")')
+    block = "block Unit(out, act=relu)(x) {\n    return x -> conv(out, 3) -> act\n}\n"
+    path.write_text(block + path.read_text("utf-8"), "utf-8")
+    problem = said_of(path)
+    assert f"without quotes: `{words}`" in (problem.help or "")
+    assert not problem.fix
+
+
+@pytest.mark.parametrize("layer", ['conv(8, 3, act="linear")', 'conv(8, 3, act="other")'])
+def test_an_activation_that_is_none_has_no_mend(layer: str, tmp_path: Path) -> None:
+    assert not said_of(spec(tmp_path, f"x -> {layer}")).fix
+
+
+def test_a_net_that_lacks_an_argument_is_told_what_it_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text("net Part(width)(x: [8, 4, 4]) {\n    return x -> conv(width, 3)\n}\n")
+    help = said_of(path).help or ""
+    assert "give `width` a default" in help
+    assert "is a `block`" in help

@@ -104,6 +104,7 @@ MENDED = [
         "a, b = x.split(8, 1)\n        x = concat(b, a)",
         "a, b = (take(x, 8), take(x, 8, start=8))\n        x = concat(b, a)",
     ),
+    ("w = x[:, 2:] -> relu", "w = take(x, x.channels - 2, start=2) -> relu"),
     ("x = x[:, 8:16] -> \"c{i}\": conv(16)", "x = take(x, 16 - 8, start=8) -> \"c{i}\": conv(16)"),
     # functions and lists
     ("f = lambda t: relu(t)\n        x = x -> f", "x = x -> relu"),
@@ -141,6 +142,8 @@ NOT_MENDED = [
     ("x = x.mean(1)", "E0212", ""),
     ("x = x.view(-1)", "E0212", ""),
     ("x = x[:8, ...]", "E0135", ""),
+    ("x = x[..., :8]", "E0135", "the columns of an image"),
+    ("x = x[..., 0, :]", "E0135", "`take(x, 8)`"),
     ("x = x[:, :8, 1:3]", "E0135", ""),
     ("if n == 3 & n == 4 { x = x -> relu }", "E0134", "`and`"),
     ("if !n == 3 { x = x -> relu }", "E0126", "in parentheses"),
@@ -308,3 +311,10 @@ def test_a_block_that_is_opened_names_its_regions(tmp_path: Path) -> None:
 )
 def test_what_is_no_text_with_holes_stays(text: str) -> None:
     assert interpolated(text) is None
+
+
+@pytest.mark.parametrize("shape", ["3, 32, 32", "3, H, W", "3, 32 * h, 32 * w", "16"])
+@pytest.mark.parametrize("comma", ["", ","])
+def test_a_shape_in_parentheses_gets_brackets(shape: str, comma: str) -> None:
+    text = f"net N()(x: [{shape}]) {{\n    return x -> relu\n}}\n"
+    assert mended(text.replace("[", "(").replace("]", f"{comma})")) == text

@@ -128,7 +128,12 @@ VALUES: Mapping[str, Mapping[str, Callable[[int], Sequence[Any]]]] = {
         "output_size": lambda rank: [1, (1,) * rank, Odd(2)],
         "return_indices": _choices(False, False, Odd(True)),
     },
-    "pad": {"padding": lambda rank: [0, 1, (1, 1, 2, 2, 0, 0)[: 2 * rank]]},
+    "pad": {
+        "padding": lambda rank: [0, 1, (1, 1, 2, 2, 0, 0)[: 2 * rank]],
+        "pad": _choices((1, 1), (0, 2), (1, 1, 2, 2), (3, 0, 0, 1), (2, 2, 2, 2), Odd((0, -1))),
+        "mode": _choices("constant", "constant", "reflect", "replicate", Odd("circular")),
+        "value": _choices(None, 0, 0.0, Odd(1.0)),
+    },
     "flatten": {"start_dim": _choices(1, 1, Odd(2)), "end_dim": _choices(-1, -1)},
     "softmax": {"dim": _choices(1, 1, Odd(-1), Odd(2))},
     "concat": {"dim": _choices(1, 1, Odd(2))},

@@ -15,7 +15,7 @@ from archc.elaborate.frame import Frame, Site
 from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.pytorch.hidden import Hidden, hidden_by, hidden_in
 from archc.elaborate.pytorch.positions import require_names, require_own_names
-from archc.elaborate.pytorch.texts import of_arguments
+from archc.elaborate.pytorch.texts import of_arguments, of_layer
 from archc.elaborate.pytorch.translated_methods import chunks, method, parts_help, unbatched_method
 from archc.elaborate.values import (
     BlockConstructor,
@@ -230,6 +230,10 @@ class Evaluator(Expressions):
             layer = self._stage(stage.layer, value, frame)
             if isinstance(layer, list | tuple):
                 raise _list_applied(stage.layer)
+            if isinstance(layer, str):
+                help, fix = of_layer(layer, stage.layer)
+                message = "`->` needs a layer on its right, not a string"
+                raise error("E0217", message, stage.span, help=help, fix=fix)
             hidden = self._hidden(stage.layer, frame)
             if hidden.help and isinstance(layer, Tensor | int | float | str):
                 message = f"`->` needs a layer on its right, not {describe(layer)}"

@@ -166,7 +166,10 @@ class _Elaborator:
         block = constructor.declaration
         outside = Frame(self.program, self.root)
         given = [self._override(name, v, block, outside) for name, v in overrides.items()]
-        hyper = self.evaluator.bind(constructor, given, Site(outside, block.span)).names
+        try:
+            hyper = self.evaluator.bind(constructor, given, Site(outside, block.span)).names
+        except ArchError as problem:
+            raise _alone(problem) from None
         frame = Frame(constructor.scope, self.root, hyper)
         work = self.builder.budget.at(block.span)
         of_variants = (variant.annotations for variant, _ in reversed(constructor.variants))
@@ -219,6 +222,19 @@ class _Elaborator:
                 message = f"a net returns tensors, not {describe(value)}"
                 raise error("E0219", message, returned.span)
             yield Output(value.node, None, returned.span)
+
+
+def _alone(problem: ArchError) -> ArchError:
+    """A net that lacks an argument though nothing else calls it: it is compiled by itself."""
+    first = problem.diagnostics[0]
+    if first.code != "E0314":
+        return problem
+    name = first.message.split("`")[3]
+    help = (
+        f"{first.help}; a net is compiled by itself, too: give `{name}` a default, or a value by "
+        f"`--set {name}=...`; what is only a part of other nets is a `block`"
+    )
+    return ArchError((replace(first, help=help),))
 
 
 def _quoted(problem: ArchError, parameter: ast.Parameter, text: str) -> ArchError:

@@ -25,11 +25,11 @@ _WORDS = """
     partialconv pointwiseconv pwconv sepconv separableconv attention bilinear bmm
     crossattention dot einsum embedding gru lstm matmul mha mm mlp multiheadattention outer
     rnn scaleddotproductattention selfattention sdpa tensordot transformer arange cdist
-    chunk cosinesimilarity cumprod cumsum dstack expand fill flip fold full gather
-    gridsample hstack indexselect linspace maskedfill movedim narrow onehot ones oneslike
-    pairwise permute randn rand repeat repeatinterleave roll rot90 scatter select sort split
+    chunk cosinesimilarity cumprod cumsum dstack expand fill flip fold gather
+    gridsample hstack indexselect linspace maskedfill movedim narrow onehot
+    pairwise permute repeat repeatinterleave roll rot90 scatter select sort split
     squeeze stack swapaxes tile topk transpose tril triu unbind unfold unsqueeze vstack
-    where zeros zeroslike acos acosh addcmul addmm all amin any argmax argmin asin asinh
+    where acos acosh addcmul addmm all amin any argmax argmin asin asinh
     atan atan2 atanh channelmin channelstd channelsum channelvar clamp clip cos cosh cross
     diff erf exp expm1 fmax fmin fmod lerp log10 log1p log2 logaddexp logit logsumexp median
     neg negative pow power prod reciprocal remainder rsqrt rsub sin sinc sinh square std tan

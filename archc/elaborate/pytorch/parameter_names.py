@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Fix, Span, nearest
 from archc.elaborate.pytorch.signatures import FIXED, INFERRED, NEEDLESS
+from archc.elaborate.pytorch.texts import operator_called
 from archc.elaborate.pytorch.translated_arguments import same
 from archc.elaborate.pytorch.vocabulary import PARAMETERS, SHORT
 from archc.elaborate.values import Given
 from archc.ops.registry import OPS
-from archc.syntax.edits import appended, is_stage, renamed_argument, without_arguments
+from archc.syntax.edits import appended, is_stage, renamed_argument, value_of, without_arguments
 
 _INFERRED_TOO = {"in_chans", "normalized_shape"}
 _AXIS = {"axis": "dim"}
+_ACTIVATION = {"activation", "activation_fn", "act", "act_fn", "act_layer", "nonlinearity"}
 
 
 def written_as(callee: str, slots: Mapping[str, bool]) -> str:
@@ -29,9 +31,14 @@ def instead_of_unknown(
     theirs = _of_torch(callee, argument, names, given)
     if theirs is not None:
         return theirs
-    if name == "activation" and isinstance(argument.value, str):
-        then = f" -> {argument.value}"
-        fix = (*without_arguments(place), *appended(call, then)) if is_stage(call) else ()
+    if name in _ACTIVATION:
+        value = argument.value
+        layer = operator_called(value) if isinstance(value, str) else value_of(place).text
+        if layer is None or layer in ("linear", "identity"):
+            return f"an activation is applied after the layer: `{callee}(...) -> relu`", ()
+        then = f" -> {layer}"
+        own = callee in OPS and is_stage(call)  # a block may have another activation
+        fix = (*without_arguments(place), *appended(call, then)) if own else ()
         return f"apply it after the layer: `{callee}(...){then}`", fix
     if name == "name":
         help = f"a label names a layer: `-> {argument.value}: {callee}(...)`"

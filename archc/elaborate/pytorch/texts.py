@@ -4,7 +4,10 @@ import re
 from collections.abc import Sequence
 
 from archc.diagnostics import Fix, Span
+from archc.elaborate.pytorch.vocabulary import ALIASES
 from archc.elaborate.values import Datum
+from archc.ops.registry import OPS
+from archc.syntax import ast
 from archc.syntax.edits import replaced
 from archc.syntax.habits.interpolated import interpolated
 
@@ -37,6 +40,22 @@ def of_texts(op: str, operands: Sequence[Datum], span: Span) -> tuple[str | None
     if ours is None:
         return (None, ())
     return f"a string has holes: `{ours}`", replaced(span, ours)
+
+
+def operator_called(text: str) -> str | None:
+    """The operator that a string names, as `"relu"` and `"ReLU"` do in other libraries."""
+    names = (text, text.lower(), ALIASES.get(text), ALIASES.get(text.lower()))
+    return next((name for name in names if name in OPS), None)
+
+
+def of_layer(text: str, written: ast.Expr) -> tuple[str, Fix]:
+    """For a string where a layer is applied: `act="relu"`, which a block applies as `x -> act`."""
+    name = operator_called(text)
+    if isinstance(written, ast.String):
+        help = f"an operator has no quotes: `{name or 'relu'}`"
+        return help, replaced(written.span, name) if name else ()
+    argument = f"{written.span.text}={name or 'relu'}"
+    return f"an operator is given as it is, without quotes: `{argument}`", ()
 
 
 def of_arguments(values: Sequence[Datum], places: Sequence[Span]) -> tuple[str | None, Fix]:

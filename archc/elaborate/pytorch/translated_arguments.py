@@ -131,6 +131,8 @@ def _conv_padding(written: Written) -> Written:
 def padded(written: Written, rank: int | None) -> list[Ours]:
     """The arguments of `pad` for one number, or one of each side, the last axis first.
 
+    Where the number of axes is not known, what is left out are sides of the first ones: `F.pad`.
+
     Raises:
         UnsaidError: a number is not known, or cuts off.
     """
@@ -144,21 +146,27 @@ def padded(written: Written, rank: int | None) -> list[Ours]:
         found = [Ours(known["spatial"], sizes.text, sizes.value, needless=False)]
     else:
         numbers = [*written.value]
-        if UNKNOWN in numbers or (rank is not None and len(numbers) != 2 * rank):
+        if UNKNOWN in numbers or len(numbers) != (2 * rank if rank else len(numbers) // 2 * 2):
             raise UnsaidError("`pad` has a number for each side of an image")
-        found = _of_sides(known, numbers)
+        found = _of_sides(known, numbers, rank)
     if any(isinstance(n, int) and n < 0 for n in numbers):
         raise UnsaidError("`pad` adds, and `crop` cuts off")
     return found
 
 
-def _of_sides(known: Mapping[str, Hyperparameter], numbers: list[object]) -> list[Ours]:
+def _of_sides(
+    known: Mapping[str, Hyperparameter], numbers: list[object], rank: int | None
+) -> list[Ours]:
     pairs = [tuple(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
-    if all(len(set(pair)) == 1 for pair in pairs):
+    if rank is not None and all(len(set(pair)) == 1 for pair in pairs):
         sizes = tuple(pair[0] for pair in reversed(pairs))
         return [Ours(known["spatial"], word(sizes), sizes, needless=False)]
     sides = zip(SIDES, numbers, strict=False)
     return [Ours(known[side], word(n), n, needless=not n) for side, n in sides]
+
+
+def _pad_mode(written: Written) -> Written:
+    return Written('"zeros"', "zeros") if written.value == "constant" else written
 
 
 def _mode(written: Written) -> Written:
@@ -192,6 +200,7 @@ _CONVERTED: Mapping[tuple[str, str], Callable[[Written], Written]] = {
     ("apply_conv", "padding"): _conv_padding,
     ("max_pool", "padding"): _conv_padding,
     ("avg_pool", "padding"): _conv_padding,
+    ("pad", "mode"): _pad_mode,
     ("upsample", "mode"): _mode,
     ("upsample", "align_corners"): _aligned,
     ("upsample", "scale_factor"): _factor,

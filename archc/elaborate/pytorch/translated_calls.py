@@ -134,6 +134,9 @@ def bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[st
     return found
 
 
+_OF_SIDES = {"pad", "padding"}
+
+
 def _said(
     signature: Signature, given: Mapping[str, ast.Argument], render: Render, complete: bool
 ) -> list[Ours]:
@@ -147,7 +150,7 @@ def _said(
             raise UnsaidError(f"`{theirs.name}`: it is missing")
         try:
             value = None if argument is None else _written(theirs, argument.value, render)
-            if signature.operator == "pad" and value is not None:
+            if theirs.name in _OF_SIDES and signature.operator == "pad" and value is not None:
                 found += padded(value, signature.rank)
                 continue
             said = ours(signature.operator, theirs, value)

@@ -189,11 +189,22 @@ def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:
     for signatures, homes in ((SIGNATURES, _TORCH), (KERAS, _KERAS)):
         if word in signatures and (not use.prefixed or use.name.name in homes):
             return _call_of(use, signatures[word], known)
+    if word == "Parameter" and (learned := _PARAMETER.fullmatch((use.call or use.whole).span.text)):
+        ours = f'param([{learned["sizes"]}], "{_BEGINS[learned["begins"]]}")'
+        return f"write `{ours}`", replaced((use.call or use.whole).span, ours)
     if word in UNLIKE:
         return f"archc has `{UNLIKE[word][0]}`, which {UNLIKE[word][1]}", ()
     if word in ALIASES and (not use.prefixed or use.call is None):
         return f"archc calls it `{ALIASES[word]}`", replaced(use.whole.span, ALIASES[word])
     return _square_conv(use, word)
+
+
+_BEGINS = {"zeros": "zeros", "ones": "ones", "randn": "normal"}
+_PARAMETER = re.compile(
+    rf"[\w.]*\(\s*(?:torch\.)?(?P<begins>{'|'.join(_BEGINS)})"
+    r"\(\s*[\[(]?(?P<sizes>(?!1\s*,)\d+(?:,\s*\d+)*),?[\])]?\s*\)\s*\)"
+)
+"""A learned tensor; of one whose first axis has one element, that may be the batch."""
 
 
 def _is_function(use: Use) -> bool:

@@ -23,6 +23,11 @@ ALIASES: Mapping[str, str] = {
 
 _CONV = "conv", "keeps the size of the image and has no bias, unless told otherwise"
 _LAYER_NORM = "layer_norm", "normalises the channels at each position"
+_PARAM = (
+    "param",
+    'is learned, and begins as zeros, ones or drawn: `param([8, 1, 1], "zeros")`; a constant is a '
+    "number, as in `0.5 * x`",
+)
 _DROP_PATH = "drop_path", "takes the probability to stay, `survival=`, and does not rescale"
 
 UNLIKE: Mapping[str, tuple[str, str]] = {
@@ -50,6 +55,8 @@ UNLIKE: Mapping[str, tuple[str, str]] = {
     "interpolate": ("upsample", "takes `scale=`, `size=` or `like=`"),
     "UpSampling2D": ("upsample", "takes `scale=`, `size=` or `like=`"),
     "Parameter": ("param", "takes the shape, and how it begins: `param([8, 1, 1], \"ones\")`"),
+    **dict.fromkeys(["zeros", "ones", "full", "rand", "randn", "empty"], _PARAM),
+    **dict.fromkeys(["zeros_like", "ones_like", "full_like", "rand_like", "randn_like"], _PARAM),
     "view": ("reshape", "takes the shape of one sample, and `flatten`, which makes a vector"),
     "Unflatten": ("reshape", "takes the whole shape of one sample"),
     "unflatten": ("reshape", "takes the whole shape of one sample"),

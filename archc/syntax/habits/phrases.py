@@ -117,6 +117,15 @@ LAYERS = (
         accepts="COLON",
         when=inside,
     ),
+    Habit(
+        "E0110",
+        "a shape stands in square brackets",
+        r"\w\s*:\s*(?P<at>‸\((?P<sizes>[^()\[\]\n]*[^()\[\]\n,\s])\s*,?\s*\))",
+        write="[{sizes}]",
+        types="LPAR",
+        keywords="NET BLOCK",
+        when=inside,
+    ),
     _no_arrow(
         r"->\s*\w+\s*", "write `{previous}:` if it is a label, and `{previous} ->` if it is a layer"
     ),

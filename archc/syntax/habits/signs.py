@@ -155,6 +155,17 @@ SLICES = (
     _taken(
         rf"{_CHANNELS}(?P<m>\w+)\s*:\s*(?P<n>\w+){_ALL}", write="take({x}, {n} - {m}, start={m})"
     ),
+    _taken(
+        rf"{_CHANNELS}(?P<m>\w+)\s*:{_ALL}",
+        write="take({x}, {x}.channels - {m}, start={m})",
+    ),
+    Habit(
+        "E0135",
+        "tensors are not sliced by axes",
+        r"\w\[\s*(?P<at>‸\.\.\.)\s*,",
+        "behind `...` stands the last axis, which are the columns of an image: "
+        "`crop(x, right=1)` leaves out the last; channels are taken by `take(x, 8)`",
+    ),
     _slice(
         rf"{_INDEX}[^\[\]\n]*‸,",
         "`take(x, 8)` gives the first 8 channels, and `crop(x, spatial=1)` the image without its "
