@@ -113,7 +113,7 @@ def test_other_weights_and_other_images_are_measured_where_they_are_asked_for() 
     snapshot = report("run", "--weights", "snapshots/cycle-10", "--split", "train")
     assert snapshot["images"] == 1437
     assert snapshot["exits"] != report("run", "--split", "train")["exits"]
-    assert "has no weights `best`" in refusal("run", "--weights", "best")
+    assert "has no weights `ema`" in refusal("run", "--weights", "ema")
     assert "has no images to choose by" in refusal("run", "--split", "val")
     assert "there is no data set `digit`" in refusal("run", "--data", "digit")
 

@@ -28,6 +28,7 @@ UNSHOWN = {
     "E1022",  # torchvision is missing
     "E1024",  # the network is
     "E1032",  # an ensemble needs snapshots
+    "E1008",  # it takes several processes
 }
 """Codes of what a test cannot bring about; their pages show a text."""
 

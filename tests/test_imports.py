@@ -68,6 +68,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "safetensors",
             "PIL",
             "datasets",
+            "lightning_fabric",
+            "yaml",
             "torchvision",
         },
     ),

@@ -12,8 +12,8 @@ import torch
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError
 from archc.train.data import Origin
-from archc.train.digits import train
 from archc.train.run import Run, load_run
+from archc.train.training import Order, train
 
 NET = """
 net Small(width=4, size=32, classes=100)(image: [3, size, size]) {
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     spec = home / "small.arch"
     spec.write_text(NET, encoding="utf-8")
-    train(str(spec), data=Origin("digits"), epochs=1, out=home / "run")
+    train(Order(Request(str(spec)), Origin("digits"), home / "run", changes=("epochs=1",)))
     spec.unlink()
     return home / "run"
 
@@ -51,7 +51,9 @@ def test_the_folder_says_what_was_trained_and_with_what(run: Run) -> None:
     assert (config.channels, config.size) == (1, (8, 8))
     assert config.exits == ("early", "return")
     assert config.passes == ("simplify", "share-memory")
-    assert (config.data, config.seed, config.device) == (Origin("digits"), 0, "cpu")
+    assert (config.data, config.seed) == (Origin("digits"), 0)
+    assert config.recipe.epochs == 1
+    assert config.machine == {"device": "cpu", "threads": 1, "processes": 1}
     assert config.versions["torch"] == torch.__version__
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from archc.analysis.summary import summarize
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError
 from archc.train.data import Origin, load_data
-from archc.train.digits import Result, train
+from archc.train.devices import Machine
 from archc.train.fit import fit
-from archc.train.progress import Progress
-from archc.train.recipe import Recipe
 from archc.train.run import load_run
+from archc.train.schedule import Cosine
+from archc.train.training import Order, Result, train
 from archc.viz.collapse import picture_of
 
 TINY = """
@@ -49,9 +48,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def order(spec: str = "tiny.arch", **changes: Any) -> Order:
+    """Two epochs of digits into the folder `run`, with keys of the recipe or fields of an order."""
+    fields = {name: changes.pop(name) for name in list(changes) if name in Order.__annotations__}
+    settings = changes.pop("settings", {})
+    recipe = {"epochs": 2, **changes}
+    arguments: dict[str, Any] = {
+        "request": Request(spec, arguments=settings),
+        "data": Origin("digits"),
+        "out": Path("run"),
+        "changes": tuple(f"{key.replace('__', '.')}={value}" for key, value in recipe.items()),
+    }
+    merged: dict[str, Any] = {**arguments, **fields}
+    return Order(**merged)
+
+
 def run(spec: str = "tiny.arch", **changes: Any) -> Result:
-    arguments: dict[str, Any] = {"data": Origin("digits"), "epochs": 2, "out": Path("run")}
-    return train(spec, **{**arguments, **changes})
+    return train(order(spec, **changes))
 
 
 def rows(path: str = "run/metrics.csv") -> list[dict[str, str]]:
@@ -134,13 +147,6 @@ def test_the_number_of_threads_is_put_back() -> None:
         torch.set_num_threads(before)
 
 
-def test_the_rate_falls_from_the_given_one_along_half_a_cosine() -> None:
-    recipe = Recipe(lr=0.2)
-    assert recipe.rate(0, 100) == 0.2
-    assert recipe.rate(50, 100) == pytest.approx(0.1)
-    assert recipe.rate(100, 100) == pytest.approx(0, abs=1e-12)
-
-
 def test_each_step_takes_the_rate_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
     real = torch.optim.SGD.step
@@ -150,8 +156,8 @@ def test_each_step_takes_the_rate_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         return real(self)
 
     monkeypatch.setattr(torch.optim.SGD, "step", recorded)
-    run(lr=0.2)
-    assert rates == [Recipe(lr=0.2).rate(step, 46) for step in range(46)]
+    run(optimizer__lr=0.2)
+    assert rates == [0.2 * Cosine().factor(step, 2, 23) for step in range(46)]
     assert float(rows()[-1]["lr"]) == pytest.approx(rates[-1], rel=1e-5)
 
 
@@ -168,7 +174,7 @@ def test_every_exit_is_trained_and_measured() -> None:
 
 def test_a_loss_that_is_no_number_stops_at_once() -> None:
     with pytest.raises(ArchError, match=r"epoch 1, step \d: training has diverged"):
-        run(lr=1e30)
+        run(optimizer__lr=1e30)
     assert not Path("run").exists()
 
 
@@ -197,7 +203,7 @@ def test_the_folder_has_all_that_it_takes_to_use_the_net() -> None:
     data = kept.data()
     (batch,) = data.batches(data.test, 360)
     with torch.no_grad():
-        answers = net.eval()(batch.images).argmax(1)
+        answers = net.eval()(kept.adapt(batch.images)).argmax(1)
     hits = (answers == batch.labels).sum().item()
     assert hits / len(answers) == result.accuracy
 
@@ -240,24 +246,32 @@ def test_symbolic_sizes_are_the_least_that_the_net_can_work_with() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"epochs": 0},
-        {"batch_size": 0},
-        {"lr": float("nan")},
         {"seed": -1},
-        {"device": "tpu"},
-        {"threads": 0},
+        {"every": -1},
+        {"keep": 0},
+        {"batch_size": 3, "accumulate": 4},
+        {"exit_weights": [1, 1]},
+        {"sync_batchnorm": "true", "machine": {"device": "cpu"}},
+        {"sparsity": "{strength: 1e-4, scales: nothing}"},
+        {"machine": {"device": "tpu"}},
+        {"machine": {"threads": 0}},
+        {"machine": {"devices": 0}},
+        {"machine": {"strategy": "fsdp"}},
     ],
     ids=str,
 )
-def test_numbers_out_of_range_are_refused(change: dict[str, Any]) -> None:
-    assert "error[E1003]" in refusal("tiny.arch", **change)
+def test_what_cannot_be_is_refused(change: dict[str, Any]) -> None:
+    machine = change.pop("machine", {})
+    with pytest.raises(ArchError, match="E1003"):
+        run(machine=Machine(**machine), **change)
+    assert not Path("run").exists()
 
 
 def test_warnings_of_the_compiler_are_passed_on() -> None:
     text = TINY + TINY.replace("Tiny", "Other")
     Path("two.arch").write_text(text, encoding="utf-8")
     said: list[str] = []
-    run("two.arch", epochs=1, warn=lambda found: said.extend(each.message for each in found))
+    train(order("two.arch", epochs=1), lambda found: said.extend(each.message for each in found))
     assert any("Other" in message for message in said), said
 
 
@@ -267,67 +281,6 @@ def test_without_the_training_libraries_the_extra_is_named(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ArchError, match=r"pip install 'archc-compiler\[train\]'"):
         importlib.reload(archc.train)
-
-
-# ------------------------------------------------------------- interruption
-
-
-def _interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Ctrl-C as the step (from 1) ends."""
-    real, count = Progress.step, 0
-
-    def counted(self: Progress) -> None:
-        nonlocal count
-        count += 1
-        if count == step:
-            raise KeyboardInterrupt
-        real(self)
-
-    monkeypatch.setattr(Progress, "step", counted)
-
-
-def test_an_interruption_leaves_the_epochs_that_were_finished(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    _interrupt_at(monkeypatch, step=2 * 23 + 5)
-    with pytest.raises(KeyboardInterrupt):
-        run(epochs=3)
-    assert [row["epoch"] for row in rows()] == ["1", "2"]
-    assert weights()["fc.weight"].isfinite().all()
-    assert {file.name for file in Path("run").iterdir()} == {
-        "run.yaml", "model.py", "model.safetensors", "metrics.csv",
-    }  # fmt: skip
-
-
-def test_an_interruption_in_the_first_epoch_leaves_the_run_before_as_it_was(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    run(epochs=1)
-    before = {file.name: file.read_bytes() for file in Path("run").iterdir()}
-    _interrupt_at(monkeypatch, step=5)
-    with pytest.raises(KeyboardInterrupt):
-        run(epochs=1, seed=1)
-    assert {file.name: file.read_bytes() for file in Path("run").iterdir()} == before
-
-
-@pytest.mark.parametrize("name", ["run.yaml", "model.py", "model.safetensors", "metrics.csv"])
-def test_each_file_is_written_under_another_name_and_renamed(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(epochs=1)
-    before = Path("run", name).read_bytes()
-    real = os.replace
-
-    def fail_for_one(source: Path, target: Path) -> None:
-        if target.name == name:
-            raise OSError(28, "No space left on device")
-        real(source, target)
-
-    monkeypatch.setattr("archc.writing.os.replace", fail_for_one)
-    with pytest.raises(OSError, match="No space left"):
-        run(epochs=1, seed=1)
-    assert Path("run", name).read_bytes() == before
-    assert not list(Path("run").glob(".archc-*"))
 
 
 # ---------------------------------------------------------------- streams
@@ -343,6 +296,7 @@ def test_away_from_a_terminal_each_epoch_is_a_line_on_stderr(
     assert "seed 0" in err
     assert "resized" not in err
     assert err.count("epoch ") == 2
+    assert err.count(" images/s") == 2
 
 
 def test_the_shipped_spec_learns_with_the_settings_of_the_demo() -> None:

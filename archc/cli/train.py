@@ -1,14 +1,20 @@
-"""`archc train`: compile a spec and train it."""
+"""`archc train`: compile a spec and train it by a recipe."""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archc.cli.console import show, write_data
 from archc.cli.data_options import Data, DataDir, Download, ImageSize, Val, Workers
-from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, compile_net, make_request
+from archc.cli.plan import make_plan
+
+if TYPE_CHECKING:
+    from archc.train.training import Prepared
+
+_RECIPE, _SAVING, _MACHINE = "The recipe", "Saving", "The machine"
 
 
 def train_command(
@@ -21,31 +27,98 @@ def train_command(
     download: Download = False,
     net: Net = None,
     set_: Set = None,
+    passes: Passes = None,
+    plain: Plain = False,
+    limit: Limit = None,
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="How to train.", rich_help_panel=_RECIPE),
+    ] = "default",
+    recipe_set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe-set",
+            metavar="KEY=VALUE",
+            help="Change the recipe, as `optimizer.lr=0.05`.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Times over the data; 20 by default.", show_default=False)
+        int | None,
+        typer.Option(help="Times over the data.", show_default=False, rich_help_panel=_RECIPE),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images a step; 64 by default.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Images a step, of all processes.", show_default=False, rich_help_panel=_RECIPE
+        ),
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option(help="The learning rate at the start; 0.1 by default.", show_default=False),
+        typer.Option(
+            help="The learning rate at the start.", show_default=False, rich_help_panel=_RECIPE
+        ),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of all that is random; 0 by default.", show_default=False)
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="fp32|bf16|fp16", show_default=False, rich_help_panel=_RECIPE),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    sync_batchnorm: Annotated[
+        bool,
+        typer.Option(
+            "--sync-batchnorm",
+            help="Batch norms take the statistics of all processes.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
             help="For all that the run leaves; `runs/SPEC-DATA` by default.",
             show_default=False,
+            rich_help_panel=_SAVING,
         ),
     ] = None,
-    passes: Passes = None,
-    plain: Plain = False,
-    limit: Limit = None,
+    resume: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|never|FILE",
+            help="Go on from the newest whole checkpoint in FOLDER, or from a certain one.",
+            rich_help_panel=_SAVING,
+        ),
+    ] = "never",
+    checkpoint_every: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Write a checkpoint after each N steps, not only after each epoch.",
+            show_default=False,
+            rich_help_panel=_SAVING,
+        ),
+    ] = 0,
+    keep: Annotated[
+        int,
+        typer.Option(min=1, help="Checkpoints that are kept.", rich_help_panel=_SAVING),
+    ] = 2,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", rich_help_panel=_MACHINE)
+    ] = "auto",
+    devices: Annotated[
+        int,
+        typer.Option(min=1, help="Processes, one a device.", rich_help_panel=_MACHINE),
+    ] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.", rich_help_panel=_MACHINE)] = 1,
+    threads: Annotated[
+        int,
+        typer.Option(min=1, help="Threads of a process on a CPU.", rich_help_panel=_MACHINE),
+    ] = 1,
+    strategy: Annotated[str, typer.Option(metavar="auto|ddp", rich_help_panel=_MACHINE)] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would be trained, and how.")
+    ] = False,
 ) -> None:
     """Train a net on a data set, and print its test accuracy.
 
@@ -54,11 +127,60 @@ def train_command(
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     request = make_request(spec, net, set_, limit, passes, plain)
     from archc.train.data import Origin
-    from archc.train.digits import train
+    from archc.train.devices import Machine
+    from archc.train.training import Order, prepare, train
 
-    numbers = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
-    given: dict[str, Any] = {name: n for name, n in numbers.items() if n is not None}
-    folder = out or Path("runs") / f"{Path(spec).stem}-{data.partition(':')[0]}"
-    origin = Origin(data, data_dir, val, image_size, workers, download)
-    result = train(request, data=origin, out=folder, device=device, warn=show, **given)
-    write_data(result.report())
+    short = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer.lr": lr,
+        "precision": precision,
+        "sync_batchnorm": "true" if sync_batchnorm else None,
+    }
+    changes = [f"{key}={value}" for key, value in short.items() if value is not None]
+    order = Order(
+        request=request,
+        data=Origin(data, data_dir, val, image_size, workers, download),
+        out=out or Path("runs") / f"{Path(spec).stem}-{data.partition(':')[0]}",
+        recipe=recipe,
+        changes=(*(recipe_set or ()), *changes),
+        seed=seed,
+        machine=Machine(device, devices, nodes, threads, strategy),
+        resume=resume,
+        every=checkpoint_every,
+        keep=keep,
+    )
+    if dry_run:
+        write_data(_outline(prepare(order)))
+        return
+    write_data(train(order, warn=show).report())
+
+
+def _outline(prepared: "Prepared") -> str:
+    """What would run, and what it would cost."""
+    from archc.train.recipe_file import describe
+
+    order, recipe, data = prepared.order, prepared.recipe, prepared.data
+    config, machine = prepared.config, order.machine
+    compilation = compile_net(prepared.fitted.request)
+    processes, parts = machine.processes, machine.processes * recipe.accumulate
+    summary = prepared.fitted.model.summary()
+    dtype = "float32" if recipe.precision == "fp32" else "bf16"
+    batch = -(-recipe.batch_size // parts)
+    sizes = [f"{name}={value}" for name, value in prepared.fitted.symbols.items()]
+    plan = make_plan(compilation, batch, "keep", dtype, sizes)
+    macs = "" if summary.macs is None else f", {summary.macs:,} multiply-accumulates an image"
+    plural = "" if processes == 1 else "es"
+    return "\n".join(
+        [
+            f"net       {config.net}: {summary.params:,} parameters{macs}",
+            f"data      {data.name}: {len(data.train.labels):,} images to train on, "
+            f"{len(data.test.labels):,} to test on",
+            f"steps     {prepared.steps:,} in {recipe.epochs} epochs",
+            f"machine   {processes} process{plural} ({machine.kind}, {recipe.precision})",
+            f"memory    {plan.planned.peak / 2**20:,.1f} MiB at the most, {batch} images at once",
+            f"folder    {order.out}",
+            *(f"{'recipe' if not i else '':10}{line}" for i, line in enumerate(describe(recipe))),
+            "",
+        ]
+    )

@@ -4,11 +4,8 @@ from importlib.util import find_spec
 
 from archc.diagnostics import error
 
-_missing = [
-    name
-    for name in ("msgspec", "numpy", "safetensors", "sklearn", "torch")
-    if find_spec(name) is None
-]
+_NEEDED = ("lightning_fabric", "msgspec", "numpy", "safetensors", "sklearn", "torch")
+_missing = [name for name in _NEEDED if find_spec(name) is None]
 if _missing:
     raise error(
         "E1001",

@@ -5,7 +5,7 @@ and `size` where it is the side of the input), and the channels of its image; im
 an input of another size, and repeated along channels that cannot be changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,15 @@ class Fitted:
     """A compiled net, and what an image must become before the net takes it.
 
     `request` is what it was compiled from, with the settings that followed the data; `channels`,
-    and `size` (height and width), are what it takes; `exits` names its results in order.
+    `size` (height and width) and, where these have symbols, `symbols` are what it takes; `exits`
+    names its results in order.
     """
 
     request: Request
     model: Model
     channels: int
     size: tuple[int, int]
+    symbols: Mapping[str, int]
     exits: tuple[str, ...]
 
 
@@ -45,8 +47,10 @@ def fit(request: Request, data: Dataset) -> Fitted:
     (image,) = model.graph.inputs()
     if data.channels not in (1, image.type.channels):
         raise _refusal(model, data, f"takes {image.type}", image.span)
-    size, names = _size(model, data), model.graph.output_names()
-    return Fitted(request, model, image.type.channels, size, names)
+    value, names = _symbol(model, data), model.graph.output_names()
+    height, width = _sides(image, value)
+    symbols = {side.symbol: value for side in image.type.spatial if not isinstance(side, int)}
+    return Fitted(request, model, image.type.channels, (height, width), symbols, names)
 
 
 def _compile(request: Request, data: Dataset) -> tuple[Request, Model]:
@@ -119,20 +123,15 @@ def _refusal(
     )
 
 
-def _size(model: Model, data: Dataset) -> tuple[int, int]:
-    """Height and width in pixels: as declared, or the least that suit.
-
-    A symbol in the input's size is given the least value for which the input is not smaller than
-    the data and no tensor of the net is empty.
-    """
+def _symbol(model: Model, data: Dataset) -> int:
+    """The least value of the symbols in the input's size for which the input is not smaller than
+    the data and no tensor of the net is empty; 1 where there are none."""
     (image,) = model.graph.inputs()
     if all(isinstance(side, int) for side in image.type.spatial):
-        height, width = _sides(image, 1)
-        return height, width
+        return 1
     for value in range(1, LARGEST_SYMBOL + 1):
-        height, width = _sides(image, value)
-        if min(height, width) >= data.size and _works(model, value):
-            return height, width
+        if min(_sides(image, value)) >= data.size and _works(model, value):
+            return value
     raise _refusal(model, data, f"takes {image.type}, of which no size works", image.span)
 
 

@@ -1,66 +1,71 @@
-"""What is measured: hits and losses summed over images, and one row of `metrics.csv` an epoch."""
+"""What is measured: sums over images, on their device, and a row of `metrics.csv` an epoch."""
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+EpochRow = dict[str, float]
+"""A row by its columns, in order."""
 
-@dataclass
-class Score:
-    """Sums over the images seen so far; `hits` has one number for each exit."""
+TIMES = ("seconds", "images_per_second")
+"""Columns that differ between equal runs: they stand in `metrics.jsonl` alone."""
 
-    loss_sum: float = 0.0
-    hits: list[int] = field(default_factory=list)
-    images: int = 0
 
-    def add(self, loss: float, outputs: Sequence[Tensor], labels: Tensor) -> None:
-        """Add a batch: its mean loss, the logits [N, classes] of each exit, the classes [N]."""
-        hits = [int((output.argmax(1) == labels).sum()) for output in outputs]
-        self.hits = [a + b for a, b in zip(self.hits or [0] * len(hits), hits, strict=True)]
-        self.loss_sum += loss * len(labels)
-        self.images += len(labels)
+def no_scores(exits: int, device: torch.device) -> Tensor:
+    """The sums over no image: float64 [2 + exits] of losses, images, and hits of each exit."""
+    return torch.zeros(2 + exits, dtype=torch.float64, device=device)
 
-    @property
-    def loss(self) -> float:
-        return self.loss_sum / self.images
 
-    @property
-    def accuracies(self) -> list[float]:
-        """For each exit, from 0 to 1; the last exit is the net's answer."""
-        return [hits / self.images for hits in self.hits]
+def add_scores(sums: Tensor, loss_sum: Tensor, outputs: Sequence[Tensor], labels: Tensor) -> None:
+    """Add images: their losses' sum, the logits [N, classes] of each exit, the classes [N]."""
+    hits = [(output.argmax(1) == labels).sum() for output in outputs]
+    count = torch.full((), len(labels), device=labels.device)
+    sums += torch.stack([each.to(sums.dtype) for each in (loss_sum.detach(), count, *hits)])
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One row: an epoch (from 1), the steps so far, the last step's rate, and both scores.
+class Score:
+    """Means over images: the loss, summed over exits, and each exit's accuracy from 0 to 1."""
 
-    Losses are means over images, summed over exits. The training score is gathered while the net
-    learns: each batch counts as it was seen.
-    """
+    loss: float
+    accuracies: tuple[float, ...]
 
-    number: int
-    step: int
-    lr: float
-    train: Score
-    test: Score
-
-    def row(self) -> tuple[int | float, ...]:
-        *early, last = self.test.accuracies
-        training = (self.train.loss, self.train.accuracies[-1])
-        return (self.number, self.step, self.lr, *training, self.test.loss, last, *early)
+    @property
+    def accuracy(self) -> float:
+        """That of the last exit, which is the net's answer."""
+        return self.accuracies[-1]
 
 
-COLUMNS = ("epoch", "step", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+def score_of(sums: Tensor) -> Score:
+    """The means of sums over all images."""
+    loss, images, *hits = sums.tolist()
+    return Score(loss / images, tuple(each / images for each in hits))
 
 
-def to_csv(epochs: Sequence[Epoch], exits: Sequence[str]) -> bytes:
-    """The content of `metrics.csv`; exits before the last have columns `test_accuracy.NAME`."""
+def columns_of(name: str, score: Score, exits: Sequence[str]) -> EpochRow:
+    """`NAME_loss`, `NAME_accuracy`, and `NAME_accuracy.EXIT` of the exits before the last."""
+    *early, last = score.accuracies
+    row = {f"{name}_loss": score.loss, f"{name}_accuracy": last}
+    named = zip(exits, early, strict=False)
+    return row | {f"{name}_accuracy.{exit}": value for exit, value in named}
+
+
+def to_csv(rows: Sequence[Mapping[str, float]]) -> bytes:
+    """The content of `metrics.csv`: the same for equal runs."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(f"test_accuracy.{name}" for name in exits[:-1])])
-    for epoch in epochs:
-        writer.writerow([f"{value:.6g}" for value in epoch.row()])
+    columns = [name for name in rows[0] if name not in TIMES] if rows else []
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([f"{row[name]:.6g}" for name in columns])
     return text.getvalue().encode()
+
+
+def to_jsonl(rows: Sequence[Mapping[str, float]]) -> bytes:
+    """The content of `metrics.jsonl`: an object a line, with times and all digits."""
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()

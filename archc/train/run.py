@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archc.cache import import_source
-from archc.compiler import Request
 from archc.diagnostics import error, printable
 from archc.ir.dump import dump
 from archc.train.data import Dataset, Origin, load_data
@@ -35,7 +34,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `settings` are the net's parameters as texts of the language, those that followed the data with
     them; `channels` and `size` (height, width) are those of the images that the net takes, `exits`
-    the names of its results in order. `versions` are those that trained.
+    the names of its results in order. `machine` and `versions` are
+    what trained.
     """
 
     spec: str
@@ -49,8 +49,18 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     data: Origin
     recipe: Recipe
     seed: int
-    device: str
+    machine: dict[str, str | int]
     versions: dict[str, str]
+
+    def differences(self, other: "RunConfig") -> list[str]:
+        """The keys of all that makes it another run; where and with what it runs is no matter."""
+        mine, theirs = self._without_place(), other._without_place()
+        return [name for name, value in mine.items() if value != theirs[name]]
+
+    def _without_place(self) -> dict[str, object]:
+        data = msgspec.structs.replace(self.data, workers=0, download=False)
+        found = {**msgspec.structs.asdict(self), "data": data}
+        return {name: v for name, v in found.items() if name not in ("machine", "versions")}
 
 
 @dataclass(frozen=True)
@@ -128,22 +138,26 @@ def spec_sha256(fitted: Fitted) -> str:
 
 
 def make_config(
-    request: Request, fitted: Fitted, data: Origin, recipe: Recipe, seed: int, device: torch.device
+    fitted: Fitted,
+    data: Origin,
+    recipe: Recipe,
+    seed: int,
+    machine: Mapping[str, str | int],
 ) -> RunConfig:
     """What `run.yaml` says of a run that begins."""
     return RunConfig(
-        spec=request.spec,
+        spec=fitted.request.spec,
         spec_sha256=spec_sha256(fitted),
         net=fitted.model.graph.name,
         settings=dict(fitted.request.arguments),
-        passes=tuple(map(str, request.passes)),
+        passes=tuple(map(str, fitted.request.passes)),
         channels=fitted.channels,
         size=fitted.size,
         exits=fitted.exits,
         data=data,
         recipe=recipe,
         seed=seed,
-        device=device.type,
+        machine=dict(machine),
         versions={
             "archc": __version__,
             "torch": str(torch.__version__),
