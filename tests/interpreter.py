@@ -12,6 +12,7 @@ from meanings import FORMULAS, Activations, Arithmetic, Rearrangements, Weights
 from torch import Tensor
 from torch.nn import functional
 
+from archc.ir.branches import branch_of, drop_paths
 from archc.ir.graph import Graph, Node
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
 from archc.ops.border import Crop, Pad
@@ -287,12 +288,22 @@ class Interpreter(Activations, Arithmetic, Rearrangements):
         self, op: DropPath, operands: Sequence[Tensor], weights: Weights, training: bool
     ) -> Tensor:
         (x,) = operands
-        if op.survival == 1:
+        p = _survival(op)
+        if p == 1:
             return x
         if not training:
-            return x * op.survival
-        survives = torch.rand([]).item() < op.survival
-        return x * (1.0 if survives else 0.0)
+            return x * p if op.mode == "paper" else x
+        gates = [x.shape[0]] + [1] * (x.dim() - 1) if op.mode == "sample" else []
+        survives = torch.where(torch.rand(gates) < p, 1.0, 0.0).to(x.dtype)
+        return x * (survives if op.mode == "paper" else survives / p)
+
+    def skipped_path(
+        self, op: DropPath, operands: Sequence[Tensor], weights: Weights, training: bool
+    ) -> Tensor:
+        """The end of a branch that is not skipped."""
+        if not training:
+            return self.drop_path(op, operands, weights, training)
+        return operands[0] / _survival(op) if op.mode == "inverted" else operands[0]
 
     def param(self, op: Param, operands: Sequence[Tensor], weights: Weights, _: bool) -> Tensor:
         return weights[""]
@@ -341,17 +352,43 @@ def run_graph(
     them, and running statistics among them change in place, in training. Each result of an operator
     is `moved` before others read it.
 
-    Operators run in the order of node ids, which is the order of random draws.
+    Operators run in the order of node ids, which is the order of random draws; but the gates of
+    branches that may be skipped are drawn first. What only a skipped branch needs does not run, and
+    its weights have no influence: their gradients are zero.
     """
     values = {node.id: x for node, x in zip(graph.inputs(), inputs, strict=True)}
     oracle = Primitives()
+    skipped = _skipped(graph) if training else set()
     for node in graph.nodes():
-        if node.id not in values:
+        if node.id in skipped:
+            trained = [w for w in _weights_of(graph, node, state).values() if w.requires_grad]
+            before = [values[operand] for operand in graph.operands(node.id) if operand in skipped]
+            values[node.id] = sum([*before, *(w[:0].sum() for w in trained)], torch.zeros([]))
+        elif node.id not in values:
             operands = [values[operand] for operand in graph.operands(node.id)]
             weights = _weights_of(graph, node, state)
             batched = node.type.batched
             values[node.id] = moved(oracle.apply(node.op, operands, weights, training, batched))
     return [values[output.node] for output in graph.outputs]
+
+
+def _skipped(graph: Graph) -> set[int]:
+    """The nodes of branches that are skipped now; one number is drawn for each module that may skip
+    one, in the order of their names."""
+    ends: dict[str, list[Node]] = {}
+    for end in drop_paths(graph):
+        if end.layer.path is not None:
+            ends.setdefault(".".join(end.layer.path), []).append(end)
+    draws = zip(sorted(ends), torch.rand(len(ends)).tolist(), strict=True)
+    closed = [end for name, n in draws for end in ends[name] if n >= _survival(end.op)]
+    return {node for end in closed for node in (end.id, *branch_of(graph, end.id))}
+
+
+def _survival(op: Op) -> float:
+    """Branch l of L survives with 1 - l / L * (1 - survival)."""
+    assert isinstance(op, DropPath)
+    p = 1.0 if op.survival is None else op.survival
+    return p if (op.branch, op.of) == (1, 1) else 1 - op.branch / op.of * (1 - p)
 
 
 def _weights_of(graph: Graph, node: Node, state: Mapping[str, Tensor]) -> Weights:

@@ -30,7 +30,7 @@ from archc.ops.pooling import (
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.reduction import AbsMean, ChannelMax, ChannelMean
 from archc.ops.registry import OPS
-from archc.ops.regularization import Dropout, DropPath, SpatialDropout
+from archc.ops.regularization import DROPS, Dropout, DropPath, SpatialDropout
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Take
 
@@ -303,8 +303,10 @@ def _spatial_dropout(draw: Draw) -> Case:
 
 
 def _drop_path(draw: Draw) -> Case:
-    survival = draw(st.sampled_from([0.2, 0.5, 1.0]))
-    return Case(DropPath(survival=survival), (any_type(draw),))
+    survival = draw(st.sampled_from([0.2, 0.5, 1.0, None]))
+    of = draw(st.sampled_from([1, 3]))
+    branch, mode = number(draw, 0, of), draw(st.sampled_from(DROPS))
+    return Case(DropPath(survival=survival, branch=branch, of=of, mode=mode), (any_type(draw),))
 
 
 def _param(draw: Draw) -> Case:

@@ -194,7 +194,7 @@ def test_both_are_bit_equal_to_torchvision(
 @each_kind
 @each_mode
 def test_compilation_without_a_graph_break(
-    build: Callable[[str], nn.Module], kind: str, training: bool
+    build: Callable[[str], nn.Module], dropped: Path, kind: str, training: bool
 ) -> None:
     """The same numbers; those of a DenseNet but for rounding: the norms that close its blocks are
     plain modules there, which the compiler fuses."""
@@ -205,6 +205,8 @@ def test_compilation_without_a_graph_break(
     same: Callable[[Tensor, Tensor], bool] = torch.equal
     if kind == "dense":
         same = partial(torch.allclose, rtol=NET, atol=NET)
+    if kind == "dropped" and training:  # as a whole it is compiled as if no branch were skipped
+        reference = emitted.emit(dropped, passes=emitted.O0).build().double()
     for seed in (3, 4):
         expected, gradients = _step(reference, _images(dtype=torch.float64), seed)
         ours, our_gradients = _step(compiled, _images(dtype=torch.float64), seed)
@@ -234,16 +236,34 @@ def _two_halves(rank: int, folder: Path, files: list[Path]) -> None:
     torch.set_num_threads(1)
     meeting = (folder / "meeting").as_uri()
     torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
-    found = []
+    found: list[tuple[Any, ...]] = []
     for file in files:
         for training in MODES:
             net = emitted.build_from(file).double().train(training)
             ddp = nn.parallel.DistributedDataParallel(net)
             output, _ = _step(ddp, _half(rank), seed=rank)
             found.append((output, _gradients(net), dict(net.named_buffers())))
+    found.append(_steps(files[-1], rank))
     torch.save(found, folder / f"rank{rank}.pt")
     torch.distributed.barrier()
     os._exit(0)  # torch joins gloo's threads with the interpreter locked, and may wait for ever
+
+
+def _steps(file: Path, rank: int, count: int = 4) -> tuple[list[Any], dict[str, Tensor]]:
+    """The gates of some steps of a net whose branches are skipped, and its weights after them."""
+    net = emitted.build_from(file).double()
+    ddp = nn.parallel.DistributedDataParallel(net)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    gates = []
+    for step in range(count):
+        cast(Any, net).draw_gates(1, step)
+        gates.append(
+            [cast(Any, net).get_submodule(f"branch{i}").drop_path.gate for i in range(1, 5)]
+        )
+        optimiser.zero_grad()
+        _loss(ddp(_half(rank))).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return gates, dict(net.named_parameters())
 
 
 def _half(rank: int) -> Tensor:
@@ -265,7 +285,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory, dropped: Path) -> list[dict[
     finally:
         for process in context.processes:
             process.kill()
-    cases = [(kind, training) for kind in KINDS for training in MODES]
+    cases = [*((kind, training) for kind in KINDS for training in MODES), "steps"]
     return [
         dict(zip(cases, torch.load(folder / f"rank{rank}.pt", weights_only=True), strict=True))
         for rank in (0, 1)
@@ -284,6 +304,16 @@ def test_two_processes_have_the_gradients_of_the_whole_batch(
         output, _ = _step(build(kind).double().eval(), _half(rank))
         assert torch.equal(ours, output)
         assert _error(our_gradients, gradients) < NET
+
+
+def test_two_processes_skip_the_same_branches_step_after_step(
+    ranks: list[dict[Any, Any]],
+) -> None:
+    """Without `find_unused_parameters`, in which a skipped branch would end the second step."""
+    (gates, weights), (other_gates, other_weights) = (rank["steps"] for rank in ranks)
+    assert gates == other_gates
+    assert not all(map(all, gates))
+    assert all(map(torch.equal, weights.values(), other_weights.values()))
 
 
 @each_kind

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
+from archc.ir.branches import branch_of, drop_paths, skippable
 from archc.ir.graph import Graph, Path
 from archc.ops.extern import Extern
+from archc.ops.regularization import DropPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,18 @@ def costs_of(graph: Graph) -> Costs:
         node.id: node.op.macs(graph.operand_types(node.id), node.type) for node in graph.nodes()
     }
     return Costs(macs, weights)
+
+
+def expected_macs(graph: Graph, costs: Costs) -> float | None:
+    """What a sample costs on average in training, where stochastic depth skips branches; None, as
+    all costs, where it is not known."""
+    computed = skippable(graph)
+    share: dict[int, float] = {}
+    for end in drop_paths(graph):
+        if isinstance(end.op, DropPath) and not computed[end.id]:
+            share |= dict.fromkeys(branch_of(graph, end.id), end.op.probability)
+    known = [macs * share.get(id, 1) for id, macs in costs.macs.items() if macs is not None]
+    return sum(known) if len(known) == len(costs.macs) else None
 
 
 def params_text(cost: Cost) -> str:

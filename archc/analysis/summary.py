@@ -6,7 +6,16 @@ layer.
 
 from dataclasses import dataclass
 
-from archc.analysis.cost import Cost, Costs, ExitCost, costs_of, exit_costs, macs_text, params_text
+from archc.analysis.cost import (
+    Cost,
+    Costs,
+    ExitCost,
+    costs_of,
+    exit_costs,
+    expected_macs,
+    macs_text,
+    params_text,
+)
 from archc.analysis.module_rows import HEADINGS, tree_rows
 from archc.analysis.module_tree import LayerSummary, RegionSummary, module_tree
 from archc.analysis.summary_html import Section, to_html
@@ -58,6 +67,8 @@ class Summary:
     """The extern layers, whose weights and costs are in none of the figures."""
     init: Reach | None = None
     """What the net's `@init` does, if it has one."""
+    expected_macs: float | None = None
+    """Multiply-accumulates a sample in training, on average over what stochastic depth skips."""
 
     @property
     def params(self) -> int:
@@ -132,11 +143,15 @@ class Summary:
         return rows
 
     def _total_rows(self) -> list[TableRow]:
-        return [
+        rows: list[TableRow] = [
             ("parameters", params_text(self.cost)),
             ("buffers", f"{self.buffers:,}{' + ?' if self.externs else ''}"),
             ("MACs", macs_text(self.cost)),
         ]
+        if self.macs and self.expected_macs and self.expected_macs < self.macs:
+            share = self.expected_macs / self.macs
+            rows.append(("MACs in training", f"{self.expected_macs:,.0f} ({share:.2%}) on average"))
+        return rows
 
     def to_json(self) -> Json:
         """The figures as JSON values; a symbolic size is a string, an unknown cost null."""
@@ -146,6 +161,7 @@ class Summary:
             "input": _shape(self.inputs[0][1]) if self.inputs else None,
             "inputs": [{"name": name, "shape": _shape(type_)} for name, type_ in self.inputs],
             **figures(self.cost),
+            "expected_macs": self.expected_macs,
             "exits": [
                 {
                     "name": item.name,
@@ -228,6 +244,7 @@ def summarize(graph: Graph) -> Summary:
         ),
         tuple(sorted(_undeclared(graph, costs))),
         reach_of(graph),
+        expected_macs(graph, costs),
     )
 
 

@@ -1,6 +1,7 @@
 """`archc plan`: where a net's memory goes, before anything runs."""
 
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,6 +57,7 @@ def plan_command(
 
     For example: [cyan]archc plan densenet --batch 8 --memory recompute[/cyan]
     """
+    from archc.analysis.plan.decisions import branches_text, computed_branches
     from archc.analysis.plan.plan_table import explain, to_text
 
     check_words(memory, dtype)
@@ -63,12 +65,15 @@ def plan_command(
     plan = make_plan(
         compilation, batch, memory, dtype, size, inference=inference, estimate=estimate
     )
-    declined = compilation.graph.sharing.declined
+    graph = compilation.graph
+    declined, computed = graph.sharing.declined, computed_branches(graph)
     if as_json:
-        write_json({**plan.to_json(), "declined": declined})
+        branches = [asdict(each) for each in computed]
+        write_json({**plan.to_json(), "declined": declined, "computed_branches": branches})
         return
     text = explain(plan, why) if why else to_text(plan, terminal_width())
-    write_data(f"{text}\n\n{declined}\n" if declined else f"{text}\n")
+    remarks = (declined, branches_text(graph))
+    write_data("\n\n".join((text, *filter(None, remarks))) + "\n")
 
 
 def check_words(memory: str, dtype: str) -> None:

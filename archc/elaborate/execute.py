@@ -282,8 +282,13 @@ class Executor:
             parameters=hyper_of(made.hyper, self.budget.at(span)),
             inputs=inputs.nodes,
             doc=block.doc,
-            annotations=self.annotations(
-                block.annotations, "net" if block.is_net else "block", frame
+            annotations=(
+                *frame.annotations,
+                *self.annotations(
+                    block.annotations,
+                    "net" if block.is_net else "block",
+                    Frame(constructor.scope, frame.region, made.hyper, depth=frame.depth),
+                ),
             ),
         )
         names = {**made.hyper, **inputs.values}

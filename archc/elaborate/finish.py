@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from archc.diagnostics import ArchError, Label, error
 from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.limits import Limits, exceeded
+from archc.elaborate.schedule import schedule
+from archc.ir.branches import branch_of, drop_paths
 from archc.ir.graph import Graph, Node, Path
 from archc.ir.initialisation import reach_of
 from archc.ops.arithmetic import Add, Sum
@@ -20,6 +22,7 @@ def finish(builder: GraphBuilder) -> None:
     for check in (_outputs, _shared_weights, _same_children, _drop_paths):
         for problem in check(graph):
             builder.report(problem)
+    schedule(graph)
     _check_totals(graph, builder.budget.limits)
 
 
@@ -181,9 +184,7 @@ def _same_children(graph: Graph) -> Iterator[ArchError]:
 def _drop_paths(graph: Graph) -> Iterator[ArchError]:
     """drop_path drops a branch of a sum: its only reader is one, and none lies in another."""
     outputs = {output.node for output in graph.outputs}
-    for node in graph.nodes():
-        if not isinstance(node.op, DropPath):
-            continue
+    for node in drop_paths(graph):
         readers = [graph.node(user) for user, _ in graph.users(node.id)]
         if node.id in outputs or not all(isinstance(r.op, Add | Sum) for r in readers):
             yield error(
@@ -192,7 +193,7 @@ def _drop_paths(graph: Graph) -> Iterator[ArchError]:
                 node.span,
                 help="place it at the end of the residual branch: `skip + (y -> drop_path)`",
             )
-        for inner in map(graph.node, _branch(graph, node, outputs)):
+        for inner in map(graph.node, branch_of(graph, node.id)):
             if isinstance(inner.op, DropPath):
                 yield error(
                     "E0603",
@@ -201,20 +202,6 @@ def _drop_paths(graph: Graph) -> Iterator[ArchError]:
                     Label(node.span, "the outer one"),
                     help="drop either the inner branch or the outer one",
                 )
-
-
-def _branch(graph: Graph, drop: Node, outputs: set[int]) -> set[int]:
-    """The nodes all of whose paths lead into a drop_path: what is dropped with it."""
-    inside: set[int] = set()
-    waiting = set(graph.operands(drop.id))
-    while waiting:
-        candidate = max(waiting)
-        waiting.remove(candidate)
-        users = {user for user, _ in graph.users(candidate)}
-        if candidate not in outputs and users <= inside | {drop.id}:
-            inside.add(candidate)
-            waiting.update(graph.operands(candidate))
-    return inside
 
 
 def _check_totals(graph: Graph, limits: Limits) -> None:

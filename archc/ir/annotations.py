@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from archc.diagnostics import Span
 from archc.ops.extern import Expression
 from archc.ops.op import parameter
+from archc.ops.regularization import DROPS
 
 Subject = Literal["net", "block", "assignment", "extern layer"]
 """What an annotation stands before."""
@@ -81,6 +82,7 @@ class StochasticDepth(Annotation):
 
     final_survival: float | None = parameter("float", optional=True, above=0, high=1)
     schedule: str | None = parameter("string", optional=True, choices=("linear", "uniform"))
+    mode: str | None = parameter("string", optional=True, choices=DROPS)
 
 
 @dataclass(frozen=True)

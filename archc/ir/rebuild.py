@@ -32,6 +32,8 @@ class Visit:
     graph: Graph
     """The graph that is rebuilt."""
     made: Graph
+    layers: dict[Path, Layer]
+    """The layers of what was made, by their paths."""
 
     def keep(self, *operands: Node, op: Op | None = None) -> Node:
         """The node with its name, path and region; of other operands, or another operator.
@@ -56,11 +58,15 @@ class Visit:
         """
         own = self.node
         layer = Layer(op, path, own.layer.order, own.layer.span)
+        known = self.layers.get(path) if path is not None else None
+        layer = known if known is not None and known.op == op else layer
         type_ = op.infer(*(operand.type for operand in operands))
         node = Node(self.made.new_id(), layer, type_, own.region, own.name, own.span)
         return self._add(node, operands)
 
     def _add(self, node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.layer.path is not None:
+            self.layers.setdefault(node.layer.path, node.layer)
         self.made.add_node(node, tuple(operand.id for operand in operands))
         return node
 
@@ -75,12 +81,15 @@ def rebuild(graph: Graph, rule: Callable[[Visit], Node]) -> Graph:
     made = Graph(graph.info)
     values: dict[int, Node] = {}
     ids: dict[int, int] = {}
+    layers: dict[Path, Layer] = {}
     for id in _mentioned(graph):
         if id in graph:
             before = graph.operands(id)
             operands = tuple(values[operand] for operand in before)
             types = tuple(graph.node(operand).type for operand in before)
-            value = _ruled(rule, Visit(graph.node(id), operands, types, values, graph, made))
+            value = _ruled(
+                rule, Visit(graph.node(id), operands, types, values, graph, made, layers)
+            )
             values[id], ids[id] = value, value.id
         else:
             ids[id] = made.new_id(id)

@@ -2,20 +2,30 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeGuard
 
+from archc.ir.branches import is_rectified
 from archc.ir.graph import Path
 from archc.layout import WIDTH
 from archc.lowering.construct import Computed, ConstructorWriter
-from archc.lowering.items import ChainItem, FunctionItem, Item, LoopItem, ModuleItem
+from archc.lowering.items import (
+    ChainItem,
+    FunctionItem,
+    Item,
+    LoopItem,
+    ModuleItem,
+    labels_of,
+    results_of,
+)
 from archc.lowering.modules import Member, Operand
 from archc.lowering.naming import Names
-from archc.lowering.nesting import Given, Let, Turns, Value, nested
+from archc.lowering.nesting import Binding, Given, Let, Turns, Value, nested
 from archc.lowering.sequential import is_numbered, is_row
 from archc.lowering.sharing import dense_blocks, rerun, with_one_buffer
+from archc.lowering.skipping import branched, paths_with_weights
 from archc.lowering.values import MEANINGFUL, Symbol, is_name, literal, tensors, turns
 from archc.lowering.values import Value as SlotValue
 from archc.ops.op import TensorType
@@ -154,13 +164,33 @@ class ClassWriter(ConstructorWriter):
         return with_one_buffer(method, found[0]) if self._is_dense_block() else method
 
     def statements(
-        self, bindings: Sequence[Let | Turns], given: Given, known: dict[int, str]
+        self, bindings: Sequence[Binding], given: Given, known: dict[int, str]
     ) -> tuple[Stmt, ...]:
         """Bindings as statements; `known` are the names of the values that exist before."""
+        bindings = branched(bindings, given.values, self)
         names_ = Names(self.hint, frozenset(self.passed.values()))
         for value, name in known.items():
             names_.hold(value, name)
         return nested(bindings, given, names_)
+
+    def parts_with_weights(self, values: Set[int]) -> Sequence[Expr]:
+        """What computes some values and has weights: `self`, if nothing else in it has any."""
+        weighted = paths_with_weights(self.modules.graph)
+        items = [item for item in self.body.items if not values.isdisjoint(results_of(item))]
+        called = dict.fromkeys(label for item in items for label in labels_of(item))
+        own = {each for each in self.module.owned if (*self.module.path, *each) in weighted}
+        if own <= called.keys():
+            return [_SELF, *(self.receiver(label) for label in called if not label[0])]
+        outside = {label for label in called if not label[0] and label[1:] in weighted}
+        return [self.receiver(label) for label in called if label in own | outside]
+
+    def is_rectified(self, value: int) -> bool:
+        """Whether a `relu` would leave a value as it is, in all instances."""
+        found = zip(self.form.modules, self.form.bodies, strict=True)
+        return all(
+            len(module.applications) == 1 and is_rectified(self.modules.graph, body.values[value])
+            for module, body in found
+        )
 
     def hint(self, value: int) -> str:
         """The spec's variable for a value, as this region calls it: scopes share variables."""

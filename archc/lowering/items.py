@@ -239,6 +239,15 @@ def results_of(item: Item) -> tuple[int, ...]:
     return item.results if isinstance(item, ModuleItem | LoopItem) else (item.result,)
 
 
+def labels_of(item: Item) -> tuple[Path, ...]:
+    """The layers and modules that an item applies."""
+    if isinstance(item, LoopItem):
+        return item.children
+    if isinstance(item, ChainItem):
+        return (item.label,)
+    return tuple(hole.path for hole in holes(item.code) if isinstance(hole, Member))
+
+
 def _roll(items: list[Item], outputs: tuple[int, ...], values: tuple[int, ...]) -> list[Item]:
     """Numbered children of one form become loops; a value read elsewhere ends one."""
     reads: dict[int, int] = {}

@@ -11,6 +11,7 @@ from archc.lowering.forms import Form, Outliner, SharedFormError
 from archc.lowering.modules import Modules
 from archc.lowering.net import NetWriter
 from archc.lowering.sharing import runtime_of, share
+from archc.lowering.skipping import skips
 from archc.lowering.symbols import Variation, find_symbols
 from archc.lowering.values import Symbol
 from archc.program.tree import ClassDef
@@ -55,7 +56,7 @@ def lower(graph: Graph, variations: Sequence[Variation], reserved: frozenset[str
 def runtime_parts(graph: Graph) -> frozenset[str]:
     """The parts of archc's runtime that a net calls."""
     called = (name for node in graph.nodes() if not node.layer.path for name in node.op.runtime)
-    return frozenset(called) | runtime_of(graph)
+    return frozenset(called) | runtime_of(graph) | ({"gates"} if skips(graph) else set())
 
 
 def require_text(graph: Graph) -> None:

@@ -20,6 +20,8 @@ from archc.program.tree import (
     Expr,
     For,
     Hole,
+    If,
+    IfExp,
     List,
     Name,
     Return,
@@ -67,6 +69,23 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A sum of a branch, all in `inner`, that is computed if it `keeps` it; its value is that of
+    `otherwise` if not."""
+
+    inner: "tuple[Binding, ...]"
+    keeps: Expr
+    otherwise: Expr
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return self.inner[-1].values
+
+
+Binding = Let | Turns | Branch
+
+
+@dataclass(frozen=True, slots=True)
 class _Pending:
     """An expression that waits for its only user."""
 
@@ -87,7 +106,7 @@ class Given:
     joining: bool = False
 
 
-def nested(bindings: Sequence[Let | Turns], given: Given, names_: Names) -> tuple[Stmt, ...]:
+def nested(bindings: Sequence[Binding], given: Given, names_: Names) -> tuple[Stmt, ...]:
     """The statements of a `forward`; `names_` has the names of its inputs."""
     return _Nesting(given, names_).run(bindings)
 
@@ -100,9 +119,9 @@ class _Nesting:
     pending: list[_Pending] = field(default_factory=list)
     joined: int = 0
 
-    def run(self, bindings: Sequence[Let | Turns]) -> tuple[Stmt, ...]:
+    def run(self, bindings: Sequence[Binding]) -> tuple[Stmt, ...]:
         left = self.names.left
-        for value in (*self.given.values, *(v for each in bindings for v in _reads(each))):
+        for value in (*self.given.values, *(v for each in bindings for v in reads(each))):
             left[value] = left.get(value, 0) + 1
         if self.given.joining:
             tensors = Subscript(Name("list"), Name("Tensor"))
@@ -112,7 +131,7 @@ class _Nesting:
             if each is bindings[-1] and self._gives_all(each):
                 assert isinstance(each, Let)
                 self._end_line(each)
-                self.out.append(Return(self._code(each)))
+                self.out.append(Return(self._filled(each.code)))
                 return tuple(self.out)
             self._bind(each)
         self._return()
@@ -120,21 +139,15 @@ class _Nesting:
 
     # ---------------------------------------------------------- bindings
 
-    def _bind(self, each: Let | Turns) -> None:
+    def _bind(self, each: Binding) -> None:
+        if isinstance(each, Branch):
+            self._branch(each)
+            return
         self._end_line(each)
         if isinstance(each, Turns):
             self._loop(each)
             return
-        code = self._code(each)
-        if self.pending and width(code) > _NESTED:
-            self._flush()
-            code = self._code(each)
-        operands = _reads(each)
-        inside = [other for other in self.pending if other.value in operands]
-        ops = (*(op for other in inside for op in other.ops), each.op)
-        for operand in operands:
-            self.names.left[operand] -= 1
-        self.pending = [other for other in self.pending if other not in inside]
+        code, ops = self._taken(each)
         if len(each.values) > 1:
             found = self.names.several(each.values)
             self.out.append(Assign(Tuple(tuple(map(Name, found))), code))
@@ -146,7 +159,45 @@ class _Nesting:
         if self.names.left.get(value, 0) != 1:
             self._flush()
 
-    def _code(self, each: Let) -> Expr:
+    def _taken(self, each: Let) -> tuple[Expr, tuple[str, ...]]:
+        """An expression with what waits for it inside, and the operators of both."""
+        code = self._filled(each.code)
+        if self.pending and width(code) > _NESTED:
+            self._flush()
+            code = self._filled(each.code)
+        operands = reads(each)
+        inside = [other for other in self.pending if other.value in operands]
+        for operand in operands:
+            self.names.left[operand] -= 1
+        self.pending = [other for other in self.pending if other not in inside]
+        return code, (*(op for other in inside for op in other.ops), each.op)
+
+    def _branch(self, each: Branch) -> None:
+        """`if ...: x = branch(x) + x`, and what `x` is otherwise, on one line where there is room;
+        it is the variable of the shortcut, if nothing else reads that."""
+        self._flush()
+        before, self.out = self.out, []
+        *inner, sum_ = each.inner
+        (shortcut,) = _read(each.otherwise)
+        self.names.left[shortcut] -= 1
+        for part in inner:
+            self._bind(part)
+        assert isinstance(sum_, Let)
+        self._end_line(sum_)
+        code, _ = self._taken(sum_)
+        otherwise = self._filled(each.otherwise)
+        (value,) = sum_.values
+        free = not self.names.left[shortcut]
+        name = self.names.of[shortcut] if free else self.names.choose(value)
+        target, inside = Name(name), self.out
+        statement: Stmt = Assign(target, IfExp(each.keeps, code, otherwise))
+        if inside or not fits(statement, self.given.depth):
+            body = (*inside, Assign(target, code))
+            statement = If(each.keeps, body, (Assign(target, otherwise),))
+        self.out = [*before, statement]
+        self._hold(value, name)
+
+    def _filled(self, code: Expr) -> Expr:
         """An expression with what waits written inside."""
         waiting = {other.value: other.code for other in self.pending}
 
@@ -156,19 +207,19 @@ class _Nesting:
             found = waiting.get(leaf.number)
             return Name(self.names.of[leaf.number]) if found is None else found
 
-        return filled(each.code, fill)
+        return filled(code, fill)
 
-    def _end_line(self, each: Let | Turns) -> None:
+    def _end_line(self, each: Binding) -> None:
         """Give what waits a name, unless it may wait longer or is taken in."""
         if self._is_overtaken(each) or self._restarts(each) or self._comes_late(each):
             self._flush()
 
-    def _is_overtaken(self, each: Let | Turns) -> bool:
+    def _is_overtaken(self, each: Binding) -> bool:
         """Whether what waits would be computed after something that does not read it.
 
         What only the `return` reads may wait for it, before what is read now.
         """
-        operands = _reads(each)
+        operands = reads(each)
         others = [other for other in self.pending if other.value not in operands]
         if not others:
             return False
@@ -177,13 +228,13 @@ class _Nesting:
         returned = not given.joining and all(other.value in given.values for other in others)
         return not (single and returned and others == self.pending[: len(others)])
 
-    def _restarts(self, each: Let | Turns) -> bool:
+    def _restarts(self, each: Binding) -> bool:
         """Whether a line ends here: it has blocks of this kind (but two may share it:
         `self.extract(self.reduce(x))`), or blocks follow operators."""
         if not self.pending or (isinstance(each, Let) and each.kind == "function"):
             return False
         chain = self.pending[-1]
-        if chain.value not in _reads(each):
+        if chain.value not in reads(each):
             return False
         op = each.op if isinstance(each, Let) else ""
         if isinstance(each, Let) and each.kind == "layer":
@@ -192,7 +243,7 @@ class _Nesting:
         again = op in chain.ops and not pair
         return again or (not chain.block and len(chain.ops) > 1)
 
-    def _comes_late(self, each: Let | Turns) -> bool:
+    def _comes_late(self, each: Binding) -> bool:
         """Whether what waits would be computed after a part of the code: `a + b + waiting`."""
         waiting = {other.value for other in self.pending}
         return isinstance(each, Let) and not waiting.isdisjoint(_late(each.code))
@@ -290,7 +341,7 @@ class _Nesting:
         )
         return Return(List(values) if self.given.listed else _one_or_all(values))
 
-    def _gives_all(self, each: Let | Turns) -> bool:
+    def _gives_all(self, each: Binding) -> bool:
         """Whether a call gives several results, and these are what is returned."""
         several = isinstance(each, Let) and len(each.values) > 1
         return several and not self.given.listed and each.values == tuple(self.given.values)
@@ -300,11 +351,17 @@ def _one_or_all(parts: Sequence[Expr]) -> Expr:
     return parts[0] if len(parts) == 1 else Tuple(tuple(parts))
 
 
-def _reads(each: Let | Turns) -> tuple[int, ...]:
+def reads(each: Binding) -> tuple[int, ...]:
     """The values that a binding reads."""
     if isinstance(each, Turns):
         return each.operands
-    return tuple(hole.number for hole in holes(each.code) if isinstance(hole, Value))
+    if isinstance(each, Branch):
+        return (*(value for part in each.inner for value in reads(part)), *_read(each.otherwise))
+    return _read(each.code)
+
+
+def _read(code: Expr) -> tuple[int, ...]:
+    return tuple(hole.number for hole in holes(code) if isinstance(hole, Value))
 
 
 def _late(code: Expr) -> Iterator[int]:

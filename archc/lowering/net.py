@@ -10,6 +10,7 @@ from archc.lowering.initialise import initialisation
 from archc.lowering.items import FunctionItem, Item, ModuleItem, operands_of, results_of
 from archc.lowering.nesting import Given
 from archc.lowering.sharing import memory_argument, set_memory, while_rebuilding
+from archc.lowering.skipping import gate_methods, with_gates
 from archc.lowering.symbols import CHANNELS
 from archc.lowering.values import Symbol, Value, is_name, literal, tensors
 from archc.ops.extern import Extern
@@ -145,6 +146,7 @@ class NetWriter(ClassWriter):
         cut = self._cut
         if cut is None:
             yield self._whole_forward()
+            yield from gate_methods(self.graph)
             return
         position, value = cut
         (name,) = self.input_names()
@@ -153,7 +155,8 @@ class NetWriter(ClassWriter):
         yield self._head(position, value)
         features = call("self.forward_features", image)
         whole = while_rebuilding(self.graph, [Return(call("self.forward_head", features))])
-        yield self._method("forward", [name], tensors(1), whole)
+        yield self._method("forward", [name], tensors(1), with_gates(self.graph, whole))
+        yield from gate_methods(self.graph)
         yield from self._classifier_methods()
 
     def _method(
@@ -168,6 +171,7 @@ class NetWriter(ClassWriter):
         count = len(self.graph.outputs)
         returns = Subscript(Name("list"), Name("Tensor")) if exits else tensors(count)
         body = while_rebuilding(self.graph, self._whole_body(names, exits))
+        body = with_gates(self.graph, body)
         return self._method("forward", names, returns, [*self._multiples(names), *body])
 
     def _whole_body(self, names: Sequence[str], exits: bool) -> Sequence[Stmt]:

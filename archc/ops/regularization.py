@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from archc.ops.activation import Elementwise
 from archc.ops.op import (
+    OpError,
     Saved,
     TensorType,
     TorchArg,
@@ -14,6 +15,9 @@ from archc.ops.op import (
     parameter,
     require_spatial,
 )
+
+DROPS = ("paper", "inverted", "sample")
+"""The ways to drop a path; see `DropPath`."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,10 @@ class SpatialDropout(Elementwise):
 class DropPath(Elementwise):
     """Stochastic depth (Huang et al., 2016): the end of a branch that is added to a shortcut.
 
-    Training multiplies by 1 with probability `survival`, else by 0, one draw for the mini-batch;
-    evaluation multiplies by `survival`.
+    It survives with `1 - branch / of * (1 - survival)`, by one draw for the mini-batch. Training
+    multiplies it by 1 or by 0, and evaluation by that probability; `inverted` divides by it in
+    training instead, and so does `sample`, with a draw for each sample. Without a `survival`, which
+    `@stochastic_depth` may give, nothing is dropped.
     """
 
     name: ClassVar[str] = "drop_path"
@@ -85,15 +91,60 @@ class DropPath(Elementwise):
     runtime: ClassVar[tuple[str, ...]] = ("drop_path",)
     random: ClassVar[bool] = True
 
-    survival: float = parameter("float", 1.0, above=0, high=1, keyword=True)
+    survival: float | None = parameter("float", optional=True, above=0, high=1, keyword=True)
+    branch: int = parameter("int", 1, low=0, keyword=True)
+    of: int = parameter("int", 1, low=1, keyword=True)
+    mode: str = parameter("string", "paper", choices=DROPS, keyword=True)
+
+    def rule(self, *types: TensorType) -> TensorType:
+        if self.branch > self.of:
+            raise OpError(f"branch {self.branch} is not one of {self.of}", parameter="branch")
+        return super().rule(*types)
+
+    @property
+    def probability(self) -> float:
+        """That the branch survives: the paper's `1 - l / L * (1 - p_L)`."""
+        last = 1.0 if self.survival is None else self.survival
+        return last if self.of == 1 and self.branch else 1 - self.branch / self.of * (1 - last)
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
-        """The gate, one number."""
-        return (Saved("new", per_sample=False),) if self.survival < 1 else ()
+        """The gate, or one for each sample."""
+        one = () if self.mode != "sample" else (1,) * len(out.shape)
+        gates = Saved("new", shape=one, per_sample=self.mode == "sample")
+        return (gates,) if self.probability < 1 else ()
 
     def view(self, *types: TensorType) -> bool:
-        return self.survival == 1
+        return self.probability == 1
 
     def function(self, *types: TensorType) -> TorchFunction:
-        survival = TorchArg("survival", self.survival)
-        return TorchFunction("drop_path({0}, {survival}, self.training)", (survival,))
+        if self.survival is None:
+            return TorchFunction("{0}")
+        survival, args = "{survival}", [TorchArg("survival", self.survival)]
+        if self.of > 1 or not self.branch:
+            survival = "1 - {branch} / {of} * (1 - {survival})"
+            args += [TorchArg("branch", self.branch), TorchArg("of", self.of)]
+        mode = "" if self.mode == "paper" else f", '{self.mode}'"
+        return TorchFunction(f"drop_path({{0}}, {survival}, self.training{mode})", tuple(args))
+
+
+@dataclass(frozen=True)
+class SkippedPath(DropPath):
+    """A `drop_path` whose branch is not computed where it is dropped: what the pass
+    `stochastic-depth` makes of it."""
+
+    name: ClassVar[str] = "skipped_path"
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        return ()
+
+    def view(self, *types: TensorType) -> bool:
+        return True
+
+    def module(self, *types: TensorType) -> TorchModule:
+        args = (
+            TorchArg("survival", self.survival, positional=True),
+            TorchArg("branch", self.branch, 1),
+            TorchArg("of", self.of, 1),
+            TorchArg("mode", self.mode, "paper"),
+        )
+        return TorchModule("DropPath", args)

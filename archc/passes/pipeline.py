@@ -12,15 +12,17 @@ from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
 from archc.passes.share_memory import ShareMemory
 from archc.passes.simplify import Simplify
+from archc.passes.stochastic_depth import StochasticDepth
 from archc.timing import Phases
 
 PASSES: tuple[type[Pass], ...] = (
     Simplify,
+    StochasticDepth,
     ShareMemory,
 )
 """archc's own passes, in the only order in which they may run."""
 
-DEFAULT: tuple[Pass, ...] = (Simplify(), ShareMemory())
+DEFAULT: tuple[Pass, ...] = (Simplify(), StochasticDepth(), ShareMemory())
 """What runs unless the user asks for something else; at -O0 nothing does."""
 
 BEFORE = "elaborate"

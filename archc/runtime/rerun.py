@@ -63,11 +63,16 @@ def _why_once(block: nn.Module) -> str | None:
         done = what_was_done(module)
         if done is not None:
             return f"{named(kind)} in it {done}"
-        if kind.__module__ == type(block).__module__ and is_called_as_modules_are(kind):
+        written = kind.__module__ == type(block).__module__ or kind.__module__.startswith(_RUNTIME)
+        if written and is_called_as_modules_are(kind):
             continue
         if not (kind.__module__.startswith("torch.nn.modules.") and is_as_torch_has_it(kind)):
             return f"{named(kind)} in it is not torch's"
     return None
+
+
+_RUNTIME = "archc.runtime."
+"""Where what the compiler wrote is, where it is not in the block's own file."""
 
 
 class _AsItWas:

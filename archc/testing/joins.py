@@ -178,8 +178,8 @@ class Joins(Body):
         if self.chance(40):
             stages = stages[self.one_of(1, 2) :]
         texts = [self.labelled(stage, [self.env[base]]) for stage in stages]
-        survival = self.one_of(0.5, 0.8, 1.0)
-        drop = f"drop_path(survival={survival})"
+        survival = self.one_of("survival=0.5", "survival=0.8", "survival=1", "branch=1, of=3")
+        drop = f"drop_path({survival})"
         target = self.variable() if self.chance(60) else base
         branch = " -> ".join([base, *texts, drop])
         if self.chance(60):

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from archc.ir.branches import drop_paths, skippable
 from archc.ir.graph import Graph
 from archc.ir.sharing import DenseBlock
+from archc.ops.regularization import SkippedPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,30 @@ def shared_parts(graph: Graph, memory: str = "keep") -> tuple[Shared, ...]:
     paths = [(id, path_of(graph, id), why) for id, why in found.items()]
     paths += [(id, ".".join(graph.regions[id].path), why) for id, why in regions.items()]
     return tuple(Shared(path, why) for _, path, why in sorted(paths))
+
+
+def computed_branches(graph: Graph) -> tuple[Shared, ...]:
+    """The branches that stochastic depth may drop and that are computed in any case, and why."""
+    reasons = skippable(graph)
+    ends = (end for end in drop_paths(graph) if not isinstance(end.op, SkippedPath))
+    unread = "the pass stochastic-depth does not run"
+    return tuple(Shared(path_of(graph, end.id), reasons[end.id] or unread) for end in ends)
+
+
+def branches_text(graph: Graph) -> str:
+    """What stochastic depth skips, in words."""
+    computed = computed_branches(graph)
+    skipped = sum(1 for _ in drop_paths(graph)) - len(computed)
+    lines = [f"skipped where training drops them, and planned as if never: {skipped} branches"]
+    for why in dict.fromkeys(each.why for each in computed):
+        paths = [each.path for each in computed if each.why == why]
+        more = ", ..." if len(paths) > _PATHS else ""
+        lines.append(f"never skipped, because {why}: {', '.join(paths[:_PATHS])}{more}")
+    return "\n".join(lines[not skipped :])
+
+
+_PATHS = 3
+"""So many branches are named."""
 
 
 def _block(block: DenseBlock, memory: str) -> str:

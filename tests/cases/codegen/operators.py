@@ -2,7 +2,7 @@
 """Operators, compiled by archc 0 from operators.arch.
 
     archc compile operators.arch -O0
-Checksum d6590ef273961bb0; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 02d39e2d4a42247f; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -88,18 +88,21 @@ class Operators(nn.Module):  # operators.arch:20
 # --- archc runtime
 
 
-def drop_path(branch: Tensor, survival: float, training: bool) -> Tensor:
-    """Scale a residual branch of any shape as stochastic depth does (Huang et al., 1603.09382).
+def drop_path(x: Tensor, survival: float, training: bool, mode: str = "paper") -> Tensor:
+    """Scale the end of a residual branch of any shape, which survives with probability `survival`
+    (stochastic depth; Huang et al., 1603.09382).
 
-    Training multiplies it by 1 with probability `survival`, else by 0, with one draw for the whole
-    mini-batch; evaluation multiplies it by `survival`, its expected share.
+    Training multiplies it by 1 with this probability, else by 0, with one draw for the whole
+    mini-batch; evaluation multiplies it by `survival`, its expected share. If `inverted`, training
+    divides by `survival`, and evaluation changes nothing; by `sample` each sample has its own draw.
     """
     if survival == 1:
-        return branch
+        return x
     if not training:
-        return branch * survival
-    gate = torch.rand((), device=branch.device) < survival
-    return branch * gate.to(branch.dtype)
+        return x * survival if mode == "paper" else x
+    shape = (x.shape[0], *(1,) * (x.dim() - 1)) if mode == "sample" else ()
+    gate = (torch.rand(shape, device=x.device) < survival).to(x.dtype)
+    return x * (gate if mode == "paper" else gate / survival)
 
 
 def sign_ste(x: Tensor) -> Tensor:

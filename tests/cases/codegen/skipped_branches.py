@@ -1,0 +1,108 @@
+# mypy: disable-error-code=no-any-return
+"""Skipped, compiled by archc 0 from skipped_branches.arch.
+
+    archc compile skipped_branches.arch -O0
+Checksum 3f5ef12cdc2701ee; passes: none; needs torch >= 2.11. Edit a copy freely.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Skipped"]
+
+
+class Unit(nn.Module):  # skipped_branches.arch:2, [N, 4, 8, 8] -> [N, 4, 8, 8]
+    def __init__(self, branch: int) -> None:
+        super().__init__()
+        self.branch = branch
+        self.conv1 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(4)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.norm1(self.conv1(x)))
+        y = drop_path(self.conv2(y), 1 - self.branch / 8 * (1 - 0.6), self.training)
+        return self.act(x + y)
+
+
+class UnitProject(nn.Module):  # skipped_branches.arch:2, [N, 4, 8, 8] -> [N, 8, 8, 8]
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4, 8, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.project = nn.Conv2d(4, 8, 1, bias=False)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.norm1(self.conv1(x)))
+        y = drop_path(self.conv2(y), 1 - 4 / 8 * (1 - 0.6), self.training)
+        return self.act(self.project(x) + y)
+
+
+class Tail(nn.Module):  # skipped_branches.arch:9
+    """A shortcut that a ReLU leaves as it is, then two branches, and one with a draw for each
+    image.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.one = nn.Conv2d(8, 8, 1, bias=False)
+        self.two = nn.Conv2d(8, 8, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = drop_path(self.norm(self.conv(x)), 1 - 5 / 8 * (1 - 0.6), self.training)
+        x = torch.relu(y + x)
+        y = x + drop_path(self.one(x), 0.9, self.training, "inverted")
+        y2 = drop_path(self.two(y), 1 - 7 / 8 * (1 - 0.6), self.training, "sample")
+        return y + y2
+
+
+class Skipped(nn.Module):  # skipped_branches.arch:16
+    """[N, 3, 8, 8] -> 2 times [N, 4]; 3,292 parameters, 201,536 multiply-accumulates."""
+
+    def __init__(self, num_classes: int = 4, in_chans: int = 3) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(in_chans, 4, 3, padding=1, bias=False)
+        for i, b in enumerate(range(1, 4)):
+            self.add_module(f"unit{i}", Unit(b))
+        self.unit3 = UnitProject()
+        self.tail = Tail()
+        self.head = nn.Linear(8, num_classes)
+        self.before = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.after = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, num_classes)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = torch.relu(self.stem(image))
+        for layer in (self.get_submodule(f"unit{i}") for i in range(3)):
+            x = layer(x)
+        x = torch.relu(self.unit3(x))
+        x = self.tail(x)
+        early = self.head(x.mean((2, 3)))
+        late = torch.relu(self.after(self.before(x)))
+        late = (x + drop_path(late, 1 - 8 / 8 * (1 - 0.6), self.training)).mean((2, 3))
+        return [early, self.fc(late)]
+
+
+# --- archc runtime
+
+
+def drop_path(x: Tensor, survival: float, training: bool, mode: str = "paper") -> Tensor:
+    """Scale the end of a residual branch of any shape, which survives with probability `survival`
+    (stochastic depth; Huang et al., 1603.09382).
+
+    Training multiplies it by 1 with this probability, else by 0, with one draw for the whole
+    mini-batch; evaluation multiplies it by `survival`, its expected share. If `inverted`, training
+    divides by `survival`, and evaluation changes nothing; by `sample` each sample has its own draw.
+    """
+    if survival == 1:
+        return x
+    if not training:
+        return x * survival if mode == "paper" else x
+    shape = (x.shape[0], *(1,) * (x.dim() - 1)) if mode == "sample" else ()
+    gate = (torch.rand(shape, device=x.device) < survival).to(x.dtype)
+    return x * (gate if mode == "paper" else gate / survival)
