@@ -17,11 +17,14 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
-import archc.runtime.drop_path
-import archc.runtime.sign_ste
 from archc.ops.op import Op, Saved, TensorType, TorchArg, TorchFunction, TorchModule
 from archc.ops.registry import OPS, parameters
 from archc.ops.size import Size
+from archc.runtime.drop_block import drop_block
+from archc.runtime.drop_path import drop_path
+from archc.runtime.max_dropout import max_dropout
+from archc.runtime.shake_shake import shake_shake
+from archc.runtime.sign_ste import sign_ste
 
 BATCH = 3
 NAMES = sorted(OPS)
@@ -30,10 +33,7 @@ TWO_FORMS = [
     for name, cls in sorted(OPS.items())
     if cls.module is not Op.module and cls.function is not Op.function
 ]
-RUNTIME = {
-    "drop_path": archc.runtime.drop_path.drop_path,
-    "sign_ste": archc.runtime.sign_ste.sign_ste,
-}
+RUNTIME = {f.__name__: f for f in (drop_block, drop_path, max_dropout, shake_shake, sign_ste)}
 
 WHOLE = ("flatten", "reshape", "space_to_depth")
 """These want sizes that are numbers, or multiples."""
