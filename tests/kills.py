@@ -12,18 +12,27 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from archc.compiler import Request
 from archc.diagnostics import ArchError
+from archc.train.checkpoint import checkpoints, read_checkpoint
 from archc.train.data import Origin
+from archc.train.run import load_run
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["archc.train.training", "kills"])
 
 NET = """
+block Unit(channels)(x) {
+    return (x + (x -> conv: conv(channels, 3) -> bn: bn -> drop_path)) -> relu
+}
+
+@stochastic_depth(final_survival=0.5)
 net Tiny(width=8, classes=10)(image: [1, 8, 8]) {
     x = image -> conv1: conv(width, 3) -> bn1: bn -> relu -> dropout(0.3)
     exit x -> global_avg_pool -> early: linear(classes)
-    x = x -> conv2: conv(2 * width, 3, stride=2) -> bn2: bn -> relu
+    x = x -> unit1: Unit(width) -> unit2: Unit(width) -> unit3: Unit(width)
     return x -> global_avg_pool -> fc: linear(classes)
 }
 """
@@ -133,3 +142,28 @@ def train_with_kills(folder: Path, kills: int, ranks: int, longest: float, seed:
         time.sleep(moments.uniform(0, longest))
         kill(processes)
     assert ended(start(order(folder), ranks)) == [0] * ranks, (folder.parent / "log").read_text()
+
+
+WEIGHTS = ("model", "best", "ema", "snapshots/cycle-1", "snapshots/cycle-2")
+
+
+def same(a: Path, b: Path) -> None:
+    """Bit for bit: metrics, all weights, and what the last checkpoint holds."""
+    assert (a / "metrics.csv").read_text() == (b / "metrics.csv").read_text()
+    first, second = load_run(a), load_run(b)
+    for name in WEIGHTS:
+        ours, theirs = first.weights(name), second.weights(name)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
+    states = [read_checkpoint(checkpoints(each)[0]) for each in (a, b)]
+    assert _plain(states[0]) == _plain(states[1])
+
+
+def _plain(value: Any) -> Any:
+    """A checkpoint's content, but for times, as what can be compared."""
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if k not in ("seconds", "images_per_second")}
+        return {k: _plain(v) for k, v in kept.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

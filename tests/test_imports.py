@@ -45,8 +45,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ir": ({"diagnostics", "ops"}, {"networkx"}),
     "elaborate": (FOUNDATION | {"syntax", "ops", "ir", "plugins"}, set()),
     "lint": ({"diagnostics", "syntax", "elaborate", "ir"}, set()),
-    "channels": (GRAPH, {"yaml"}),
-    "passes": (GRAPH | {"channels", "plugins", "syntax", "timing"}, {"lark"}),
+    "passes": (GRAPH | {"plugins", "syntax", "timing"}, {"lark"}),
     "lowering": (GRAPH | {"program", "layout"}, set()),
     "codegen": (GRAPH | {"program", "layout", "lowering"}, {"jinja2"}),
     "analysis": (GRAPH, set()),
@@ -74,14 +73,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "torchvision",
         },
     ),
-    "slim": (
-        COMPILER | {"analysis", "api", "channels", "compiler", "train"},
-        {"torch", "safetensors", "msgspec"},
-    ),
     "cli": (
         COMPILER
         | {"analysis", "api", "checking", "compiler", "explanations", "train", "viz"}
-        | {"channels", "slim", "watch", "writing"},
+        | {"watch", "writing"},
         {"typer", "rich"},
     ),
     "__main__": ({"cli"}, set()),

@@ -170,6 +170,8 @@ def _outline(prepared: "Prepared") -> str:
     sizes = [f"{name}={value}" for name, value in prepared.fitted.symbols.items()]
     plan = make_plan(compilation, batch, "keep", dtype, sizes)
     macs = "" if summary.macs is None else f", {summary.macs:,} multiply-accumulates an image"
+    if summary.macs and summary.expected_macs and summary.expected_macs < summary.macs:
+        macs += f", {summary.expected_macs:,.0f} on average in training"
     plural = "" if processes == 1 else "es"
     return "\n".join(
         [

@@ -187,9 +187,9 @@ class Loop:
         sums = no_scores(len(self.config.exits), self.fabric.device)
         ranks = self.fabric.global_rank, self.fabric.world_size
         for batch in self.data.batches(split, EVALUATION_BATCH, *ranks):
+            images = self.state.precision.convert_input(self._adapted(batch.images))
             with self.fabric.autocast():
-                outputs = exits_of(net(self._adapted(batch.images)))
-            outputs = [each.float() for each in outputs]
+                outputs = [each.float() for each in exits_of(net(images))]
             loss = loss_sum(outputs, batch.labels, self.recipe.exit_weights)
             add_scores(sums, loss, outputs, batch.labels)
         return self._total(sums)

@@ -20,7 +20,6 @@ from torch.nn import functional as F
 from archc.cache import import_source
 from archc.diagnostics import error, printable
 from archc.ir.dump import dump
-from archc.ir.graph import Graph
 from archc.train.data import Dataset, Origin, load_data
 from archc.train.fit import Fitted
 from archc.train.recipe import Recipe
@@ -133,9 +132,9 @@ def load_run(folder: Path) -> Run:
         raise error("E1006", f"{path} cannot be read: {printable(str(problem))}") from None
 
 
-def spec_sha256(graph: Graph) -> str:
+def spec_sha256(fitted: Fitted) -> str:
     """The hash of the graph's canonical text: equal for nets that compute the same."""
-    return hashlib.sha256(dump(graph).encode()).hexdigest()
+    return hashlib.sha256(dump(fitted.model.graph).encode()).hexdigest()
 
 
 def make_config(
@@ -148,7 +147,7 @@ def make_config(
     """What `run.yaml` says of a run that begins."""
     return RunConfig(
         spec=fitted.request.spec,
-        spec_sha256=spec_sha256(fitted.model.graph),
+        spec_sha256=spec_sha256(fitted),
         net=fitted.model.graph.name,
         settings=dict(fitted.request.arguments),
         passes=tuple(map(str, fitted.request.passes)),

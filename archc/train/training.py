@@ -168,8 +168,11 @@ def _check(prepared: Prepared) -> None:
     parts = prepared.order.machine.processes * recipe.accumulate
     if smallest < parts:
         raise error("E1003", f"batches of {smallest} images cannot be shared by {parts} parts")
-    if recipe.sync_batchnorm and prepared.order.machine.kind == "cpu":
-        raise error("E1003", "torch synchronises batch norms on GPUs only")
+    if prepared.order.machine.kind == "cpu":
+        if recipe.sync_batchnorm:
+            raise error("E1003", "torch synchronises batch norms on GPUs only")
+        if recipe.precision == "fp16":
+            raise error("E1003", "fp16 is for GPUs", help="`--precision bf16` or fp32")
 
 
 def train(order: Order, warn: Callable[[Iterable[Diagnostic]], object] | None = None) -> Result:

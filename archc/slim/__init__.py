@@ -1,1 +1,0 @@
-"""Network slimming of trained nets: their weights, and the files of what is left."""
