@@ -72,13 +72,15 @@ def _render(program: Program, header: Header, delivery: Delivery) -> str:
     source = files("archc.codegen").joinpath("templates/model.py.jinja").read_text("utf-8")
     inline = delivery == "inline"
     runtime = list(map(part, closure(program.runtime) if inline else sorted(program.runtime)))
+    above, below = import_lines(program, runtime, delivery)
     text = environment.from_string(source).render(
         title=comment(f"{program.net}, compiled by archc {header.version} from {header.spec}."),
         about=_about(header, needs_archc=bool(runtime) and not inline),
-        imports=import_lines(program, runtime, delivery),
+        imports=above,
         suppressed=WITH_EXTERNS if program.imported else ALONE,
         net=program.classes[-1].name,
         classes=[text_of(class_) for class_ in program.classes],
+        runtime_imports=below,
         runtime=[each.text for each in runtime if inline],
     )
     return text.replace(_BLANK, _checksum(text), 1)

@@ -15,21 +15,28 @@ WITH_EXTERNS = (
 )
 
 
-def import_lines(program: Program, runtime: Sequence[Part], delivery: Delivery) -> list[str]:
-    """The import statements of a file, as ruff sorts them: what its classes mention, the classes of
-    extern layers, and what its parts of the runtime import, or these themselves."""
-    found = _Imports()
-    found.add("from torch import Tensor, nn")
+def import_lines(
+    program: Program, runtime: Sequence[Part], delivery: Delivery
+) -> tuple[list[str], list[str]]:
+    """The import statements of a file, as ruff sorts them.
+
+    Above its classes stands what these mention: of torch, the classes of extern layers, and parts
+    of the runtime that are not in the file; behind them, what those in the file import besides.
+    """
+    above, below = _Imports(), _Imports()
+    above.add("from torch import Tensor, nn")
     mentioned = names(program.classes)
     for name, statement in _MENTIONED.items():
         if name in mentioned:
-            found.add(statement)
+            above.add(statement)
     for (module, cls), name in program.imported.items():
-        found.add(f"from {module} import {cls}" + (f" as {name}" if name != cls else ""))
+        above.add(f"from {module} import {cls}" + (f" as {name}" if name != cls else ""))
     for each in runtime:
-        for statement in each.imports if delivery == "inline" else each.statements(mentioned):
-            found.add(statement)
-    return list(found.lines())
+        if delivery == "inline":
+            below.add(*each.imports)
+        else:
+            above.add(*each.statements(mentioned))
+    return list(above.lines()), list(below.without(above).lines())
 
 
 _MENTIONED = {
@@ -46,13 +53,21 @@ class _Imports:
         self.modules: set[str] = set()
         self.names: dict[str, set[str]] = {}
 
-    def add(self, statement: str) -> None:
-        """One statement, `import x` or `from x import a, b`."""
-        (tree,) = ast.parse(statement).body
-        if isinstance(tree, ast.Import):
-            self.modules.update(map(ast.unparse, tree.names))
-        elif isinstance(tree, ast.ImportFrom) and tree.module:
-            self.names.setdefault(tree.module, set()).update(map(ast.unparse, tree.names))
+    def add(self, *statements: str) -> None:
+        """Statements like `import x` or `from x import a, b`."""
+        for tree in ast.parse("\n".join(statements)).body:
+            if isinstance(tree, ast.Import):
+                self.modules.update(map(ast.unparse, tree.names))
+            elif isinstance(tree, ast.ImportFrom) and tree.module:
+                self.names.setdefault(tree.module, set()).update(map(ast.unparse, tree.names))
+
+    def without(self, others: "_Imports") -> "_Imports":
+        """What is not imported already."""
+        left = _Imports()
+        left.modules = self.modules - others.modules
+        for module, words in self.names.items():
+            left.names[module] = words - others.names.get(module, set())
+        return left
 
     def lines(self) -> Iterator[str]:
         """All of them, with an empty line between the two groups."""

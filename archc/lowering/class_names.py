@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import combinations
 
 from archc.ir.graph import Hyper, Reference
-from archc.lowering.forms import Form, scope_word
-from archc.lowering.items import ChainItem, FunctionItem, ModuleItem
+from archc.lowering.form import Form
+from archc.lowering.forms import scope_word
+from archc.lowering.items import ChainItem, FunctionItem, Item, ModuleItem
 from archc.lowering.values import MEANINGFUL, is_name
 
 _TAKEN = MEANINGFUL | {
@@ -101,7 +102,7 @@ def _structural(group: Sequence[Form]) -> set[str]:
 def _words(form: Form, structural: Set[str]) -> list[str]:
     """What a form has, in words: children, operators, hyperparameters."""
     words = [camel(label) for label in _labels(form) if scope_word(label) == label]
-    words += [camel(item.op) for item in form.body.items if isinstance(item, FunctionItem)]
+    words += [camel(item.op) for item in _always(form) if isinstance(item, FunctionItem)]
     for name, value in form.module.region.parameters:
         if name in structural:
             words += _said(name, value)
@@ -143,9 +144,14 @@ def _labels(form: Form) -> list[str]:
         for child in form.module.children
         if scope_word(child.path[-1]) == (child.region.block or "").lower()
     }
-    items = [item for item in form.body.items if isinstance(item, ModuleItem | ChainItem)]
+    items = [item for item in _always(form) if isinstance(item, ModuleItem | ChainItem)]
     labels = (item.label[-1] for item in items)
     return list(dict.fromkeys(each for each in labels if not each.isdigit() and each not in made))
+
+
+def _always(form: Form) -> Iterator[Item]:
+    """The items that all instances have."""
+    return (item for i, item in enumerate(form.body.items) if form.choice_at(i) is None)
 
 
 def _tensors(form: Form) -> str:

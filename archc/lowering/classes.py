@@ -3,14 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeGuard
 
 from archc.ir.branches import is_rectified
 from archc.ir.graph import Path
-from archc.layout import WIDTH
 from archc.lowering.construct import Computed, ConstructorWriter
+from archc.lowering.docstrings import docstring_of
 from archc.lowering.items import (
     ChainItem,
     FunctionItem,
@@ -22,27 +22,30 @@ from archc.lowering.items import (
 )
 from archc.lowering.modules import Member, Operand
 from archc.lowering.naming import Names
-from archc.lowering.nesting import Binding, Given, Let, Turns, Value, nested
+from archc.lowering.nesting import Binding, Given, Let, Turns, Value, inside, nested
+from archc.lowering.optional import Choice
 from archc.lowering.sequential import is_numbered, is_row
 from archc.lowering.sharing import dense_blocks, rerun, with_one_buffer
 from archc.lowering.skipping import branched, paths_with_weights
 from archc.lowering.values import MEANINGFUL, Symbol, is_name, literal, tensors, turns
 from archc.lowering.values import Value as SlotValue
-from archc.ops.op import TensorType
 from archc.program.printing import comment
 from archc.program.template import Slot
 from archc.program.tree import (
     Argument,
     Assign,
     Attribute,
+    BoolOp,
     Call,
     ClassDef,
+    Compare,
     Constant,
     Evaluate,
     Expr,
     FunctionDef,
     GeneratorExp,
     Hole,
+    IfExp,
     JoinedStr,
     Name,
     Stmt,
@@ -73,68 +76,40 @@ class ClassWriter(ConstructorWriter):
         name = self.names[self.form.id]
         return ClassDef(name, dotted(self.base), self.where(), self.doc(), body)
 
-    @cached_property
-    def base(self) -> str:
-        """`nn.Sequential` where all children are called by number, else `nn.Module`."""
-        numbered = self.module.path and is_numbered(self.module, self.body)
-        return "nn.Sequential" if numbered else "nn.Module"
-
     @property
+    def base(self) -> str:
+        """`nn.Sequential` where all children are called by number or in a row, else `nn.Module`."""
+        return "nn.Sequential" if self.numbered or self.in_a_row else "nn.Module"
+
+    @cached_property
+    def numbered(self) -> bool:
+        """Whether what it owns is called 0, 1, 2, ..."""
+        return bool(self.module.path) and is_numbered(self.module, self.body)
+
+    @cached_property
     def in_a_row(self) -> bool:
         """Whether `forward` is that of `nn.Sequential`."""
-        plain = not any(
-            isinstance(i, ModuleItem | ChainItem | LoopItem) and i.rerun for i in self.body.items
-        )
-        row = self.base == "nn.Sequential" and is_row(self.module, self.body)
-        return row and plain and not self._is_dense_block()
+        items = self.body.items
+        plain = not any(not isinstance(item, FunctionItem) and item.rerun for item in items)
+        plain = plain and not self.form.choices and bool(self.module.path)
+        return plain and is_row(self.module, self.body) and not self.outliner.is_read(self.module)
 
     def where(self) -> str:
-        """Its place in the spec; and, where nothing else says what it does, its shapes."""
+        """Its place in the spec."""
         span = self.module.region.definition
-        place = f"{comment(span.source.name)}:{span.line}"
-        documented = self.module.region.doc and not self._is_another()
-        shapes = "" if documented else self._shapes()
-        line = f"class {self.names[self.form.id]}({self.base}):  # {place}, {shapes}"
-        return f"{place}, {shapes}" if shapes and len(line) <= WIDTH else place
-
-    # ---------------------------------------------------------------- doc
+        return f"{comment(span.source.name)}:{span.line}"
 
     def doc(self) -> tuple[str, ...]:
-        """The spec's `##` text, in the first of the classes that a block becomes."""
-        return () if self._is_another() else tuple(self.module.region.doc.split("\n"))
-
-    def _is_another(self) -> bool:
-        """Whether a class before this one is of the same block."""
-        before = self.outliner.forms[: self.form.id]
-        return any(
-            form.module.region.definition == self.module.region.definition for form in before
-        )
-
-    def _shapes(self) -> str:
-        """`[N, 3, 32, 32] -> [N, 342, 8, 8]`, if every instance has these."""
-        application = self.module.first
-        graph = self.modules.graph
-        given = ", ".join(shape_text(graph.node(id).type) for id in application.inputs)
-        back = ", ".join(shape_text(graph.node(id).type) for id in application.outputs)
-        return f"{given} -> {back}" if back and self._one_shape() else ""
-
-    def _one_shape(self) -> bool:
-        graph = self.modules.graph
-        seen = {
-            tuple(graph.node(id).type for id in (*each.inputs, *each.outputs))
-            for module in self.form.modules
-            for each in module.applications
-        }
-        return len(seen) == 1
+        return docstring_of(self.form, self.outliner.forms, self.modules.graph, self.names)
 
     # -------------------------------------------------------- constructor
 
     def signature(self) -> list[Argument]:
-        return [Argument(p.name, p.annotation) for p in self.form.parameters]
+        return [Argument(p.name, p.annotation, p.default_code) for p in self.form.parameters]
 
     def init(self, signature: Sequence[Argument], after: Sequence[Stmt]) -> FunctionDef | None:
         """`__init__`: parameters kept for `forward`, attributes, and what comes `after`."""
-        sequential = self.base == "nn.Sequential"
+        sequential = self.numbered
         kept = [Assign(Attribute(_SELF, name), Name(name)) for name in sorted(self._kept())]
         body = [*kept, *([] if sequential else self.attributes()), *after]
         if not body and not signature and not sequential:
@@ -229,8 +204,31 @@ class ClassWriter(ConstructorWriter):
 
     @cached_property
     def bindings(self) -> list[Let | Turns]:
-        """What each item of the body computes."""
-        return [self._binding(i, item) for i, item in enumerate(self.body.items)]
+        """What each item of the body computes; what only some instances have is one binding."""
+        found: list[Let | Turns] = []
+        for position, item in enumerate(self.body.items):
+            each = self._binding(position, item)
+            choice = self.form.choice_at(position)
+            if choice is not None and isinstance(each, Let):
+                if position > choice.positions.start:
+                    each = inside(found.pop(), each)
+                if position == choice.positions[-1]:
+                    each = self._chosen(choice, each)
+            found.append(each)
+        return found
+
+    def _chosen(self, choice: Choice, each: Let) -> Let:
+        """A value that some instances compute, while others have another one."""
+        labels = self.form.labels_of(choice)
+        tests: list[Expr] = [
+            Compare(Attribute(_SELF, label), "is not", Constant(None)) for label in labels
+        ]
+        if not tests:
+            tests = [self._in_forward(Computed(self._flag(choice)))]
+        test = tests[0] if len(tests) == 1 else BoolOp("and", tuple(tests))
+        assert choice.instead is not None
+        code = IfExp(test, each.code, Value(choice.instead))
+        return replace(each, code=code, kind="choice")
 
     def _binding(self, position: int, item: Item) -> Let | Turns:
         match item:
@@ -288,7 +286,7 @@ class ClassWriter(ConstructorWriter):
         code: Expr = _SELF
         path = self.module.path
         for word in label:
-            sequential = self.base == "nn.Sequential" and path == self.module.path
+            sequential = self.numbered and path == self.module.path
             listed = path in self.outliner.chains or path not in self.modules.by_path
             if sequential or listed:
                 code = Subscript(code, Constant(int(word)))
@@ -343,10 +341,3 @@ class ClassWriter(ConstructorWriter):
 
 def _is_of_self(part: object) -> TypeGuard[Attribute]:
     return isinstance(part, Attribute) and part.value == _SELF
-
-
-def shape_text(type_: TensorType) -> str:
-    """A type with its batch axis: `[N, 3, 32, 32]`."""
-    if not type_.batched:
-        return str(type_)
-    return f"[N, {', '.join(map(str, type_.shape))}]"

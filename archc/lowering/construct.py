@@ -7,12 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.ir.graph import Path
-from archc.lowering.forms import Form, Outliner
+from archc.lowering.form import Form, place_of
+from archc.lowering.forms import Outliner
 from archc.lowering.items import Body, ChainItem, FunctionItem, Item, LoopItem, ModuleItem
 from archc.lowering.modules import Module, Modules
-from archc.lowering.parameters import Parameter, Place
+from archc.lowering.optional import Choice
+from archc.lowering.parameters import ABSENT, Parameter, Place
 from archc.lowering.values import Value, is_name, literal, sequence, turns
 from archc.ops.op import TorchModule
+from archc.program.printing import fits
 from archc.program.tree import (
     Assign,
     Attribute,
@@ -24,6 +27,8 @@ from archc.program.tree import (
     Expr,
     For,
     GeneratorExp,
+    If,
+    IfExp,
     JoinedStr,
     Keyword,
     List,
@@ -95,7 +100,7 @@ class ConstructorWriter:
                 seen.update(item.children)
             elif not self._external(item) and item.label not in seen:
                 seen.add(item.label)
-                made.append((self._order(item.label), [self._attribute(item)]))
+                made.append((self._order(item.label), self._attribute(i, item)))
         made += self._unapplied(seen)
         made += self._lists()
         return [each for _, found in sorted(made, key=lambda pair: pair[0]) for each in found]
@@ -110,9 +115,21 @@ class ConstructorWriter:
             return self.modules.by_path[path].region.order
         return self.modules.makers[path].layer.order
 
-    def _attribute(self, item: Item) -> Stmt:
-        assert isinstance(item, ModuleItem | ChainItem)
-        return self._set(item.label[0], self.construct(item))
+    def _attribute(self, position: int, item: ModuleItem | ChainItem) -> Sequence[Stmt]:
+        code = self.construct(item)
+        choice = self.form.choice_at(position)
+        if choice is None:
+            return [self._set(item.label[0], code)]
+        target, none, test = Attribute(_SELF, item.label[0]), Constant(None), self._flag(choice)
+        short = Assign(target, IfExp(test, code, none))
+        if fits(short, 8):
+            return [short]
+        optional = BinOp("|", (dotted("nn.Module"), none))
+        return [Assign(target, none, optional), If(test, (Assign(target, code),))]
+
+    def _flag(self, choice: Choice) -> Expr:
+        """Whether an instance has what only some have, in its constructor."""
+        return self.form.table.computed[place_of(choice)]
 
     def _set(self, label: str, code: Expr) -> Stmt:
         """The statement that makes an attribute."""
@@ -207,10 +224,14 @@ class ConstructorWriter:
 
     def _made(self, form: int, given: Mapping[str, Expr]) -> Expr:
         """A child: its arguments after the first by their names."""
-        names = [parameter.name for parameter in self.outliner.forms[form].parameters]
-        args = tuple(given[name] for name in names[:1])
-        words = tuple(Keyword(name, given[name]) for name in names[1:])
-        return Call(Name(self.names[form]), args, words)
+        parameters = self.outliner.forms[form].parameters
+        first = [given[each.name] for each in parameters[:1] if each.default is ABSENT]
+        words = (
+            Keyword(each.name, given[each.name])
+            for each in parameters[len(first) :]
+            if given[each.name] != each.default_code
+        )
+        return Call(Name(self.names[form]), tuple(first), tuple(words))
 
     def _layer(self, label: Path, module: TorchModule, outer: Place = ()) -> Expr:
         args: list[Expr] = []
@@ -221,8 +242,10 @@ class ConstructorWriter:
                 args.append(self.code(value))
             elif isinstance(value, Computed) or value != arg.default:
                 words.append(Keyword(arg.name, self.code(value)))
-        cls = self.imported.get((module.source, module.cls), module.cls)
-        made: Expr = Call(dotted(cls), tuple(args), tuple(words))
+        cls: Expr = dotted(self.imported.get((module.source, module.cls), module.cls))
+        if _inside(outer, (label, "class")) in self.form.table.computed:
+            cls = self.code(self.slot(outer, (label, "class")))
+        made: Expr = Call(cls, tuple(args), tuple(words))
         if not module.parameter:
             return made
         first = made if module.times == 1 else BinOp("*", (made, Constant(module.times)))

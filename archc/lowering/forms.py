@@ -8,9 +8,9 @@ written as that (`4 * planes`).
 """
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from archc.ir.graph import Hyper, Path, Reference
+from archc.lowering.form import Form, place_of
 from archc.lowering.items import (
     Body,
     BodyBuilder,
@@ -20,38 +20,18 @@ from archc.lowering.items import (
     LoopItem,
     ModuleItem,
     layer_key,
+    results_of,
     written_out,
 )
+from archc.lowering.merging import Merging
 from archc.lowering.modules import Module, Modules
-from archc.lowering.parameters import Chooser, Column, Kind, Parameter, Place, Table
+from archc.lowering.optional import choices_of
+from archc.lowering.parameters import ABSENT, Chooser, Column, Kind, Place
 from archc.lowering.sequential import is_chain
 from archc.lowering.sharing import dense_blocks
-from archc.lowering.values import Symbol, Value, typed
-
-
-@dataclass
-class Form:
-    """A class to be: its body, its instances, its parameters, and how each slot is written."""
-
-    id: int
-    key: Hashable
-    body: Body
-    modules: list[Module] = field(default_factory=list)
-    bodies: list[Body] = field(default_factory=list)
-    table: Table = field(default_factory=Table)
-
-    @property
-    def parameters(self) -> list[Parameter]:
-        return self.table.parameters
-
-    @property
-    def module(self) -> Module:
-        return self.modules[0]
-
-    def arguments(self, module: Module) -> tuple[Value, ...]:
-        """The values of the parameters for one instance."""
-        index = next(i for i, other in enumerate(self.modules) if other is module)
-        return tuple(parameter.values[index] for parameter in self.parameters)
+from archc.lowering.values import Class, Symbol, Value, typed
+from archc.ops.activation import Elementwise
+from archc.ops.regularization import SkippedPath
 
 
 class SharedFormError(Exception):
@@ -79,6 +59,7 @@ class Outliner:
         """The forms, children before parents; the last one is the net's."""
         for path in self.modules.by_path:
             self._visit(path, set())
+        self._merge()
         for form in self.forms:
             self._parametrise(form)
         return self.forms
@@ -106,15 +87,37 @@ class Outliner:
             self.chains[module.path] = body
             return
         name, owned = module.region.block, self._owned_key(module)
-        key = (name, not module.path, body.key, owned, self._is_dense_block(module))
-        id = self._interned.setdefault(key, len(self.forms))
+        kind = (name, not module.path, owned, self._is_dense_block(module))
+        id = self._interned.setdefault((kind, body.key), len(self.forms))
         if id == len(self.forms):
-            self.forms.append(Form(id, key, body))
+            self.forms.append(Form(id, kind, body))
         form = self.forms[id]
-        self._index[module.path] = len(form.modules)
         form.modules.append(module)
         form.bodies.append(body)
         self.of[module.path] = id
+
+    def _merge(self) -> None:
+        """Forms that differ by what some instances do without are one; so each has its place."""
+        fixed = {
+            form.id
+            for form in self.forms
+            if form.module.region.block is None
+            or any(
+                not isinstance(i, ChainItem) and i.op == SkippedPath.name for i in form.body.items
+            )
+            or any(map(self.is_read, form.modules))
+        }
+        self.forms = Merging(self.forms, self.of, fixed).run()
+        for form in self.forms:
+            for index, module in enumerate(form.modules):
+                self.of[module.path] = form.id
+                self._index[module.path] = index
+
+    def is_read(self, module: Module) -> bool:
+        """Whether a module is a dense block or in one, whose runtime reads its layers' code."""
+        paths = (module.path[:n] for n in range(len(module.path) + 1))
+        around = (self.modules.by_path.get(path) for path in paths)
+        return any(each is not None and self._is_dense_block(each) for each in around)
 
     def _is_dense_block(self, module: Module) -> bool:
         """Whether a module has another way, with its features in one buffer."""
@@ -143,13 +146,14 @@ class Outliner:
     def _parametrise(self, form: Form) -> None:
         form.bodies = written_out(form.bodies, [m.path for m in form.modules], self._unlike)
         form.body = form.bodies[0]
+        form.choices = choices_of(form.bodies) or []
         columns = [dict(self._slots(form, i)) for i in range(len(form.modules))]
         terms = dict(self._concatenated(form))
         slots = [
             Column(
                 place,
                 role,
-                tuple(column[place][1] for column in columns),
+                tuple(column[place][1] if place in column else ABSENT for column in columns),
                 kind,
                 terms.get(_label(place), ()),
             )
@@ -167,11 +171,15 @@ class Outliner:
         form.table.many = {slot.place for slot in slots if slot.kind == "each"}
         size = len(form.module.path)
         labels = {label[0] for label in form.module.owned}
-        Chooser(form.table, self._hyper(form), slots, labels, root=not size).choose()
+        present = [
+            Column(place_of(choice), form.word_of(choice), choice.present)
+            for choice in form.choices
+        ]
+        Chooser(form.table, self._hyper(form), slots, labels, root=not size).choose(present)
 
     def _unlike(self, path: Path, loop: LoopItem) -> int:
         """How many arguments differ among the children of a loop."""
-        indices = [self._index[path + label] for label in loop.children]
+        indices = [self._index[path + label] for label in loop.children if path + label in self.of]
         parameters = self.forms[loop.form].parameters
         return sum(len({typed(p.values[i]) for i in indices}) > 1 for p in parameters)
 
@@ -200,7 +208,7 @@ class Outliner:
             return slot
         inner = [set(map(typed, value)) for value in slot.values if isinstance(value, tuple)]
         if all(len(values) == 1 for values in inner):
-            firsts = tuple(value[0] for value in slot.values if isinstance(value, tuple))
+            firsts = tuple(v[0] if isinstance(v, tuple) else v for v in slot.values)
             return Column(slot.place, slot.role, firsts)
         return slot
 
@@ -210,7 +218,7 @@ class Outliner:
         names = [
             name
             for name in records[0]
-            if all(not isinstance(record.get(name, _ABSENT), Reference) for record in records)
+            if all(not isinstance(record.get(name, _NONE), Reference) for record in records)
         ]
         columns: dict[str, tuple[Value, ...]] = {}
         for name in names:
@@ -220,9 +228,11 @@ class Outliner:
     def _slots(self, form: Form, index: int) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         """Place, and (role, value, kind), of one instance."""
         module = form.modules[index]
+        body = form.bodies[index]
         made: set[Path] = set()
-        for i, item in enumerate(form.bodies[index].items):
-            yield from self._item_slots(module, form.bodies[index], i, item, made)
+        for i, item in enumerate(body.items):
+            if body.absent.keys().isdisjoint(results_of(item)):
+                yield from self._item_slots(module, body, i, item, made)
         for layer in module.layers:
             assert layer.path is not None
             label = layer.path[len(module.path) :]
@@ -267,7 +277,10 @@ class Outliner:
     def _layer_slots(
         self, label: Path, path: Path
     ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
-        for arg in self.modules.torch_module(path).args:
+        module, maker = self.modules.torch_module(path), self.modules.makers[path]
+        if isinstance(maker.op, Elementwise) and not module.args:
+            yield (label, "class"), ("activation", Class(module.cls), "one")
+        for arg in module.args:
             value = self.symbols.get((path, arg.name), arg.value)
             yield (label, arg.name), (arg.name, value, "one")
 
@@ -301,7 +314,7 @@ def scope_word(label: str) -> str:
     return label.rstrip("0123456789").rstrip("_") or label
 
 
-_ABSENT = Reference("")
+_NONE = Reference("")
 
 
 def _value(hyper: Hyper) -> Value:

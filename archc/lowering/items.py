@@ -8,7 +8,7 @@ modules called 0, 1, 2, ... is an `nn.Sequential`.
 
 import re
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from archc.ir.graph import Path
 from archc.lowering.modules import Application, Member, Module, Modules, Operand, Step
@@ -116,6 +116,8 @@ class Body:
     outputs: tuple[int, ...]
     values: tuple[int, ...]
     """The node behind each local number."""
+    absent: Mapping[int, int | None] = field(default_factory=dict)
+    """The results that this instance of a form does without, and the values read in their place."""
 
     @property
     def key(self) -> Hashable:
@@ -213,13 +215,8 @@ def _renumbered(
     numbers = {old: new for new, old in enumerate(kept)}
 
     def renumber(item: Item) -> Item:
-        if isinstance(item, ChainItem):
-            return replace(item, operand=numbers[item.operand], result=numbers[item.result])
-        operands = tuple(numbers[operand] for operand in item.operands)
-        if isinstance(item, FunctionItem):
-            return replace(item, operands=operands, result=numbers[item.result])
-        results = tuple(numbers[result] for result in item.results)
-        return replace(item, operands=operands, results=results)
+        reads, gives = operands_of(item), results_of(item)
+        return renumbered(item, [numbers[v] for v in reads], [numbers[v] for v in gives])
 
     return Body(
         tuple(map(renumber, items)),
@@ -227,6 +224,15 @@ def _renumbered(
         tuple(numbers[output] for output in outputs),
         tuple(values[old] for old in kept),
     )
+
+
+def renumbered(item: Item, operands: Sequence[int], results: Sequence[int]) -> Item:
+    """An item that reads and gives other local numbers."""
+    if isinstance(item, ChainItem):
+        return replace(item, operand=operands[0], result=results[0])
+    if isinstance(item, FunctionItem):
+        return replace(item, operands=tuple(operands), result=results[0])
+    return replace(item, operands=tuple(operands), results=tuple(results))
 
 
 def operands_of(item: Item) -> tuple[int, ...]:

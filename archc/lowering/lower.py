@@ -7,7 +7,8 @@ from archc.diagnostics import error
 from archc.ir.graph import Graph, Path
 from archc.lowering.class_names import class_names, names_taken
 from archc.lowering.classes import ClassWriter
-from archc.lowering.forms import Form, Outliner, SharedFormError
+from archc.lowering.form import Form
+from archc.lowering.forms import Outliner, SharedFormError
 from archc.lowering.modules import Modules
 from archc.lowering.net import NetWriter
 from archc.lowering.sharing import runtime_of, share

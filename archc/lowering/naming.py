@@ -36,12 +36,13 @@ class Names:
             names[self.choose(value, also=names)] = None
         return list(names)
 
-    def choose(self, value: int, also: Collection[str] = ()) -> str:
-        """A name that is free: the hint, unless it holds a value that is still needed."""
+    def choose(self, value: int, also: Collection[str] = (), instead: str = "") -> str:
+        """A name that is free: the hint, unless it holds a value that is still needed; then the
+        name of the value in whose place it is."""
         hint = self.hint(value)
         hint = hint if is_name(hint) and hint != "_" else "x"  # `for _ in` binds it
-        for name in [hint, "y", "z"] if hint == "x" else [hint]:
-            if self._is_free(name, also):
+        for name in [hint, instead, "y", "z"] if hint == "x" else [hint, instead]:
+            if name and self._is_free(name, also):
                 return name
         number, stem = 2, f"{hint}_" if hint[-1].isdigit() else hint
         while not self._is_free(f"{stem}{number}", also):

@@ -7,7 +7,7 @@ order is that of the spec.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from archc.lowering.naming import Names
@@ -50,13 +50,14 @@ class Value(Hole):
 class Let:
     """Values that an expression gives; `op` says what it applies, and `kind` what that is.
 
-    Rows are `nn.Sequential`s and reruns; blocks may be nested in pairs.
+    Rows are `nn.Sequential`s and reruns; blocks may be nested in pairs. Of a choice, one side is
+    computed: it is a statement of its own.
     """
 
     values: tuple[int, ...]
     code: Expr
     op: str
-    kind: Literal["function", "layer", "block", "row"]
+    kind: Literal["function", "layer", "block", "row", "choice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,17 @@ class Turns:
     values: tuple[int, ...]
     children: Expr
     operands: tuple[int, ...]
+
+
+def inside(first: Let | Turns, second: Let) -> Let:
+    """What the second one computes, with the value of the first one written inside."""
+    assert isinstance(first, Let)
+    (value,), code = first.values, first.code
+
+    def fill(leaf: Hole | Name) -> Expr:
+        return code if leaf == Value(value) else leaf
+
+    return replace(second, code=filled(second.code, fill))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ class _Pending:
     value: int
     code: Expr
     ops: tuple[str, ...]
-    block: bool
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,7 @@ class _Nesting:
                 self._hold(value, name)
             return
         (value,) = each.values
-        self.pending.append(_Pending(value, code, ops, each.kind in {"block", "row"}))
+        self.pending.append(_Pending(value, code, ops, each.kind))
         if self.names.left.get(value, 0) != 1:
             self._flush()
 
@@ -211,7 +223,13 @@ class _Nesting:
 
     def _end_line(self, each: Binding) -> None:
         """Give what waits a name, unless it may wait longer or is taken in."""
-        if self._is_overtaken(each) or self._restarts(each) or self._comes_late(each):
+        choices = [isinstance(each, Let) and each.kind, *(other.kind for other in self.pending)]
+        if (
+            "choice" in choices
+            or self._is_overtaken(each)
+            or self._restarts(each)
+            or self._comes_late(each)
+        ):
             self._flush()
 
     def _is_overtaken(self, each: Binding) -> bool:
@@ -241,7 +259,7 @@ class _Nesting:
             return op in chain.ops and len(chain.ops) > 1
         pair = isinstance(each, Let) and each.kind == "block" and chain.ops == (op,)
         again = op in chain.ops and not pair
-        return again or (not chain.block and len(chain.ops) > 1)
+        return again or (chain.kind not in {"block", "row"} and len(chain.ops) > 1)
 
     def _comes_late(self, each: Binding) -> bool:
         """Whether what waits would be computed after a part of the code: `a + b + waiting`."""
@@ -286,12 +304,16 @@ class _Nesting:
                 self._join(other.code)
                 self._join_named()
                 continue
-            name = self.names.choose(other.value, also=later)
+            name = self.names.choose(other.value, also=later, instead=_instead(other.code))
             self._assign(name, other.code)
             self._hold(other.value, name)
         self.pending = []
 
     def _assign(self, name: str, code: Expr) -> None:
+        match code:
+            case IfExp(test, body, Name(id=other)) if other == name:
+                self.out.append(If(test, (Assign(Name(name), body),)))
+                return
         if code != Name(name):
             self.out.append(Assign(Name(name), code))
 
@@ -345,6 +367,14 @@ class _Nesting:
         """Whether a call gives several results, and these are what is returned."""
         several = isinstance(each, Let) and len(each.values) > 1
         return several and not self.given.listed and each.values == tuple(self.given.values)
+
+
+def _instead(code: Expr) -> str:
+    """The name of a value that may be in the place of another one."""
+    match code:
+        case IfExp(_, _, Name(id)):
+            return id
+    return ""
 
 
 def _one_or_all(parts: Sequence[Expr]) -> Expr:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from archc.ir.graph import Graph, Hyper, Node, Path, Region
-from archc.lowering.classes import SELF, ClassWriter, shape_text
+from archc.lowering.classes import SELF, ClassWriter
+from archc.lowering.docstrings import shape_text
 from archc.lowering.initialise import initialisation
-from archc.lowering.items import FunctionItem, Item, ModuleItem, operands_of, results_of
+from archc.lowering.items import ChainItem, FunctionItem, ModuleItem, operands_of, results_of
 from archc.lowering.nesting import Given
 from archc.lowering.sharing import memory_argument, set_memory, while_rebuilding
 from archc.lowering.skipping import gate_methods, with_gates
@@ -62,10 +63,6 @@ class NetWriter(ClassWriter):
         body = (*([init] if init else []), *self._methods())
         name = self.names[self.form.id]
         return ClassDef(name, dotted(self.base), self.where(), self.doc(), body)
-
-    def where(self) -> str:
-        span = self.module.region.definition
-        return f"{comment(span.source.name)}:{span.line}"
 
     def parameter_names(self) -> list[str]:
         return [name for name, _ in self.arguments]
@@ -122,12 +119,12 @@ class NetWriter(ClassWriter):
             out.append(_set("feature_info", List(info)))
         return [*out, *set_memory(self.graph), *self._initialise()]
 
-    def _attribute(self, item: Item) -> Stmt:
+    def _attribute(self, position: int, item: ModuleItem | ChainItem) -> Sequence[Stmt]:
         classifier = self._classifier()
-        if isinstance(item, ModuleItem) and classifier is not None and item is classifier:
+        if classifier is not None and item is classifier:
             target = Attribute(_SELF, item.label[0])
-            return Assign(target, self.construct(item), dotted("nn.Module"))
-        return super()._attribute(item)
+            return [Assign(target, self.construct(item), dotted("nn.Module"))]
+        return super()._attribute(position, item)
 
     def _initialise(self) -> Sequence[Stmt]:
         """The spec's `@init`."""

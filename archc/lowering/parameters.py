@@ -4,22 +4,34 @@ Equal columns share a parameter; it is called after the block's hyperparameter w
 agree; a column that is a multiple or a fraction of another in every instance is written as that.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal
 
 from archc.ir.names import RESERVED
 from archc.lowering.values import (
     MEANINGFUL,
+    Class,
     Symbol,
     Value,
     is_name,
+    literal,
     multiple,
     progresses,
     total_of,
     typed,
 )
-from archc.program.tree import BinOp, Constant, Expr, Name, Subscript, Tuple, names
+from archc.program.tree import BinOp, Constant, Expr, Name, Subscript, Tuple, dotted, names
+
+
+class Absent(Enum):
+    """In the place of a value that an instance does not need."""
+
+    VALUE = "absent"
+
+
+ABSENT = Absent.VALUE
 
 Place = tuple[Hashable, ...]
 """Where a slot stands in a form: an attribute's label or an item's position, and a name."""
@@ -39,14 +51,27 @@ class Column:
 
     place: Place
     role: str
-    values: tuple[Value, ...]
+    values: tuple[Value | Absent, ...]
     kind: Kind = "one"
     terms: tuple[tuple[int, ...], ...] = ()
     """The widths that are concatenated into it, each over all instances."""
 
     @property
+    def known(self) -> list[Value]:
+        return [value for value in self.values if value is not ABSENT]
+
+    @property
+    def present(self) -> tuple[bool, ...]:
+        return tuple(value is not ABSENT for value in self.values)
+
+    @property
     def constant(self) -> bool:
-        return len(set(map(typed, self.values))) == 1 and not _symbolic(self.values[0])
+        return len(set(map(typed, self.known))) == 1 and not _symbolic(self.known[0])
+
+    def agrees(self, values: Sequence[Value]) -> bool:
+        """Whether other values could stand in its place."""
+        pairs = zip(self.values, values, strict=True)
+        return all(a is ABSENT or typed(a) == typed(b) for a, b in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +81,12 @@ class Parameter:
     name: str
     values: tuple[Value, ...]
     many: bool
+    default: Value | Absent = ABSENT
+    """What it is where it is not given."""
+
+    @property
+    def default_code(self) -> Expr | None:
+        return None if self.default is ABSENT else literal(self.default)
 
     @property
     def annotation(self) -> Expr:
@@ -68,7 +99,8 @@ class Parameter:
 
 
 def _annotation(values: Sequence[Value]) -> Expr:
-    """The types of values, one after the other."""
+    """The types of values, one after the other; None comes last."""
+    values = sorted(values, key=lambda value: value is None)
     kinds = tuple(dict.fromkeys(map(_type, values)))
     return kinds[0] if len(kinds) == 1 else BinOp("|", kinds)
 
@@ -76,6 +108,10 @@ def _annotation(values: Sequence[Value]) -> Expr:
 def _type(value: Value) -> Expr:
     if isinstance(value, tuple):
         return Subscript(Name("tuple"), Tuple(tuple(map(_type, value))))
+    if isinstance(value, Class):
+        return Subscript(Name("type"), dotted("nn.Module"))
+    if value is None:
+        return Constant(None)
     return Name(type(value).__name__ if isinstance(value, bool | float | str) else "int")
 
 
@@ -138,39 +174,88 @@ class Chooser:
         self.root = root
         self.labels = labels
 
-    def choose(self) -> None:
+    def choose(self, choices: Sequence[Column]) -> None:
+        """The slots, then the choices: columns that say which instances have something."""
         for slot in self.slots:
             if slot.constant or self.root:
-                self.table.constants[slot.place] = slot.values[0]
+                self.table.constants[slot.place] = slot.known[0]
         if self.root:
             return
         varying = [slot for slot in self.slots if not slot.constant]
-        for slot in varying:
-            if slot.values in self.hyper.values() or slot.role in _SOURCES:
-                self._write(slot)
-        for slot in varying:
+        first = [slot for slot in varying if self._in_hyper(slot) or slot.role in _SOURCES]
+        for slot in sorted([*first, *varying], key=lambda slot: not all(slot.present)):
             self._write(slot)
+        for choice in choices:
+            self.table.computed[choice.place] = Name(self._flag(choice))
+        self.table.parameters.sort(key=lambda parameter: parameter.default is not ABSENT)
+
+    def _in_hyper(self, slot: Column) -> bool:
+        return any(map(slot.agrees, self.hyper.values()))
 
     def _write(self, slot: Column) -> None:
         if slot.place in self.table.computed:
             return
         found = self._implied(slot) or self._existing(slot) or self._sum(slot)
-        found = found or self._derived(slot, self._chosen())
-        if found is None and slot.values not in self.hyper.values():
+        found = found or self._derived(slot, self._chosen(slot))
+        if found is None and not self._in_hyper(slot):
             found = self._derived(slot, self.hyper)
             if found is not None:
                 (name,) = names(found)
                 self._add(name, self.hyper[name], False)
         if found is None:
-            found = Name(self._add(self._name(slot), slot.values, slot.kind != "one"))
+            found = self._new(slot)
         self.table.computed[slot.place] = found
 
-    def _chosen(self) -> dict[str, tuple[Value, ...]]:
-        return {p.name: p.values for p in self.table.parameters if not p.many}
+    def _new(self, slot: Column) -> Expr:
+        """A parameter for a slot. The instances that do not need it have the hyperparameter, or
+        None; a second such parameter is for them what it is for the first that does."""
+        whole = all(slot.present)
+        known = next(filter(slot.agrees, self.hyper.values()), None)
+        default: Value | Absent = 1 if slot.role == "stride" and 1 in slot.known else ABSENT
+        guarded = any(self._is_guard(each, slot) for each in self.table.parameters)
+        guards = slot.kind == "one" and all(slot.known) and not guarded
+        if not whole and known is None and default is ABSENT and guards:
+            default = None
+        missing = slot.known[0] if default is ABSENT else default
+        values = tuple(missing if value is ABSENT else value for value in slot.values)
+        if not whole and known is not None:
+            values = known
+        return Name(self._add(self._name(slot), values, slot.kind != "one", default))
+
+    def _is_guard(self, parameter: Parameter, slot: Column) -> bool:
+        """Whether a parameter is None for the very instances that do not need a slot."""
+        none = tuple(value is not None for value in parameter.values)
+        return parameter.default is None and none == slot.present
+
+    def _flag(self, choice: Column) -> str:
+        """The parameter that says which instances have something: one that is 0.0, False or None
+        for the others, else a new one."""
+        for parameter in self.table.parameters:
+            flags = all(isinstance(value, bool | float) for value in parameter.values)
+            says = (flags and parameter.name in self.hyper) or parameter.default is None
+            if says and tuple(map(bool, parameter.values)) == choice.values:
+                return parameter.name
+        usual = choice.known.count(True) > len(choice.values) // 2
+        for name, values in self.hyper.items():
+            if choice.agrees(values) and self._usable(name):
+                return self._add(name, values, False, usual)
+        name = choice.role
+        while name in {parameter.name for parameter in self.table.parameters}:
+            name = f"has_{name}"
+        return self._add(name, tuple(choice.known), False, usual)
+
+    def _chosen(self, slot: Column) -> dict[str, tuple[Value, ...]]:
+        return {p.name: p.values for p in self._given(slot) if not p.many}
+
+    def _given(self, slot: Column) -> Iterator[Parameter]:
+        """The parameters that have a value wherever a slot is needed, as a reader sees it."""
+        for parameter in self.table.parameters:
+            if parameter.default is not None or self._is_guard(parameter, slot):
+                yield parameter
 
     def _existing(self, slot: Column) -> Expr | None:
-        for parameter in self.table.parameters:
-            if parameter.values == slot.values and parameter.many == (slot.kind != "one"):
+        for parameter in self._given(slot):
+            if slot.agrees(parameter.values) and parameter.many == (slot.kind != "one"):
                 return Name(parameter.name)
         return None
 
@@ -185,8 +270,8 @@ class Chooser:
             return None
         if slot.role == "groups":
             return written if slot.values == source.values else None
-        odd = all(type(kernel) is int and kernel % 2 == 1 for kernel in source.values)
-        if odd and slot.values == tuple(k // 2 for k in source.values if type(k) is int):
+        odd = all(type(kernel) is int and kernel % 2 == 1 for kernel in source.known)
+        if odd and slot.known == [k // 2 for k in source.known if type(k) is int]:
             return BinOp("//", (written, Constant(2)))
         return None
 
@@ -202,7 +287,7 @@ class Chooser:
                 constant += values[0]
                 continue
             part = Column(slot.place, slot.role, values)
-            found = self._existing(part) or self._derived(part, self._chosen())
+            found = self._existing(part) or self._derived(part, self._chosen(part))
             if found is None or (isinstance(found, BinOp) and found.op != "*"):
                 return None
             counts[found] = counts.get(found, 0) + 1
@@ -224,7 +309,7 @@ class Chooser:
     def _name(self, slot: Column) -> str:
         plain = tuple(value.base if isinstance(value, Symbol) else value for value in slot.values)
         for name, values in self.hyper.items():
-            if values == plain and self._usable(name):
+            if Column(slot.place, slot.role, plain).agrees(values) and self._usable(name):
                 return name
         role = _ROLES.get(slot.role, slot.role)
         if self._usable(role):
@@ -245,8 +330,10 @@ class Chooser:
         free = is_name(name) and name not in taken and not name.startswith("__")
         return free and name not in RESERVED and name not in MEANINGFUL
 
-    def _add(self, name: str, values: tuple[Value, ...], many: bool) -> str:
-        self.table.parameters.append(Parameter(name, values, many))
+    def _add(
+        self, name: str, values: tuple[Value, ...], many: bool, default: Value | Absent = ABSENT
+    ) -> str:
+        self.table.parameters.append(Parameter(name, values, many, default))
         return name
 
 
@@ -256,8 +343,8 @@ def _beside(place: Place, name: str) -> Place:
     return (*outer, _beside(last, name) if isinstance(last, tuple) else name)
 
 
-def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value, ...]) -> Expr | None:
-    pairs = list(zip(base, values, strict=True))
+def _ratio(name: str, base: tuple[Value, ...], values: tuple[Value | Absent, ...]) -> Expr | None:
+    pairs = [pair for pair in zip(base, values, strict=True) if pair[1] is not ABSENT]
     if not all(type(a) is int and type(b) is int and a > 0 and b > 0 for a, b in pairs):
         return None
     whole = [(a, b) for a, b in pairs if isinstance(a, int) and isinstance(b, int)]

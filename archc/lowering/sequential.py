@@ -1,4 +1,4 @@
-"""Which modules are `nn.Sequential`s, or a class derived from it: children 0, 1, 2, ..."""
+"""Which modules are `nn.Sequential`s, or a class derived from it."""
 
 from collections.abc import Sequence
 
@@ -16,37 +16,44 @@ from archc.lowering.items import (
 from archc.lowering.modules import Member, Module, Operand
 from archc.program.tree import Call
 
+_METHODS = frozenset({"append", "extend", "insert", "pop"})
+"""What an `nn.Sequential` has beside a module."""
+
 
 def is_chain(module: Module, body: Body) -> bool:
     """Whether a scope is `nn.Sequential`."""
     scope = module.region.block is None and len(module.applications) == 1 and module.path
-    return bool(scope) and is_row(module, body)
+    return bool(scope) and is_numbered(module, body) and is_row(module, body)
 
 
 def is_row(module: Module, body: Body) -> bool:
-    """Whether a module does as `nn.Sequential` does: children 0, 1, 2, ... in a row, one value in
-    and out."""
-    if body.inputs != 1 or body.outputs != (len(body.values) - 1,):
+    """Whether a module does as `nn.Sequential` does: all that it owns in a row, one value in and
+    out, in the order of making or of numbers."""
+    if body.inputs != 1:
         return False
-    expected = 0
+    called: list[Path] = []
     value = 0
     for item in body.items:
-        if isinstance(item, LoopItem):
-            fits = not item.prefix and not item.container and item.start == expected
-            count = len(item.children)
-        elif isinstance(item, ModuleItem):
-            plain = item.rerun or item.code == Call(Member(item.label), (Operand(0),))
-            fits = item.label == (str(expected),) and plain and not item.passing
-            count = 1
-        elif isinstance(item, ChainItem):
-            fits, count = item.label == (str(expected),), 1
-        else:
-            return False
         results = results_of(item)
-        if not fits or operands_of(item) != (value,) or len(results) != 1:
+        plain = isinstance(item, LoopItem | ChainItem) or (
+            isinstance(item, ModuleItem)
+            and (item.rerun or item.code == Call(Member(item.label), (Operand(0),)))
+            and not item.passing
+        )
+        if not plain or operands_of(item) != (value,) or len(results) != 1:
             return False
-        (value,), expected = results, expected + count
-    return expected == len(module.owned) and expected > 0
+        called += _constructed(item)
+        (value,) = results
+    in_order = is_numbered(module, body) or called == sorted(
+        module.owned, key=module.owned.__getitem__
+    )
+    named = len(called) == len(module.owned) and all(len(label) == 1 for label in called)
+    return (
+        body.outputs == (value,)
+        and in_order
+        and named
+        and _METHODS.isdisjoint(word for label in called for word in label)
+    )
 
 
 def is_numbered(module: Module, body: Body) -> bool:

@@ -4,7 +4,7 @@ import keyword
 from dataclasses import dataclass
 from itertools import pairwise
 
-from archc.program.tree import BinOp, Call, Constant, Expr, Name, Subscript, Tuple, call
+from archc.program.tree import BinOp, Call, Constant, Expr, Name, Subscript, Tuple, call, dotted
 
 MEANINGFUL = frozenset(
     {"self", "super", "nn", "torch", "F", "enumerate", "isinstance", "len", "range", "tuple", "zip"}
@@ -35,7 +35,14 @@ class Symbol:
         return total if self.constant >= 0 else BinOp("-", (total, Constant(-self.constant)))
 
 
-Value = int | float | bool | str | None | Symbol | tuple["Value", ...]
+@dataclass(frozen=True)
+class Class:
+    """A class of torch, by its name: `nn.ReLU`."""
+
+    name: str
+
+
+Value = int | float | bool | str | None | Symbol | Class | tuple["Value", ...]
 """What a slot of emitted code may hold."""
 
 
@@ -48,6 +55,8 @@ def literal(value: Value) -> Expr:
     """A value as an expression."""
     if isinstance(value, Symbol):
         return value.code
+    if isinstance(value, Class):
+        return dotted(value.name)
     if isinstance(value, tuple):
         return Tuple(tuple(map(literal, value)))
     return Constant(value)

@@ -266,7 +266,7 @@ def _(tree: Compare) -> Layout:
 @_layout.register
 def _(tree: IfExp) -> Layout:
     body, test = _operand(tree.body, _CHOICE + 1), _operand(tree.test, _CHOICE + 1)
-    return row([body, " if ", test, " else ", _layout(tree.orelse)])
+    return group(body, Break(), "if ", test, Break(), "else ", _layout(tree.orelse))
 
 
 @_layout.register

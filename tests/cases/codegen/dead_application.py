@@ -2,7 +2,7 @@
 """Dead, compiled by archc 0 from dead_application.arch.
 
     archc compile dead_application.arch -O0
-Checksum c660f7684ee46679; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 897e8ace9033d1af; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -12,12 +12,16 @@ __all__ = ["Dead"]
 
 
 class Made(nn.Module):  # dead_application.arch:3
+    """The scope `made` of `Step`: layers that are applied elsewhere."""
+
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 3, 3, padding=1, bias=False)
 
 
-class Step(nn.Module):  # dead_application.arch:2, [N, 3, 8, 8] -> [N, 3, 8, 8]
+class Step(nn.Module):  # dead_application.arch:2
+    """Made of conv, bn and relu; [N, 3, 8, 8] -> [N, 3, 8, 8]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.made = Made()

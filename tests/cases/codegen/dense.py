@@ -2,7 +2,7 @@
 """Dense, compiled by archc 0 from dense.arch.
 
     archc compile dense.arch -O0
-Checksum 57b97088bb2982e7; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 6b84f5451ae66839; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -28,7 +28,7 @@ class DenseLayer(nn.Module):  # blocks/dense.arch:4
         return torch.cat([x, self.conv2(self.relu2(self.norm2(y)))], 1)
 
 
-class DenseBlock(nn.Module):  # blocks/dense.arch:20
+class DenseBlock(nn.Sequential):  # blocks/dense.arch:20
     """Layers in a row, each of which reads all features before it."""
 
     def __init__(self, channels: range) -> None:
@@ -36,13 +36,8 @@ class DenseBlock(nn.Module):  # blocks/dense.arch:20
         for i, c in enumerate(channels, start=1):
             self.add_module(f"denselayer{i}", DenseLayer(c))
 
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.children():
-            x = layer(x)
-        return x
 
-
-class Transition(nn.Module):  # blocks/dense.arch:32
+class Transition(nn.Sequential):  # blocks/dense.arch:32
     """Between two dense blocks: fewer channels, half the size."""
 
     def __init__(self) -> None:
@@ -51,9 +46,6 @@ class Transition(nn.Module):  # blocks/dense.arch:32
         self.relu = nn.ReLU()
         self.conv = nn.Conv2d(16, 8, 1, bias=False)
         self.pool = nn.AvgPool2d(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pool(self.conv(self.relu(self.norm(x))))
 
 
 class Dense(nn.Module):  # dense.arch:3

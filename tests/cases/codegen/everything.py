@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum 269fc726bb16fffe; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 561b3db218b37234; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -11,13 +11,17 @@ from torch import Tensor, nn
 __all__ = ["N"]
 
 
-class Use(nn.Module):  # everything.arch:2, [N, 8, 16, 16] -> [N, 8, 16, 16]
+class Use(nn.Module):  # everything.arch:2
+    """Made of conv and relu; [N, 8, 16, 16] -> [N, 8, 16, 16]."""
+
     def forward(self, x: Tensor, shared: nn.Module) -> Tensor:
         x = torch.relu(shared(x))
         return shared(x)
 
 
 class Two(nn.Module):  # everything.arch:3
+    """Made of add and conv; [N, 8, 16, 16], [N, 8, 16, 16] -> [N, 8, 16, 16], [N, 8, 16, 16]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.c1 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
@@ -29,6 +33,8 @@ class Two(nn.Module):  # everything.arch:3
 
 
 class Head(nn.Module):  # everything.arch:1
+    """Made of global_avg_pool and linear."""
+
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.fc = nn.Linear(channels, classes)
@@ -37,13 +43,12 @@ class Head(nn.Module):  # everything.arch:1
         return self.fc(x.mean((2, 3)))
 
 
-class Tail(nn.Module):  # everything.arch:18, [N, 8, 16, 16] -> [N, 8, 16, 16]
+class Tail(nn.Sequential):  # everything.arch:18
+    """The scope `tail`: conv; [N, 8, 16, 16] -> [N, 8, 16, 16]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.last = nn.Conv2d(8, 8, 1, bias=False)
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.last(z)
 
 
 class N(nn.Module):  # everything.arch:5

@@ -2,7 +2,7 @@
 """Extern, compiled by archc 0 from extern.arch.
 
     archc compile extern.arch -O0
-Checksum 64f5952f0c304129; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 55b2ebacab9131aa; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -15,6 +15,8 @@ __all__ = ["Extern"]
 
 
 class Stage(nn.Module):  # extern.arch:7
+    """Made of conv, Gate, Merge and relu."""
+
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, width, 3, padding=1, bias=False)

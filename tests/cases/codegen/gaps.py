@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from gaps.arch.
 
     archc compile gaps.arch -O0
-Checksum 9c2edf1004df58db; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 940b97bb5a7023dc; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 __all__ = ["Net"]
 
 
-class Part(nn.Module):  # gaps.arch:3, [N, 8, 8, 8] -> [N, 8, 8, 8]
+class Part(nn.Module):  # gaps.arch:3
+    """Made of conv and relu; [N, 8, 8, 8] -> [N, 8, 8, 8]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(8, 8, 3, padding=1, bias=False)

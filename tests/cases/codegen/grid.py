@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum a222c680d9eaef2d; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum baacc12483e7a0d5; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ __all__ = ["N"]
 
 
 class Layer2To2(nn.Module):  # grid.arch:3
+    """Made of conv and add."""
+
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.conv0 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
@@ -23,7 +25,9 @@ class Layer2To2(nn.Module):  # grid.arch:3
         return y, y2 + self.down1(x0)
 
 
-class Layer2To1(nn.Module):  # grid.arch:3, [N, 8, 32, 32], [N, 8, 16, 16] -> [N, 8, 16, 16]
+class Layer2To1(nn.Module):  # grid.arch:3
+    """`Layer` from 2 tensors to 1; [N, 8, 32, 32], [N, 8, 16, 16] -> [N, 8, 16, 16]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
@@ -34,13 +38,12 @@ class Layer2To1(nn.Module):  # grid.arch:3, [N, 8, 32, 32], [N, 8, 16, 16] -> [N
         return y + self.down1(x0)
 
 
-class Layer1To1(nn.Module):  # grid.arch:3, [N, 8, 16, 16] -> [N, 8, 16, 16]
+class Layer1To1(nn.Sequential):  # grid.arch:3
+    """`Layer` from 1 tensor to 1; [N, 8, 16, 16] -> [N, 8, 16, 16]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.conv0 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
-
-    def forward(self, x0: Tensor) -> Tensor:
-        return self.conv0(x0)
 
 
 class N(nn.Module):  # grid.arch:13

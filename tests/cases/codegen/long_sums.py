@@ -2,7 +2,7 @@
 """LongSums, compiled by archc 0 from long_sums.arch.
 
     archc compile long_sums.arch -O0
-Checksum 0fed272925f4567b; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum b53292057eb6fbc2; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -12,6 +12,8 @@ __all__ = ["LongSums"]
 
 
 class Sums(nn.Module):  # long_sums.arch:3
+    """Made of conv, sum, max, min and sub."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 1, bias=False)

@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from names_that_wait.arch.
 
     archc compile names_that_wait.arch -O0
-Checksum 465aec1db53f7dc4; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 2f9c4d6a481bd4bf; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 __all__ = ["Net"]
 
 
-class Two(nn.Module):  # names_that_wait.arch:3, [N, 3, 8, 8] -> [N, 2], [N, 8, 8, 8]
+class Two(nn.Module):  # names_that_wait.arch:3
+    """Made of global_avg_pool, linear, conv and concat; [N, 3, 8, 8] -> [N, 2], [N, 8, 8, 8]."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mixer = nn.Linear(channels, 2)

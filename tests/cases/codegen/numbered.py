@@ -2,7 +2,7 @@
 """Numbered, compiled by archc 0 from numbered.arch.
 
     archc compile numbered.arch -O0
-Checksum 1ef5d6d11441f7d4; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 6a3adb2963bc74f2; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -22,7 +22,9 @@ class Activated(nn.Sequential):  # numbered.arch:5
         )
 
 
-class Half(nn.Sequential):  # numbered.arch:9, [N, 32, 16, 16] -> [N, 32, 16, 16]
+class Half(nn.Sequential):  # numbered.arch:9
+    """Made of conv, bn and relu; [N, 32, 16, 16] -> [N, 32, 16, 16]."""
+
     def __init__(self) -> None:
         super().__init__(nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32))
 
@@ -30,7 +32,9 @@ class Half(nn.Sequential):  # numbered.arch:9, [N, 32, 16, 16] -> [N, 32, 16, 16
         return torch.relu(self[1](self[0](x)))
 
 
-class Residual(nn.Sequential):  # numbered.arch:11, [N, 32, 16, 16] -> [N, 32, 16, 16]
+class Residual(nn.Sequential):  # numbered.arch:11
+    """Made of Activated and add; [N, 32, 16, 16] -> [N, 32, 16, 16]."""
+
     def __init__(self) -> None:
         super().__init__(*(Activated(32, out=32, kernel=3) for _ in range(3)))
 
@@ -41,7 +45,9 @@ class Residual(nn.Sequential):  # numbered.arch:11, [N, 32, 16, 16] -> [N, 32, 1
         return y + x
 
 
-class Stack(nn.Sequential):  # numbered.arch:17, [N, 32, 16, 16] -> [N, 32, 16, 16]
+class Stack(nn.Sequential):  # numbered.arch:17
+    """Made of Half; [N, 32, 16, 16] -> [N, 32, 16, 16]."""
+
     def __init__(self, n: int) -> None:
         super().__init__(*(Half() for _ in range(n)))
 

@@ -2,7 +2,7 @@
 """Twice, compiled by archc 0 from one_tensor_twice.arch.
 
     archc compile one_tensor_twice.arch -O0
-Checksum c3fc52a42ffe340a; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum a2891823a16eba16; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 __all__ = ["Twice"]
 
 
-class Join(nn.Module):  # one_tensor_twice.arch:2, [N, 4, 8, 8], [N, 4, 8, 8] -> [N, 4, 8, 8]
+class Join(nn.Module):  # one_tensor_twice.arch:2
+    """Made of sub and conv; [N, 4, 8, 8], [N, 4, 8, 8] -> [N, 4, 8, 8]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(4, 4, 3, padding=1, bias=False)

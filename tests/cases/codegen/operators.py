@@ -2,7 +2,7 @@
 """Operators, compiled by archc 0 from operators.arch.
 
     archc compile operators.arch -O0
-Checksum 02d39e2d4a42247f; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum d4fe85ad21c560fe; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -12,7 +12,9 @@ from torch.nn import functional as F
 __all__ = ["Operators"]
 
 
-class ConvNeXtBlock(nn.Module):  # operators.arch:3, [N, 8, 8*h, 8*w] -> [N, 8, 8*h, 8*w]
+class ConvNeXtBlock(nn.Module):  # operators.arch:3
+    """Made of conv, layer_norm, gelu, scale, drop_path and sum."""
+
     def __init__(self) -> None:
         super().__init__()
         self.dwconv = nn.Conv2d(8, 8, 7, padding=3, groups=8)
@@ -27,7 +29,9 @@ class ConvNeXtBlock(nn.Module):  # operators.arch:3, [N, 8, 8*h, 8*w] -> [N, 8, 
         return x + drop_path(self.pwconv2(y) * self.layer_scale, 0.9, self.training)
 
 
-class BinaryConv(nn.Module):  # operators.arch:9, [N, 8, 8*h, 8*w] -> [N, 16, 8*h, 8*w]
+class BinaryConv(nn.Module):  # operators.arch:9
+    """Made of param, bn, sign_ste, abs_mean, mul, apply_conv and leaky_relu."""
+
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(16, 8, 3, 3))
@@ -43,6 +47,8 @@ class BinaryConv(nn.Module):  # operators.arch:9, [N, 8, 8*h, 8*w] -> [N, 16, 8*
 
 
 class Up(nn.Module):  # operators.arch:15
+    """Made of conv_transpose, concat, conv, instance_norm and hard_swish."""
+
     def __init__(self) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(16, 8, 2, stride=2)

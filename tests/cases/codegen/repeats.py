@@ -2,7 +2,7 @@
 """Recurrent, compiled by archc 0 from repeats.arch.
 
     archc compile repeats.arch -O0
-Checksum e18265a5fde96485; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum b53cbb7b204984aa; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 __all__ = ["Recurrent"]
 
 
-class Cell(nn.Module):  # repeats.arch:2, [N, 16, 32, 32], [N, 16, 32, 32] -> [N, 16, 32, 32]
+class Cell(nn.Module):  # repeats.arch:2
+    """Made of conv, add, bn and relu; [N, 16, 32, 32], [N, 16, 32, 32] -> [N, 16, 32, 32]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.input = nn.Conv2d(16, 16, 3, padding=1, bias=False)

@@ -2,7 +2,7 @@
 """Layers, compiled by archc 0 from scope_of_layers.arch.
 
     archc compile scope_of_layers.arch -O0
-Checksum 61b6c57ea16a9faf; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum a1b98562d086530a; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn
@@ -11,12 +11,16 @@ __all__ = ["Layers"]
 
 
 class Deep(nn.Module):  # scope_of_layers.arch:5
+    """The scope `made.deep`: layers that are applied elsewhere."""
+
     def __init__(self) -> None:
         super().__init__()
         self.second = nn.Conv2d(8, 8, 3, padding=1, bias=False)
 
 
 class Made(nn.Module):  # scope_of_layers.arch:3
+    """The scope `made`: layers that are applied elsewhere."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, 8, 3, padding=1, bias=False)
@@ -24,6 +28,8 @@ class Made(nn.Module):  # scope_of_layers.arch:3
 
 
 class Partly(nn.Module):  # scope_of_layers.arch:7
+    """The scope `partly`: layers that are applied elsewhere."""
+
     def __init__(self) -> None:
         super().__init__()
         self.third = nn.Conv2d(8, 8, 1, bias=False)

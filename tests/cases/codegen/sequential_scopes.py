@@ -2,7 +2,7 @@
 """SequentialScopes, compiled by archc 0 from sequential_scopes.arch.
 
     archc compile sequential_scopes.arch -O0
-Checksum 94c23bcecf8a9b47; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum cd39688e4a3824ab; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -13,7 +13,9 @@ __all__ = ["SequentialScopes"]
 
 
 class ConvNorm(nn.Module):  # sequential_scopes.arch:2
-    def __init__(self, channels: int, out: int, kernel: int, stride: int, groups: int) -> None:
+    """Made of conv, bn and relu6."""
+
+    def __init__(self, channels: int, out: int, kernel: int, groups: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
             channels, out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
@@ -25,44 +27,36 @@ class ConvNorm(nn.Module):  # sequential_scopes.arch:2
 
 
 class Inverted(nn.Module):  # sequential_scopes.arch:6
-    def __init__(self, channels: int) -> None:
+    """Made of conv and add."""
+
+    def __init__(self, channels: int, out: int, stride: int = 1, add: bool = True) -> None:
         super().__init__()
+        self.add = add
         self.conv = nn.Sequential(
-            ConvNorm(channels, out=6 * channels, kernel=1, stride=1, groups=1),
-            ConvNorm(6 * channels, out=6 * channels, kernel=3, stride=2, groups=6 * channels),
-            nn.Conv2d(6 * channels, channels + 8, 1, bias=False),
-            nn.BatchNorm2d(channels + 8),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
-
-
-class InvertedAdd(nn.Module):  # sequential_scopes.arch:6
-    def __init__(self, out: int) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(
-            ConvNorm(out, out=6 * out, kernel=1, stride=1, groups=1),
-            ConvNorm(6 * out, out=6 * out, kernel=3, stride=1, groups=6 * out),
-            nn.Conv2d(6 * out, out, 1, bias=False),
+            ConvNorm(channels, out=6 * channels, kernel=1, groups=1),
+            ConvNorm(6 * channels, out=6 * channels, kernel=3, groups=6 * channels, stride=stride),
+            nn.Conv2d(6 * channels, out, 1, bias=False),
             nn.BatchNorm2d(out),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv(x)
+        y = self.conv(x)
+        return x + y if self.add else y
 
 
 class Branches(nn.Module):  # sequential_scopes.arch:15
+    """Made of wide, wider and concat."""
+
     def __init__(self, channels: int, reduce: int, out: int) -> None:
         super().__init__()
         self.wide = nn.Sequential(
-            ConvNorm(channels, out=reduce, kernel=1, stride=1, groups=1),
-            ConvNorm(reduce, out=out, kernel=3, stride=1, groups=1),
+            ConvNorm(channels, out=reduce, kernel=1, groups=1),
+            ConvNorm(reduce, out=out, kernel=3, groups=1),
         )
         self.wider = nn.Sequential(
             nn.Sequential(
-                ConvNorm(channels, out=reduce, kernel=1, stride=1, groups=1),
-                ConvNorm(reduce, out=3 * reduce, kernel=5, stride=1, groups=1),
+                ConvNorm(channels, out=reduce, kernel=1, groups=1),
+                ConvNorm(reduce, out=3 * reduce, kernel=5, groups=1),
             ),
         )
 
@@ -76,9 +70,12 @@ class SequentialScopes(nn.Module):  # sequential_scopes.arch:21
 
     def __init__(self, num_classes: int = 10, in_chans: int = 3) -> None:
         super().__init__()
-        self.stem = ConvNorm(in_chans, out=16, kernel=3, stride=1, groups=1)
+        self.stem = ConvNorm(in_chans, out=16, kernel=3, groups=1)
         self.features = nn.Sequential(
-            Inverted(16), InvertedAdd(24), Inverted(24), *(InvertedAdd(32) for _ in range(3))
+            Inverted(16, out=24, stride=2, add=False),
+            Inverted(24, out=24),
+            Inverted(24, out=32, stride=2, add=False),
+            *(Inverted(32, out=32) for _ in range(3)),
         )
         self.mixed1 = Branches(32, reduce=8, out=16)
         self.mixed2 = Branches(40, reduce=12, out=28)

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from sharing.arch.
 
     archc compile sharing.arch -O0
-Checksum 186997ba20d8cc86; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum c6b2b6892daa73fd; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 __all__ = ["N"]
 
 
-class Step(nn.Module):  # sharing.arch:1, [N, 4, 8, 8] -> [N, 4, 8, 8]
+class Step(nn.Module):  # sharing.arch:1
+    """Made of bn, relu and conv; [N, 4, 8, 8] -> [N, 4, 8, 8]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(4)

@@ -2,7 +2,7 @@
 """Skipped, compiled by archc 0 from skipped_branches.arch.
 
     archc compile skipped_branches.arch -O0
-Checksum 3f5ef12cdc2701ee; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum e1c8f1dd521ce443; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 import torch
@@ -11,34 +11,24 @@ from torch import Tensor, nn
 __all__ = ["Skipped"]
 
 
-class Unit(nn.Module):  # skipped_branches.arch:2, [N, 4, 8, 8] -> [N, 4, 8, 8]
-    def __init__(self, branch: int) -> None:
+class Unit(nn.Module):  # skipped_branches.arch:2
+    """Made of conv, bn, relu, drop_path and add."""
+
+    def __init__(self, planes: int, branch: int, project: bool = False) -> None:
         super().__init__()
         self.branch = branch
-        self.conv1 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(4)
-        self.conv2 = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(4, planes, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.project = nn.Conv2d(4, 8, 1, bias=False) if project else None
         self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.norm1(self.conv1(x)))
         y = drop_path(self.conv2(y), 1 - self.branch / 8 * (1 - 0.6), self.training)
+        if self.project is not None:
+            x = self.project(x)
         return self.act(x + y)
-
-
-class UnitProject(nn.Module):  # skipped_branches.arch:2, [N, 4, 8, 8] -> [N, 8, 8, 8]
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(4, 8, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(8)
-        self.conv2 = nn.Conv2d(8, 8, 3, padding=1, bias=False)
-        self.project = nn.Conv2d(4, 8, 1, bias=False)
-        self.act = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = torch.relu(self.norm1(self.conv1(x)))
-        y = drop_path(self.conv2(y), 1 - 4 / 8 * (1 - 0.6), self.training)
-        return self.act(self.project(x) + y)
 
 
 class Tail(nn.Module):  # skipped_branches.arch:9
@@ -68,8 +58,8 @@ class Skipped(nn.Module):  # skipped_branches.arch:16
         super().__init__()
         self.stem = nn.Conv2d(in_chans, 4, 3, padding=1, bias=False)
         for i, b in enumerate(range(1, 4)):
-            self.add_module(f"unit{i}", Unit(b))
-        self.unit3 = UnitProject()
+            self.add_module(f"unit{i}", Unit(4, branch=b))
+        self.unit3 = Unit(8, branch=4, project=True)
         self.tail = Tail()
         self.head = nn.Linear(8, num_classes)
         self.before = nn.Conv2d(8, 8, 3, padding=1, bias=False)

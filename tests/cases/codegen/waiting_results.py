@@ -2,7 +2,7 @@
 """Waiting, compiled by archc 0 from waiting_results.arch.
 
     archc compile waiting_results.arch -O0
-Checksum ed4ad5bc21650b6d; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 321997ad2cb9a71d; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from torch import Tensor, nn
@@ -11,7 +11,9 @@ from torch.nn import functional as F
 __all__ = ["Waiting"]
 
 
-class Stage(nn.Module):  # waiting_results.arch:2, [N, 4, 8, 8] -> [N, 3], [N, 4, 8, 8]
+class Stage(nn.Module):  # waiting_results.arch:2
+    """Made of global_avg_pool, linear, affine and dropout; [N, 4, 8, 8] -> [N, 3], [N, 4, 8, 8]."""
+
     def __init__(self) -> None:
         super().__init__()
         self.fc = nn.Linear(4, 3)
@@ -22,7 +24,9 @@ class Stage(nn.Module):  # waiting_results.arch:2, [N, 4, 8, 8] -> [N, 3], [N, 4
         return y, y2
 
 
-class Halves(nn.Module):  # waiting_results.arch:8, [N, 4, 8, 8] -> [N, 4, 8, 8], [N, 4, 8, 8]
+class Halves(nn.Module):  # waiting_results.arch:8
+    """Made of affine; [N, 4, 8, 8] -> [N, 4, 8, 8], [N, 4, 8, 8]."""
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return -(x / 2), 3 * x - 1
 
