@@ -41,9 +41,11 @@ class Form:
         return [each.label[0] for each in items if isinstance(each, ModuleItem | ChainItem)]
 
     def word_of(self, choice: Choice) -> str:
-        """What they have, in a word: a child, or else an operator."""
+        """What they have, in a word: a child, or else an operator, as no child is called."""
         first = self.body.items[choice.positions.start]
         operator = first.op if isinstance(first, FunctionItem) else ""
+        if (operator,) in self.module.owned:
+            operator = f"has_{operator}"
         return next(iter(self.labels_of(choice)), operator)
 
 

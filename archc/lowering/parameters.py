@@ -4,6 +4,7 @@ Equal columns share a parameter; it is called after the block's hyperparameter w
 agree; a column that is a multiple or a fraction of another in every instance is written as that.
 """
 
+import builtins
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -239,8 +240,9 @@ class Chooser:
         for name, values in self.hyper.items():
             if choice.agrees(values) and self._usable(name):
                 return self._add(name, values, False, usual)
+        taken = {parameter.name for parameter in self.table.parameters} | MEANINGFUL | RESERVED
         name = choice.role
-        while name in {parameter.name for parameter in self.table.parameters}:
+        while name in taken or hasattr(builtins, name):
             name = f"has_{name}"
         return self._add(name, tuple(choice.known), False, usual)
 

@@ -38,22 +38,17 @@ def is_row(module: Module, body: Body) -> bool:
         plain = isinstance(item, LoopItem | ChainItem) or (
             isinstance(item, ModuleItem)
             and (item.rerun or item.code == Call(Member(item.label), (Operand(0),)))
-            and not item.passing
+            and not (item.passing or item.external)
         )
         if not plain or operands_of(item) != (value,) or len(results) != 1:
             return False
         called += _constructed(item)
         (value,) = results
-    in_order = is_numbered(module, body) or called == sorted(
-        module.owned, key=module.owned.__getitem__
-    )
-    named = len(called) == len(module.owned) and all(len(label) == 1 for label in called)
-    return (
-        body.outputs == (value,)
-        and in_order
-        and named
-        and _METHODS.isdisjoint(word for label in called for word in label)
-    )
+    owned = sorted(module.owned, key=module.owned.__getitem__)
+    in_order = called == owned or is_numbered(module, body)
+    all_once = bool(called) and sorted(called) == sorted(owned)
+    free = all(len(label) == 1 and label[0] not in _METHODS for label in called)
+    return body.outputs == (value,) and in_order and all_once and free
 
 
 def is_numbered(module: Module, body: Body) -> bool:
