@@ -23,7 +23,7 @@ from archc.lowering.items import (
 from archc.lowering.modules import Member, Operand
 from archc.lowering.naming import Names
 from archc.lowering.nesting import Binding, Given, Let, Turns, Value, inside, nested
-from archc.lowering.optional import Choice
+from archc.lowering.optional import OptionalPart
 from archc.lowering.sequential import is_numbered, is_row
 from archc.lowering.sharing import dense_blocks, rerun, with_one_buffer
 from archc.lowering.skipping import branched, paths_with_weights
@@ -217,7 +217,7 @@ class ClassWriter(ConstructorWriter):
             found.append(each)
         return found
 
-    def _chosen(self, choice: Choice, each: Let) -> Let:
+    def _chosen(self, choice: OptionalPart, each: Let) -> Let:
         """A value that some instances compute, while others have another one."""
         labels = self.form.labels_of(choice)
         tests: list[Expr] = [

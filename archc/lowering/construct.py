@@ -11,7 +11,7 @@ from archc.lowering.form import Form, place_of
 from archc.lowering.forms import Outliner
 from archc.lowering.items import Body, ChainItem, FunctionItem, Item, LoopItem, ModuleItem
 from archc.lowering.modules import Module, Modules
-from archc.lowering.optional import Choice
+from archc.lowering.optional import OptionalPart
 from archc.lowering.parameters import ABSENT, Parameter, Place
 from archc.lowering.values import Value, is_name, literal, sequence, turns
 from archc.ops.op import TorchModule
@@ -127,7 +127,7 @@ class ConstructorWriter:
         optional = BinOp("|", (dotted("nn.Module"), none))
         return [Assign(target, none, optional), If(test, (Assign(target, code),))]
 
-    def _flag(self, choice: Choice) -> Expr:
+    def _flag(self, choice: OptionalPart) -> Expr:
         """Whether an instance has what only some have, in its constructor."""
         return self.form.table.computed[place_of(choice)]
 

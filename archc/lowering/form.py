@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from archc.lowering.items import Body, ChainItem, FunctionItem, ModuleItem
 from archc.lowering.modules import Module
-from archc.lowering.optional import Choice
+from archc.lowering.optional import OptionalPart
 from archc.lowering.parameters import Parameter, Place, Table
 
 
@@ -19,7 +19,7 @@ class Form:
     body: Body
     modules: list[Module] = field(default_factory=list)
     bodies: list[Body] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[OptionalPart] = field(default_factory=list)
     """What only some instances have; the first one has all."""
     table: Table = field(default_factory=Table)
 
@@ -31,16 +31,16 @@ class Form:
     def module(self) -> Module:
         return self.modules[0]
 
-    def choice_at(self, position: int) -> Choice | None:
+    def choice_at(self, position: int) -> OptionalPart | None:
         """The choice that an item belongs to."""
         return next((each for each in self.choices if position in each.positions), None)
 
-    def labels_of(self, choice: Choice) -> list[str]:
+    def labels_of(self, choice: OptionalPart) -> list[str]:
         """The children that only some instances have."""
         items = [self.body.items[position] for position in choice.positions]
         return [each.label[0] for each in items if isinstance(each, ModuleItem | ChainItem)]
 
-    def word_of(self, choice: Choice) -> str:
+    def word_of(self, choice: OptionalPart) -> str:
         """What they have, in a word: a child, or else an operator, as no child is called."""
         first = self.body.items[choice.positions.start]
         operator = first.op if isinstance(first, FunctionItem) else ""
@@ -49,6 +49,6 @@ class Form:
         return next(iter(self.labels_of(choice)), operator)
 
 
-def place_of(choice: Choice) -> Place:
+def place_of(choice: OptionalPart) -> Place:
     """The slot of what says whether an instance has it."""
     return (choice.positions.start, "present")

@@ -27,7 +27,7 @@ from archc.ops.registry import OPS
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OptionalPart:
     """Items in a row that some instances of a form do without."""
 
     positions: range
@@ -37,12 +37,12 @@ class Choice:
     """The value that is read in the place of their result by those that have them not."""
 
 
-def choices_of(bodies: Sequence[Body]) -> list[Choice] | None:
+def choices_of(bodies: Sequence[Body]) -> list[OptionalPart] | None:
     """The choices of a form, whose first body has all items. None if something reads a value that
     only some instances compute, and no single other value stands in its place."""
     first = bodies[0]
     read = [operand for item in first.items for operand in operands_of(item)] + [*first.outputs]
-    found: list[Choice] = []
+    found: list[OptionalPart] = []
     inner = -1
     for position, item in enumerate(first.items):
         result = results_of(item)[-1]
@@ -60,7 +60,7 @@ def choices_of(bodies: Sequence[Body]) -> list[Choice] | None:
             start = found.pop().positions.start
             instead = last.instead if instead == inner else instead
         inner = result
-        found.append(Choice(range(start, position + 1), present, instead))
+        found.append(OptionalPart(range(start, position + 1), present, instead))
     return None if any(each.instead is None for each in found) else found
 
 
