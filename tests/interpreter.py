@@ -8,7 +8,7 @@ Where emitted code has to agree bit for bit it rests on the same documented prim
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from meanings import FORMULAS, Activations, Arithmetic, Rearrangements, Weights
+from meanings import FORMULAS, Activations, Arithmetic, Noise, Rearrangements, Weights
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,7 +47,7 @@ _ADAPTIVE_AVG_POOL: dict[int, Callable[..., Tensor]] = {
 }
 
 
-class Interpreter(Activations, Arithmetic, Rearrangements):
+class Interpreter(Activations, Arithmetic, Noise, Rearrangements):
     """Applies operators to tensors.
 
     `weights` are a layer's state_dict entries by their names below the layer; running statistics

@@ -12,6 +12,7 @@ from archc.ops.activation import Gelu, LeakyRelu
 from archc.ops.arithmetic import Affine
 from archc.ops.op import Op
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
+from archc.ops.regularization import DropBlock, MaxDropout
 
 Weights = Mapping[str, Tensor]
 Tensors = Sequence[Tensor]
@@ -41,6 +42,58 @@ class StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return torch.where(torch.abs(x) <= 1, gradient, torch.zeros_like(gradient))
+
+
+class Shaken(torch.autograd.Function):
+    """One draw for the sum, another for the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, ahead: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(back)
+        return ahead * x + (1 - ahead) * y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (back,) = ctx.saved_tensors
+        return back * gradient, (1 - back) * gradient, None, None
+
+
+class Noise:
+    """What training disturbs."""
+
+    @formula
+    def shake_shake(self, op: Op, xs: Tensors, weights: Weights, training: bool) -> Tensor:
+        x, y = xs
+        if not training:
+            return 0.5 * x + 0.5 * y
+        draws = torch.rand([2, len(x)], dtype=x.dtype).reshape(2, len(x), *[1] * (x.dim() - 1))
+        mixed: Tensor = Shaken.apply(x, y, *draws)  # type: ignore[no-untyped-call]
+        return mixed
+
+    @formula
+    def drop_block(self, op: DropBlock, xs: Tensors, weights: Weights, training: bool) -> Tensor:
+        """Each block by itself, from its first position on."""
+        (x,) = xs
+        if not training or op.rate == 0:
+            return x
+        sizes = list(x.shape[2:])
+        block = [min(op.block, size) for size in sizes]
+        fit = [size - inside + 1 for size, inside in zip(sizes, block, strict=True)]
+        gamma = op.rate
+        for size, inside, places in zip(sizes, block, fit, strict=True):
+            gamma *= size / (inside * places)
+        mask = torch.ones_like(x)
+        for first in (torch.rand([*x.shape[:2], *fit]) < gamma).nonzero().tolist():
+            ends = zip(first[2:], block, strict=True)
+            mask[(*first[:2], *(slice(a, a + n) for a, n in ends))] = 0
+        return x * mask * mask.numel() / max(float(mask.sum()), 1.0)
+
+    def max_dropout(self, op: MaxDropout, xs: Tensors, weights: Weights, training: bool) -> Tensor:
+        (x,) = xs
+        if not training:
+            return x
+        above, all_ = x.detach() - x.detach().min(), x.detach().max() - x.detach().min()
+        return torch.where(above > (1 - op.rate) * all_, 0.0 * x, x)
 
 
 class Activations:

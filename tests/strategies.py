@@ -30,7 +30,15 @@ from archc.ops.pooling import (
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.reduction import AbsMean, ChannelMax, ChannelMean
 from archc.ops.registry import OPS
-from archc.ops.regularization import DROPS, Dropout, DropPath, SpatialDropout
+from archc.ops.regularization import (
+    DROPS,
+    DropBlock,
+    Dropout,
+    DropPath,
+    MaxDropout,
+    ShakeShake,
+    SpatialDropout,
+)
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Take
 
@@ -302,6 +310,20 @@ def _spatial_dropout(draw: Draw) -> Case:
     return Case(SpatialDropout(rate=rate), (image(draw),))
 
 
+def _drop_block(draw: Draw) -> Case:
+    rate, block = draw(st.sampled_from([0.0, 0.1, 0.5])), number(draw, 1, 7)
+    return Case(DropBlock(rate=rate, block=block), (image(draw),))
+
+
+def _max_dropout(draw: Draw) -> Case:
+    return Case(MaxDropout(rate=draw(st.sampled_from([0.0, 0.3, 0.9]))), (any_type(draw),))
+
+
+def _shake_shake(draw: Draw) -> Case:
+    x = any_type(draw)
+    return Case(ShakeShake(), (x, x))
+
+
 def _drop_path(draw: Draw) -> Case:
     survival = draw(st.sampled_from([0.2, 0.5, 1.0, None]))
     of = draw(st.sampled_from([1, 3]))
@@ -379,7 +401,10 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "channel_max": _over_channels(ChannelMax),
     "dropout": _dropout,
     "spatial_dropout": _spatial_dropout,
+    "drop_block": _drop_block,
+    "max_dropout": _max_dropout,
     "drop_path": _drop_path,
+    "shake_shake": _shake_shake,
     "param": _param,
     "scale": _scale,
 }

@@ -116,6 +116,7 @@ def test_other_weights_and_other_images_are_measured_where_they_are_asked_for() 
     assert "has no weights `ema`" in refusal("run", "--weights", "ema")
     assert "has no images to choose by" in refusal("run", "--split", "val")
     assert "there is no data set `digit`" in refusal("run", "--data", "digit")
+    assert "there is no device `tpu`" in refusal("run", "--device", "tpu")
 
 
 @pytest.mark.parametrize(("which", "cycles"), [("all", [1, 2, 10]), ("last:2", [2, 10])])

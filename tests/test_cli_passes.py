@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -32,7 +33,8 @@ def prune(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archc.passes.pipeline.PASSES", (Simplify, Prune))
 
 
-def test_all_passes_are_listed_in_their_order() -> None:
+def test_all_passes_are_listed_in_their_order(folder: Path) -> None:
+    (folder / "1").write_text("norms: {}\n")  # a plan is a file
     listed = json.loads(run("passes", "--json").stdout)["passes"]
     assert [item["name"] for item in listed] == [cls.name for cls in PASSES]
     assert [item["name"] for item in listed if item["default"]] == [step.name for step in DEFAULT]

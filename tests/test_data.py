@@ -320,13 +320,14 @@ def test_processes_change_images_as_one_would(numbered: Dataset) -> None:
 
 
 def test_each_step_changes_images_by_numbers_of_its_own(numbered: Dataset) -> None:
-    """The same images in two epochs, moved by other offsets."""
-    crops = Augmentation(crop_padding=1)
-    first, second = (
-        next(numbered.epoch(epoch, batch_size=75, seed=0, augmentation=crops)).images
+    """Of mixup: the share with which a step mixes its images."""
+    mixing = Augmentation(mixup=1.0)
+    shares = [
+        batch.targets[batch.targets > 0].min().item()
         for epoch in (0, 1)
-    )
-    assert not torch.equal(first.sum(0), second.sum(0))
+        for batch in numbered.epoch(epoch, batch_size=25, seed=0, augmentation=mixing)
+    ]
+    assert len(set(shares)) == len(shares) == 6
 
 
 def test_a_test_sees_the_images_in_their_order(numbered: Dataset) -> None:

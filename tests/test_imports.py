@@ -45,7 +45,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ir": ({"diagnostics", "ops"}, {"networkx"}),
     "elaborate": (FOUNDATION | {"syntax", "ops", "ir", "plugins"}, set()),
     "lint": ({"diagnostics", "syntax", "elaborate", "ir"}, set()),
-    "passes": (GRAPH | {"plugins", "syntax", "timing"}, {"lark"}),
+    "channels": (GRAPH, {"yaml"}),
+    "passes": (GRAPH | {"channels", "plugins", "syntax", "timing"}, {"lark"}),
     "lowering": (GRAPH | {"program", "layout"}, set()),
     "codegen": (GRAPH | {"program", "layout", "lowering"}, {"jinja2"}),
     "analysis": (GRAPH, set()),
@@ -73,10 +74,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "torchvision",
         },
     ),
+    "slim": (
+        COMPILER | {"analysis", "api", "channels", "compiler", "train"},
+        {"torch", "safetensors", "msgspec"},
+    ),
     "cli": (
         COMPILER
         | {"analysis", "api", "checking", "compiler", "explanations", "train", "viz"}
-        | {"watch", "writing"},
+        | {"channels", "slim", "watch", "writing"},
         {"typer", "rich"},
     ),
     "__main__": ({"cli"}, set()),

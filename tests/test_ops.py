@@ -17,11 +17,14 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
-import archc.runtime.drop_path
-import archc.runtime.sign_ste
 from archc.ops.op import Op, Saved, TensorType, TorchArg, TorchFunction, TorchModule
 from archc.ops.registry import OPS, parameters
 from archc.ops.size import Size
+from archc.runtime.drop_block import drop_block
+from archc.runtime.drop_path import drop_path
+from archc.runtime.max_dropout import max_dropout
+from archc.runtime.shake_shake import shake_shake
+from archc.runtime.sign_ste import sign_ste
 
 BATCH = 3
 NAMES = sorted(OPS)
@@ -30,10 +33,7 @@ TWO_FORMS = [
     for name, cls in sorted(OPS.items())
     if cls.module is not Op.module and cls.function is not Op.function
 ]
-RUNTIME = {
-    "drop_path": archc.runtime.drop_path.drop_path,
-    "sign_ste": archc.runtime.sign_ste.sign_ste,
-}
+RUNTIME = {f.__name__: f for f in (drop_block, drop_path, max_dropout, shake_shake, sign_ste)}
 
 WHOLE = ("flatten", "reshape", "space_to_depth")
 """These want sizes that are numbers, or multiples."""
@@ -293,6 +293,43 @@ def test_at_zero_is_the_result_for_zeros(name: str, data: st.DataObject, trainin
         randomise(layer)
         out = layer(*(torch.zeros_like(t) for t in operands_of(case)))
         assert torch.equal(out, torch.full_like(out, case.op.at_zero))
+
+
+@each_operator
+@given(data=st.data(), training=st.booleans())
+@few
+def test_at_constant_is_what_becomes_of_channels_that_are_the_same_everywhere(
+    name: str, data: st.DataObject, training: bool
+) -> None:
+    """All positions of a channel are equal in the result where they are in all operands."""
+    case = data.draw(cases(name))
+    if case.op.at_constant != "constant" or case.op.channel_rule == "reshape":
+        return
+    for layer in forms(case):
+        layer.train(training)
+        randomise(layer)
+        values = [torch.rand(type_.channels, dtype=torch.float64) for type_ in case.types]
+        operands = [
+            value.reshape(-1, *(1,) * type_.rank).expand_as(x).clone()
+            for value, type_, x in zip(values, case.types, operands_of(case), strict=True)
+        ]
+        out = layer.double()(*operands).movedim(1 if case.out.batched else 0, 0)
+        flat = out.reshape(case.out.channels, -1)
+        torch.testing.assert_close(flat, flat[:, :1].expand_as(flat), rtol=1e-9, atol=1e-9)
+
+
+@each_operator
+@given(data=st.data())
+@few
+def test_zeros_beside_others_do_what_the_operator_says(name: str, data: st.DataObject) -> None:
+    case = data.draw(cases(name))
+    if case.op.beside_zero is None or len(case.types) < 2:
+        return
+    for layer in forms(case):
+        first, *others = operands_of(case)
+        out = layer(first, *map(torch.zeros_like, others))
+        wanted = first if case.op.beside_zero == "neutral" else torch.zeros_like(out)
+        assert torch.equal(out, wanted.expand_as(out))
 
 
 @each_operator

@@ -20,7 +20,7 @@ from archc.ops.border import Crop, Pad
 from archc.ops.convolution import Conv
 from archc.ops.op import Op, TensorType
 from archc.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
-from archc.ops.regularization import Dropout, DropPath
+from archc.ops.regularization import DropBlock, Dropout, DropPath, MaxDropout
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Flatten, Take
 from archc.passes.base import Pass
@@ -73,6 +73,8 @@ def simplified(graph: Graph) -> list[str]:
 NOTHING = [
     Identity(),
     Dropout(0.0),
+    DropBlock(0.0),
+    MaxDropout(0.0),
     DropPath(survival=1.0),
     Concat(),
     Pad(),
@@ -90,6 +92,8 @@ NOTHING = [
 ]
 SOMETHING = [
     Dropout(0.1),
+    DropBlock(0.1),
+    DropPath(),
     DropPath(survival=0.5),
     Pad(channels=1),
     Pad(before=1),

@@ -92,7 +92,7 @@ def compile_command(
         elif check:
             up_to_date = _compare(compilation, source, output)
         else:
-            _write(source, output, force)
+            write_source(source, output, force)
     if time_passes:
         print(phases, file=sys.stderr)
     if not up_to_date:
@@ -130,7 +130,7 @@ def _compare(compilation: "Compilation", source: str, output: Path) -> bool:
     return False
 
 
-def _write(source: str, output: Path, force: bool) -> None:
+def write_source(source: str, output: Path, force: bool) -> None:
     from archc.writing import write_atomically
 
     if not force:

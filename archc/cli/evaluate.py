@@ -20,14 +20,6 @@ _CLASSES = 20
 """Of more classes only the worst are listed."""
 
 
-class Device(StrEnum):
-    """Where to compute."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
 class Split(StrEnum):
     """The images to measure on."""
 
@@ -70,7 +62,7 @@ def eval_command(
     data_dir: OtherDataDir = None,
     image_size: OtherImageSize = None,
     download: Download = False,
-    device: Device = Device.AUTO,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     net: Net = None,
     set_: Set = None,
     passes: Passes = None,
@@ -86,10 +78,14 @@ def eval_command(
     if is_run and (net or set_ or passes or plain or limit):
         raise typer.BadParameter("a run has its net: `--net`, `--set` and passes are for specs")
     if not is_run and (weights is None or data is None or ensemble):
-        raise typer.BadParameter("a spec takes `--weights FILE` and `--data NAME`")
+        raise typer.BadParameter(
+            f"`{run_or_spec}` is not the folder of a run, and a spec takes `--weights FILE` and "
+            "`--data NAME`, without `--ensemble`"
+        )
     if (ensemble and weights) or (emit and not ensemble):
         raise typer.BadParameter("`--ensemble` stands without `--weights`, `--emit` with it")
     from archc.train.data import Origin
+    from archc.train.devices import Machine
     from archc.train.ensemble import emit_ensemble, members_of
     from archc.train.evaluation import evaluate
     from archc.train.run import load_run
@@ -107,7 +103,7 @@ def eval_command(
     else:
         request = make_request(run_or_spec, net, set_, limit, passes, plain)
         trained = trained_spec(request, Origin(**given))
-    report = evaluate(trained, names, split.value, device.value)
+    report = evaluate(trained, names, split.value, Machine(device).kind)
     if confusion:
         _draw(report, confusion)
     if as_json:

@@ -30,6 +30,7 @@ from archc.cli.new import new_command
 from archc.cli.options import with_error_format
 from archc.cli.passes import passes_command
 from archc.cli.plan import plan_command
+from archc.cli.slim import slim_command
 from archc.cli.train import train_command
 from archc.diagnostics import ArchError
 from archc.version import __version__
@@ -145,6 +146,7 @@ for _name, _command in (
     ("viz", viz_command),
     ("list", list_command),
     ("passes", passes_command),
+    ("slim", slim_command),
     ("train", train_command),
     ("eval", eval_command),
     ("explain", explain_command),

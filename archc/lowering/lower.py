@@ -56,7 +56,7 @@ def lower(graph: Graph, variations: Sequence[Variation], reserved: frozenset[str
 
 def runtime_parts(graph: Graph) -> frozenset[str]:
     """The parts of archc's runtime that a net calls."""
-    called = (name for node in graph.nodes() if not node.layer.path for name in node.op.runtime)
+    called = (name for node in graph.nodes() for name in node.op.runtime)
     return frozenset(called) | runtime_of(graph) | ({"gates"} if skips(graph) else set())
 
 

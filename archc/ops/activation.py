@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Op,
     Saved,
     TensorType,
@@ -28,6 +29,10 @@ class Elementwise(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "live" if self.random else "constant"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from archc.ops.activation import Elementwise
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Op,
     OpError,
     Saved,
@@ -55,6 +56,10 @@ class Broadcast(Op):
     def channel_rule(self) -> ChannelRule:
         return "same"
 
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
+
     def view(self, *types: TensorType) -> bool:
         return len(types) == 1
 
@@ -78,6 +83,7 @@ class Add(Broadcast):
     """The sum of two tensors."""
 
     name: ClassVar[str] = "add"
+    beside_zero: ClassVar[Literal["neutral", "absorbing"] | None] = "neutral"
     commutes: ClassVar[bool] = True
 
     def function(self, *types: TensorType) -> TorchFunction:
@@ -99,6 +105,7 @@ class Mul(Broadcast):
     """The product of two tensors, element by element."""
 
     name: ClassVar[str] = "mul"
+    beside_zero: ClassVar[Literal["neutral", "absorbing"] | None] = "absorbing"
     commutes: ClassVar[bool] = True
 
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
@@ -135,6 +142,7 @@ class Sum(Broadcast):
     """The sum of one or more tensors, from left to right."""
 
     name: ClassVar[str] = "sum"
+    beside_zero: ClassVar[Literal["neutral", "absorbing"] | None] = "neutral"
     arity: ClassVar[int | None] = None
     commutes: ClassVar[bool] = True
 

@@ -1,11 +1,12 @@
 """What is put around a tensor, and what is cut off: padding and cropping, side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Dim,
     Op,
     OpError,
@@ -173,6 +174,15 @@ class Pad(Border):
     def channel_rule(self) -> ChannelRule:
         return "select"
 
+    @property
+    def at_constant(self) -> Constancy:
+        """Beside zeros it is the same but for the border; a mirror image of it is it."""
+        return "constant" if self.mode != "zeros" or super().does_nothing else "border"
+
+    def thinned(self, reads: Sequence[int], keeps: Sequence[int], *types: TensorType) -> Op:
+        before = sum(channel < self.before for channel in keeps)
+        return replace(self, before=before, channels=len(keeps) - before - len(reads))
+
     def selection(self, *types: TensorType) -> tuple[int | None, ...]:
         zeros: tuple[None, ...] = (None,)
         return zeros * self.before + tuple(range(types[0].channels)) + zeros * self.channels
@@ -231,6 +241,10 @@ class Crop(Border):
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
 
     def view(self, *types: TensorType) -> bool:
         return True

@@ -99,6 +99,7 @@ class Conv(Op):
     """
 
     name: ClassVar[str] = "conv"
+    sums: ClassVar[bool] = True
 
     out: int = parameter("int", low=1, high=65536)
     kernel: int | tuple[int, ...] = parameter("sizes", 1, low=1, high=1023)
@@ -170,6 +171,11 @@ class Conv(Op):
         return "mix" if self.groups == 1 and self.group_size is None else "grouped"
 
     @property
+    def seamless(self) -> bool:
+        padded = self.padding if isinstance(self.padding, tuple) else (self.padding,)
+        return self.kernel == 1 if self.padding == "same" else not any(padded)
+
+    @property
     def at_zero(self) -> float | None:
         return None if self.bias else 0.0
 
@@ -204,6 +210,7 @@ class ConvTranspose(Op):
     """
 
     name: ClassVar[str] = "conv_transpose"
+    sums: ClassVar[bool] = True
 
     out: int = parameter("int", low=1, high=65536)
     kernel: int | tuple[int, ...] = parameter("sizes", low=1, high=1023)

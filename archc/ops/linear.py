@@ -22,6 +22,7 @@ class Linear(Op):
     """Fully connected layer on a vector: `[C] -> [out]`; with a bias unless told otherwise."""
 
     name: ClassVar[str] = "linear"
+    sums: ClassVar[bool] = True
 
     out: int = parameter("int", low=1, high=2**31)
     bias: bool = parameter("bool", True, keyword=True)
@@ -60,6 +61,10 @@ class Linear(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "mix"
+
+    @property
+    def seamless(self) -> bool:
+        return True
 
     @property
     def at_zero(self) -> float | None:

@@ -7,20 +7,18 @@ by name.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal
 
 from archc.ops.autograd import Saved
 from archc.ops.size import Dim, Size, SizeError
 from archc.ops.tensor_type import TensorType
+from archc.ops.torch_text import REQUIRED, TorchArg, TorchFunction, TorchModule, TorchValue
 
 ParameterKind = Literal["int", "float", "bool", "string", "sizes", "padding", "shape", "tensor"]
 """What a hyperparameter may be. `sizes` is an int, or one int for each spatial axis; `padding` is
 sizes or the word "same"; `shape` is a list of ints. A `tensor` is one more operand, behind those
 that the operator is applied to; the field is then True, and None where it is left out."""
-
-TorchValue = int | float | bool | str | tuple["TorchValue", ...] | None
-"""What an argument of emitted torch code may be."""
 
 
 class OpError(Exception):
@@ -85,64 +83,8 @@ groups. select: a fixed choice of the first operand's channels, `Op.selection`. 
 and positions are rearranged (flatten). source: no input."""
 
 
-class _Required:
-    def __repr__(self) -> str:
-        return "REQUIRED"
-
-
-REQUIRED = _Required()
-
-
-@dataclass(frozen=True, slots=True)
-class TorchArg:
-    """One argument of a torch constructor or function.
-
-    It is written by position while `positional`, else by keyword, and left out where it equals
-    torch's own default.
-    """
-
-    name: str
-    value: TorchValue
-    default: TorchValue | _Required = REQUIRED
-    positional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TorchModule:
-    """How a layer is constructed, `cls(args)`, and called.
-
-    `use` is a template as that of a `TorchFunction`, in which `{layer}` is the layer; without one
-    it is called with its operands. A `parameter` is no module: it is constructed as
-    `nn.Parameter(cls(args) * times)` and not called.
-    """
-
-    cls: str
-    args: tuple[TorchArg, ...] = ()
-    use: str = ""
-    parameter: bool = False
-    times: float = 1.0
-    source: str = ""
-    """The Python module that `cls` is imported from, where it is not torch's."""
-
-    @property
-    def text(self) -> str:
-        """The template of its use."""
-        return self.use or ("{layer}" if self.parameter else "{layer}({operands})")
-
-
-@dataclass(frozen=True, slots=True)
-class TorchFunction:
-    """How an operator without weights is written in `forward`: an expression of Python.
-
-    In `template`, `{0}`, `{1}` are operands, `{operands}` all of them with commas, `{args}` the
-    arguments that differ from torch's defaults, and `{name}` the value of one argument. Brackets
-    around operands come by themselves. A template that `folds` is of two operands, and further ones
-    are joined from the left: `a + b + c`, `torch.maximum(torch.maximum(a, b), c)`.
-    """
-
-    template: str
-    args: tuple[TorchArg, ...] = ()
-    folds: bool = False
+Constancy = Literal["constant", "border", "live"]
+"""What is known of a channel: it is the same at all positions, or but for the border, or live."""
 
 
 def parameter(
@@ -197,6 +139,14 @@ class Op:
     commutes: ClassVar[bool] = False
     """Whether the order of its operands is no matter."""
 
+    sums: ClassVar[bool] = False
+    """Whether each channel of its result is a sum over input channels (of its group), through
+    weights of its own: then channels of zeros can leave it, and channels of its result, `out`."""
+
+    beside_zero: ClassVar[Literal["neutral", "absorbing"] | None] = None
+    """What zeros in one operand do: nothing, as in a sum, or make the result zero, as in a product.
+    None: neither is said."""
+
     def infer(self, *types: TensorType) -> TensorType:
         """The type of the result: the checks that all operators share, then the `rule`.
 
@@ -245,8 +195,8 @@ class Op:
 
     @property
     def channel_rule(self) -> ChannelRule:
-        """What channel pruning may do through it."""
-        raise NotImplementedError
+        """How output channels depend on input channels; what is not known keeps all of them."""
+        return "mix"
 
     def selection(self, *types: TensorType) -> tuple[int | None, ...]:
         """For the channel rule `select`: what each output channel copies; None for zeros."""
@@ -260,6 +210,37 @@ class Op:
     def at_zero(self) -> float | None:
         """The value of its result where its operands are zero, or None if that is no constant."""
         return 0.0
+
+    @property
+    def at_constant(self) -> Constancy:
+        """What its result is where its operands are the same at all positions (of a channel, for
+        all samples, in training and in evaluation): the same, too, but for the border, or live."""
+        return "live"
+
+    @property
+    def seamless(self) -> bool:
+        """Whether it sums over whole windows at all positions, none of them reaching outside."""
+        return False
+
+    def thinned(
+        self, reads: Sequence[int], keeps: Sequence[int], *types: TensorType
+    ) -> "Op | None":
+        """The operator that reads some channels of its first operand and gives some of its own.
+
+        `types` are those before. None where there is no such operator: then all channels stay.
+        """
+        rule = self.channel_rule
+        if rule in ("same", "concat"):
+            return self
+        if rule not in ("mix", "grouped") or self.arity != 1 or (rule == "mix" and not self.sums):
+            return None
+        changed: dict[str, object] = {"out": len(keeps)} if self.sums else {}
+        if rule == "grouped" and hasattr(self, "groups"):
+            width = self.infer(*types).channels // self.channel_groups(*types)
+            changed["groups"] = len({channel // width for channel in keeps})
+            if hasattr(self, "group_size"):
+                changed["group_size"] = None
+        return replace(self, **changed)
 
     @property
     def initialised(self) -> tuple[str, ...]:
@@ -357,8 +338,8 @@ def require_positive(op: str, out: tuple[Dim, ...], source: TensorType) -> None:
 OpFactory = Callable[..., Op]
 __all__ = [
     "REQUIRED",
-    "ChannelRule", "Dim", "Op", "OpError", "OpFactory", "ParameterKind", "Saved", "Size",
-    "TensorType", "TorchArg", "TorchFunction", "TorchModule", "TorchValue", "Weight",
+    "ChannelRule", "Constancy", "Dim", "Op", "OpError", "OpFactory", "ParameterKind", "Saved",
+    "Size", "TensorType", "TorchArg", "TorchFunction", "TorchModule", "TorchValue", "Weight",
     "operand_word", "parameter", "per_axis", "require_positive", "require_spatial", "squeeze",
     "word",
 ]  # fmt: skip

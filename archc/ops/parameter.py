@@ -1,11 +1,12 @@
 """Learned tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Op,
     Saved,
     TensorType,
@@ -42,6 +43,9 @@ class Param(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "source"
+
+    def thinned(self, reads: Sequence[int], keeps: Sequence[int], *types: TensorType) -> Op:
+        return replace(self, shape=(len(keeps), *self.shape[1:]))
 
     @property
     def at_zero(self) -> float | None:
@@ -80,6 +84,10 @@ class Scale(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
 
     def module(self, *types: TensorType) -> TorchModule:
         shape = self._shape(types[0])

@@ -7,6 +7,7 @@ from typing import ClassVar
 from archc.ops.border import both_sides
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Op,
     OpError,
     Saved,
@@ -79,6 +80,10 @@ class Pool(Op):
     def channel_rule(self) -> ChannelRule:
         return "same"
 
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
+
     def args(self) -> tuple[TorchArg, ...]:
         """Its hyperparameters as torch's."""
         kernel = squeeze(self.kernel)
@@ -147,6 +152,11 @@ class AvgPool(Pool):
             )
         return out
 
+    @property
+    def at_constant(self) -> Constancy:
+        sizes = self.padding if isinstance(self.padding, tuple) else (self.padding,)
+        return "border" if self.count_include_pad and any(sizes) else "constant"
+
     def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
         return (Saved("input"),)
 
@@ -169,6 +179,10 @@ class GlobalPool(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
 
 
 @dataclass(frozen=True)
@@ -256,6 +270,10 @@ class AdaptiveAvgPool(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
 
     def args(self) -> tuple[TorchArg, ...]:
         """Its hyperparameters as torch's."""

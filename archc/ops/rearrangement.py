@@ -1,10 +1,12 @@
 """Operators that give a sample's values other places: reshaping, shuffling, pixels and channels."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Op,
     OpError,
     TensorType,
@@ -56,6 +58,13 @@ class Reshape(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "reshape"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
+
+    def thinned(self, reads: Sequence[int], keeps: Sequence[int], *types: TensorType) -> Op:
+        return replace(self, shape=(len(keeps), *self.shape[1:]))
 
     def view(self, *types: TensorType) -> bool:
         return True

@@ -7,6 +7,7 @@ from typing import ClassVar
 from archc.ops.activation import Elementwise
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Op,
     OpError,
     Saved,
@@ -54,6 +55,10 @@ class AbsMean(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "same"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
 
     def function(self, *types: TensorType) -> TorchFunction:
         (x,) = types

@@ -37,7 +37,14 @@ from archc.ops.parameter import Param, Scale
 from archc.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archc.ops.rearrangement import ChannelShuffle, PixelShuffle, Reshape, SpaceToDepth
 from archc.ops.reduction import Abs, AbsMean, ChannelMax, ChannelMean
-from archc.ops.regularization import Dropout, DropPath, SpatialDropout
+from archc.ops.regularization import (
+    DropBlock,
+    Dropout,
+    DropPath,
+    MaxDropout,
+    ShakeShake,
+    SpatialDropout,
+)
 from archc.ops.resize import Upsample
 from archc.ops.size import Size
 from archc.ops.tensor import Concat, Flatten, Take
@@ -94,7 +101,10 @@ _CLASSES: tuple[type[Op], ...] = (
     ChannelMax,
     Dropout,
     SpatialDropout,
+    DropBlock,
+    MaxDropout,
     DropPath,
+    ShakeShake,
     Param,
     Scale,
 )

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from archc.ops.activation import Elementwise
 from archc.ops.op import (
+    ChannelRule,
+    Op,
     OpError,
     Saved,
     TensorType,
@@ -74,6 +76,86 @@ class SpatialDropout(Elementwise):
     def function(self, *types: TensorType) -> TorchFunction:
         text = f"F.dropout{types[0].rank}d({{0}}, {{p}}, self.training)"
         return TorchFunction(text, (TorchArg("p", self.rate),))
+
+
+@dataclass(frozen=True)
+class DropBlock(Elementwise):
+    """Dropout of blocks of `block` positions an axis (Ghiasi et al., 2018): `[C, *S]`, drawn for
+    each channel; what stays is scaled to the mean that it had. Evaluation changes nothing."""
+
+    name: ClassVar[str] = "drop_block"
+    takes_learned: ClassVar[bool] = False
+    runtime: ClassVar[tuple[str, ...]] = ("drop_block",)
+    random: ClassVar[bool] = True
+
+    rate: float = parameter("float", low=0, below=1)
+    block: int = parameter("int", 7, low=1)
+
+    def rule(self, *types: TensorType) -> TensorType:
+        require_spatial(self.name, types[0])
+        return types[0]
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """What each element is multiplied by."""
+        return (Saved("new", shape=out.shape),) if self.rate else ()
+
+    def view(self, *types: TensorType) -> bool:
+        return self.rate == 0
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        args = (TorchArg("rate", self.rate), TorchArg("block", self.block))
+        return TorchFunction("drop_block({0}, {rate}, {block}, self.training)", args)
+
+
+@dataclass(frozen=True)
+class MaxDropout(Elementwise):
+    """Training sets the most active elements of the mini-batch to zero (Santos et al., 2020): those
+    above `1 - rate` of the way from its least to its greatest. Evaluation changes nothing."""
+
+    name: ClassVar[str] = "max_dropout"
+    takes_learned: ClassVar[bool] = False
+    runtime: ClassVar[tuple[str, ...]] = ("max_dropout",)
+
+    rate: float = parameter("float", low=0, below=1)
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """What each element is multiplied by: 0 or 1."""
+        return (Saved("new", shape=out.shape),)
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        rate = TorchArg("rate", self.rate)
+        return TorchFunction("max_dropout({0}, {rate}, self.training)", (rate,))
+
+
+@dataclass(frozen=True)
+class ShakeShake(Op):
+    """Two branches in random proportions, one draw for each sample, and another for the gradients
+    (Gastaldi, 2017); evaluation takes their mean."""
+
+    name: ClassVar[str] = "shake_shake"
+    arity: ClassVar[int | None] = 2
+    runtime: ClassVar[tuple[str, ...]] = ("shake_shake",)
+    random: ClassVar[bool] = True
+    intermediates: ClassVar[int] = 7
+
+    def rule(self, *types: TensorType) -> TensorType:
+        x, y = types
+        if x != y:
+            message = f"`{self.name}` needs equal sizes, but its operands are {x} and {y}"
+            raise OpError(message, operand=1)
+        return x
+
+    def saves(self, types: Sequence[TensorType], out: TensorType) -> tuple[Saved, ...]:
+        """The proportions for the gradients, drawn with those of the forward pass."""
+        one = (1,) * len(out.shape)
+        return (Saved("new", shape=(2, *one)), Saved("new", shape=one))
+
+    @property
+    def channel_rule(self) -> ChannelRule:
+        return "same"
+
+    def function(self, *types: TensorType) -> TorchFunction:
+        return TorchFunction("shake_shake({0}, {1}, self.training)")
 
 
 @dataclass(frozen=True)

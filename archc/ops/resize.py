@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Dim,
     Op,
     OpError,
@@ -97,6 +98,13 @@ class Upsample(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "select" if self.like else "same"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
+
+    def thinned(self, reads: Sequence[int], keeps: Sequence[int], *types: TensorType) -> Op:
+        return self
 
     def selection(self, *types: TensorType) -> tuple[int | None, ...]:
         return tuple(range(types[0].channels))

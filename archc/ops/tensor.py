@@ -1,10 +1,12 @@
 """Operators that move channels and compute none: joining, choosing, flattening."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archc.ops.op import (
     ChannelRule,
+    Constancy,
     Op,
     OpError,
     TensorType,
@@ -37,6 +39,10 @@ class Concat(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "concat"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
 
     def function(self, *types: TensorType) -> TorchFunction:
         return TorchFunction("torch.cat([{operands}], 1)")
@@ -71,8 +77,15 @@ class Take(Op):
     def channel_rule(self) -> ChannelRule:
         return "select"
 
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
+
     def selection(self, *types: TensorType) -> tuple[int | None, ...]:
         return tuple(range(self.start, self.stop))
+
+    def thinned(self, reads: Sequence[int], keeps: Sequence[int], *types: TensorType) -> Op:
+        return replace(self, count=len(keeps), start=sum(c < self.start for c in reads))
 
     def view(self, *types: TensorType) -> bool:
         return True
@@ -105,6 +118,13 @@ class Flatten(Op):
     @property
     def channel_rule(self) -> ChannelRule:
         return "reshape"
+
+    @property
+    def at_constant(self) -> Constancy:
+        return "constant"
+
+    def thinned(self, reads: Sequence[int], keeps: Sequence[int], *types: TensorType) -> Op:
+        return self
 
     def view(self, *types: TensorType) -> bool:
         return True

@@ -12,11 +12,13 @@ from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
 from archc.passes.share_memory import ShareMemory
 from archc.passes.simplify import Simplify
+from archc.passes.slim import Slim
 from archc.passes.stochastic_depth import StochasticDepth
 from archc.timing import Phases
 
 PASSES: tuple[type[Pass], ...] = (
     Simplify,
+    Slim,
     StochasticDepth,
     ShareMemory,
 )

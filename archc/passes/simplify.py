@@ -14,7 +14,7 @@ from archc.ops.border import Crop, Pad
 from archc.ops.op import Op, TensorType
 from archc.ops.pooling import AvgPool, MaxPool, Pool
 from archc.ops.rearrangement import ChannelShuffle, Reshape
-from archc.ops.regularization import Dropout, DropPath, SpatialDropout
+from archc.ops.regularization import DropBlock, Dropout, DropPath, MaxDropout, SpatialDropout
 from archc.ops.resize import Upsample
 from archc.ops.tensor import Concat, Flatten, Take
 from archc.passes.base import Pass
@@ -24,7 +24,7 @@ from archc.passes.base import Pass
 class Simplify(Pass):
     """Remove operators whose result is their operand, and nodes that no output depends on.
 
-    Removed are `identity`, `dropout(0)`, `spatial_dropout(0)`, `drop_path` at survival 1; `concat`,
+    Removed are `identity`, `dropout(0)` and its like, `drop_path` at survival 1; `concat`,
     `sum`, `min` and `max` of one tensor; `x * 1` and `x + 0`; pools of windows of one position,
     `pad` and `crop` by nothing, `upsample(scale=1)`, `take` of all channels, `flatten` of a vector,
     `reshape` to the same shape, `channel_shuffle` that moves nothing, and `relu` of a `relu` in the
@@ -88,6 +88,8 @@ _ALWAYS: dict[type[Op], _Rule] = {
     Identity: lambda op, types: True,
     Dropout: lambda op, types: op.rate == 0,
     SpatialDropout: lambda op, types: op.rate == 0,
+    DropBlock: lambda op, types: op.rate == 0,
+    MaxDropout: lambda op, types: op.rate == 0,
     DropPath: lambda op, types: op.survival == 1,
     Concat: lambda op, types: len(types) == 1,
     Sum: lambda op, types: len(types) == 1,

@@ -169,6 +169,16 @@ class Joins(Body):
         self.do(lambda env: env.__setitem__(target, infer(op, [env[base], Val(type_, type_)])))
         self.bind(target)
 
+    def shaken(self) -> None:
+        """Two branches of one tensor, in random proportions."""
+        base = self.tensor()
+        other = self.variable()
+        self.pipe([other], [base], [OpStage(self.one_of("relu", "sigmoid", "bn"))])
+        infer(OPS["shake_shake"](), [self.env[base], self.env[other]])
+        text = self.one_of(f"shake_shake({base}, {other})", f"({other}, {base}) -> shake_shake")
+        operands = [base, other] if text.endswith(")") else [other, base]
+        self.join(self.target(base), text, "shake_shake", operands)
+
     def residual(self) -> None:
         """`x + (x -> ... -> drop_path(...))`: the branch ends where it began."""
         base = self.tensor(lambda value: value.rank >= 1)

@@ -236,6 +236,18 @@ def _spatial_dropout(s: Situation) -> OpStage:
     return s.stage("spatial_dropout")
 
 
+def _max_dropout(s: Situation) -> OpStage:
+    s.give("rate", s.one_of(0.3, 0.5, 0.0))
+    return s.stage("max_dropout")
+
+
+def _drop_block(s: Situation) -> OpStage:
+    _need(1 <= s.x.rank <= 3)
+    s.give("rate", s.one_of(0.1, 0.3, 0.0))
+    s.give("block", s.one_of(3, 2, 7))
+    return s.stage("drop_block")
+
+
 def _plain(name: str, **choices: tuple[Any, ...]) -> Callable[[Situation], OpStage]:
     """Elementwise, with hyperparameters to choose from; the first of each is its default."""
 
@@ -294,6 +306,8 @@ STAGES: dict[str, Callable[[Situation], OpStage]] = {
     "channel_max": _reduction("channel_max"),
     "dropout": _dropout,
     "spatial_dropout": _spatial_dropout,
+    "drop_block": _drop_block,
+    "max_dropout": _max_dropout,
     "scale": _plain("scale", init=(1.0, 0.5, 0.0)),
 }
 """Operators of one tensor. Those of several, `param` and `drop_path` are statements of their own,

@@ -26,7 +26,7 @@ class Statements(Joins, Sharing, Grids, Parts, Dense, Control):
             *(self.share_layer, self.share_layer, self.apply, self.apply, self.scope, self.exit),
             *(self.layer_argument, self.grid),
             *(self.inner_net, self.nested, self.imported),
-            *(self.dense_block, self.dense_block, self.stem),
+            *(self.dense_block, self.dense_block, self.stem, self.shaken),
         ]
         if inner:
             actions.remove(self.layer_argument)
@@ -46,6 +46,7 @@ class Statements(Joins, Sharing, Grids, Parts, Dense, Control):
             "affine": self.numbers,
             "param": self.learned,
             "drop_path": self.residual,
+            "shake_shake": self.shaken,
         }
         action = actions.get(name, lambda: self.particular(name))
         for _ in range(20):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from archc.diagnostics import error
 from archc.train.data import Batch
+from archc.train.losses import exits_of
 from archc.train.trained import Trained
 
 BATCH = 512
@@ -43,8 +44,7 @@ def answers(net: nn.Module, adapt: Callable[[Tensor], Tensor], batches: Iterable
     net.eval()
     logs, labels = [], []
     for batch in batches:
-        given = net(adapt(batch.images))
-        exits = [given] if isinstance(given, Tensor) else given
+        exits = exits_of(net(adapt(batch.images)))
         logs.append(torch.stack([F.log_softmax(each.float(), 1) for each in exits]).cpu())
         labels.append(batch.labels.cpu())
     return Answers(torch.cat(logs, 1), torch.cat(labels))
@@ -172,8 +172,7 @@ def evaluate(trained: Trained, weights: Sequence[str], split: str, device: str) 
 
     Raises ArchError where there are no such weights, or no images to choose by.
     """
-    place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    data, net = trained.data.to(place), trained.net.to(place)
+    data, net = trained.data.to(torch.device(device)), trained.net.to(device)
     images = {"train": data.train, "val": data.val, "test": data.test}[split]
     if images is None:
         raise error("E1023", f"`{data.name}` has no images to choose by", help="`--split test`")

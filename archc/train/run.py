@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from archc.cache import import_source
 from archc.diagnostics import error, printable
 from archc.ir.dump import dump
+from archc.ir.graph import Graph
 from archc.train.data import Dataset, Origin, load_data
 from archc.train.fit import Fitted
 from archc.train.recipe import Recipe
@@ -132,9 +133,9 @@ def load_run(folder: Path) -> Run:
         raise error("E1006", f"{path} cannot be read: {printable(str(problem))}") from None
 
 
-def spec_sha256(fitted: Fitted) -> str:
+def spec_sha256(graph: Graph) -> str:
     """The hash of the graph's canonical text: equal for nets that compute the same."""
-    return hashlib.sha256(dump(fitted.model.graph).encode()).hexdigest()
+    return hashlib.sha256(dump(graph).encode()).hexdigest()
 
 
 def make_config(
@@ -147,7 +148,7 @@ def make_config(
     """What `run.yaml` says of a run that begins."""
     return RunConfig(
         spec=fitted.request.spec,
-        spec_sha256=spec_sha256(fitted),
+        spec_sha256=spec_sha256(fitted.model.graph),
         net=fitted.model.graph.name,
         settings=dict(fitted.request.arguments),
         passes=tuple(map(str, fitted.request.passes)),

@@ -28,7 +28,11 @@ _PARAM = (
     'is learned, and begins as zeros, ones or drawn: `param([8, 1, 1], "zeros")`; a constant is a '
     "number, as in `0.5 * x`",
 )
-_DROP_PATH = "drop_path", "takes the probability to stay, `survival=`, and does not rescale"
+_DROP_PATH = (
+    "drop_path",
+    'takes the probability to stay, `survival=`; with `mode="sample"` each sample has a draw',
+)
+_DROP_BLOCK = "drop_block", "takes the rate, and the size of a block"
 
 UNLIKE: Mapping[str, tuple[str, str]] = {
     "conv1d": _CONV,
@@ -66,6 +70,9 @@ UNLIKE: Mapping[str, tuple[str, str]] = {
     "mean": ("global_avg_pool", "takes the mean of all positions, beside `channel_mean`"),
     "DropPath": _DROP_PATH,
     "StochasticDepth": _DROP_PATH,
+    **dict.fromkeys(["DropBlock", "DropBlock2d", "DropBlock2D", "DropBlock3d"], _DROP_BLOCK),
+    "MaxDropout": ("max_dropout", "takes the rate"),
+    "ShakeShake": ("shake_shake", "takes both branches: `shake_shake(x, y)`"),
     "Concatenate": ("concat", "joins channels: `concat(x, y)`"),
     "AlphaDropout": ("dropout", "sets to 0 what it drops"),
 }  # fmt: skip

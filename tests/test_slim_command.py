@@ -1,0 +1,249 @@
+"""`archc slim`, and the plans and masks that compile."""
+
+import json
+import re
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors
+import safetensors.torch
+import torch
+import yaml
+from command_line import run
+from emitted import build_from
+from torch import Tensor, nn
+
+import archc
+from archc.channels.plan import read_plan
+
+NET = ("densenet_cifar", "--net", "DenseNet", "--set", "depth=10", "--set", "growth=6")
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    loaded: dict[str, Tensor] = safetensors.torch.load_file(file)
+    return loaded
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `wide.safetensors`, as if trained."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    model = archc.load("densenet_cifar", "DenseNet", depth=10, growth=6).build()
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            nn.init.uniform_(norm.weight, 0.01, 1)
+            nn.init.normal_(norm.bias, 0, 0.1)
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "wide.safetensors")
+    return tmp_path
+
+
+def slim(*options: str, spec: tuple[str, ...] = NET, file: str = "wide.safetensors") -> Any:
+    return run("slim", *spec, "--weights", file, *options)
+
+
+def fresh(folder: Path, images: Tensor) -> Tensor:
+    """What the slimmed net gives in another process, which has its folder alone."""
+    torch.save(images, folder / "images.pt")
+    program = (
+        "import safetensors.torch, torch, model\n"
+        "net = getattr(model, model.__all__[0])().eval()\n"
+        "net.load_state_dict(safetensors.torch.load_file('model.safetensors'), strict=True)\n"
+        "torch.save(net(torch.load('images.pt')).detach(), 'outputs.pt')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, timeout=120)
+    result: Tensor = torch.load(folder / "outputs.pt")
+    return result
+
+
+def loaded(folder: Path) -> nn.Module:
+    """The slimmed net of a folder."""
+    net = build_from(folder / "model.py").eval()
+    net.load_state_dict(weights(folder / "model.safetensors"), strict=True)
+    return net
+
+
+def masked_output(plan: Path, images: Tensor) -> Tensor:
+    """What the wide net gives with the scales and shifts of a plan's other channels at zero."""
+    model = archc.load("densenet_cifar", "DenseNet", depth=10, growth=6).build().eval()
+    state = weights(Path("wide.safetensors"))
+    read = read_plan(plan)
+    for name, width in read.widths.items():
+        gone = [c for c in range(width) if not read.kept[name] >> c & 1]
+        state[f"{name}.weight"][gone] = 0
+        state[f"{name}.bias"][gone] = 0
+    model.load_state_dict(state)
+    result: Tensor = model(images).detach()
+    return result
+
+
+def test_a_slimmed_net_is_a_folder_that_another_process_loads(trained: Path) -> None:
+    result = slim("--ratio", "0.5", "-o", "thin")
+    assert result.exit_code == 0, result.output
+    thin = trained / "thin"
+    assert sorted(path.name for path in thin.iterdir()) == [
+        "model.py", "model.safetensors", "plan.yaml", "report.json", "report.svg",
+    ]  # fmt: skip
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    torch.testing.assert_close(
+        fresh(thin, images), masked_output(thin / "plan.yaml", images), rtol=1e-5, atol=1e-5
+    )
+    report = json.loads((thin / "report.json").read_text())
+    assert report["after"]["params"] == sum(
+        tensor.numel()
+        for key, tensor in weights(thin / "model.safetensors").items()
+        if key.endswith((".weight", ".bias"))
+    )
+    assert "# " not in result.stdout.split("\n")[0]
+    assert re.search(r"parameters +[\d,]+ -> +[\d,]+  \d+\.\d%", result.stdout)
+    with safetensors.safe_open(thin / "model.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert metadata["plan"] == (thin / "plan.yaml").read_text()
+    assert "net DenseNet" in metadata["spec"]
+
+
+def test_the_plan_compiles_to_the_same_text(trained: Path) -> None:
+    slim("--ratio", "0.5", "-o", "thin")
+    (trained / "thin" / "plan.yaml").rename("plan.yaml")
+    passes = 'simplify,slim{plan="plan.yaml"},stochastic-depth,share-memory'
+    compiled = run("compile", *NET, "--passes", passes)
+    assert compiled.stdout == (trained / "thin" / "model.py").read_text()
+
+
+def test_at_ratio_0_only_the_header_differs(trained: Path) -> None:
+    slim("--ratio", "0", "-o", "thin")
+    plain = run("compile", *NET).stdout
+    body = plain[plain.index("\nfrom ") :]
+    thin = (trained / "thin" / "model.py").read_text()
+    assert thin[thin.index("\nfrom ") :] == body
+
+
+def test_slimming_twice_is_one_plan(trained: Path) -> None:
+    slim("--ratio", "0.3", "-o", "once")
+    again = slim("--ratio", "0.4", "-o", "twice", file="once/model.safetensors")
+    assert again.exit_code == 0, again.output
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    plan = trained / "twice" / "plan.yaml"
+    torch.testing.assert_close(
+        loaded(trained / "twice")(images), masked_output(plan, images), rtol=1e-5, atol=1e-5
+    )
+    first, second = read_plan(trained / "once" / "plan.yaml"), read_plan(plan)
+    assert all(second.kept[name] & ~first.kept[name] == 0 for name in first.kept)
+    assert second.widths == first.widths
+
+
+def test_a_mask_is_a_plan(trained: Path) -> None:
+    slim("--ratio", "0.5", "-o", "thin")
+    plan = read_plan(trained / "thin" / "plan.yaml")
+    mask = {
+        name: [plan.kept[name] >> c & 1 for c in range(width)]
+        for name, width in plan.widths.items()
+    }
+    Path("mask.json").write_text(json.dumps(mask))
+    passes = 'simplify,slim{plan="mask.json"},stochastic-depth,share-memory'
+    compiled = run("compile", *NET, "--passes", passes).stdout
+    thin = (trained / "thin" / "model.py").read_text()
+    assert compiled[compiled.index("\nfrom ") :] == thin[thin.index("\nfrom ") :]
+
+
+@pytest.mark.parametrize(
+    ("option", "figure"), [("--target-params", "params"), ("--target-macs", "macs")]
+)
+def test_a_target_is_reached(trained: Path, option: str, figure: str) -> None:
+    slim(option, "40%", "-o", "thin")
+    report = json.loads((trained / "thin" / "report.json").read_text())
+    assert 0.3 < report["after"][figure] / report["before"][figure] <= 0.4
+    assert slim(option, "1", "-o", "none").exit_code == 1
+    assert not (trained / "none").exists()
+
+
+def test_each_channel_says_why_it_stays(trained: Path) -> None:
+    result = slim("--ratio", "0.5", "--min-channels", "20", "--explain", "features.norm5")
+    lines = result.stdout.splitlines()
+    assert len(lines) == 48
+    said = {line.split("  ")[-1] for line in lines}
+    assert said <= {
+        "goes", "stays: it is above the threshold", "stays: its norm would keep too few channels",
+    }  # fmt: skip
+    assert len(said) > 1
+    assert sorted(path.name for path in trained.iterdir()) == ["wide.safetensors"]
+
+
+def test_scores_choose_channels_of_their_own(trained: Path) -> None:
+    scores = ("scale", "l1", "l2", "random")
+    for score in scores:
+        assert slim("--ratio", "0.5", "--score", score, "-o", score).exit_code == 0
+    plans = [read_plan(trained / name / "plan.yaml").kept for name in scores]
+    assert all(one != other for one, other in combinations(plans, 2))
+
+
+def test_shifts_are_kept_with_fold_shift(trained: Path) -> None:
+    """Basic layers pad; only the constants that transitions read can leave."""
+    assert slim("--ratio", "0.5", "--fold-shift", "-o", "thin").exit_code == 0
+    plan = yaml.safe_load((trained / "thin" / "plan.yaml").read_text())
+    assert plan["fold_shift"] is True
+    read = read_plan(trained / "thin" / "plan.yaml")
+    model = archc.load("densenet_cifar", "DenseNet", depth=10, growth=6).build().eval()
+    state = weights(Path("wide.safetensors"))
+    for name, width in read.widths.items():
+        state[f"{name}.weight"][[c for c in range(width) if not read.kept[name] >> c & 1]] = 0
+    model.load_state_dict(state)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    wanted = model(images).detach()
+    torch.testing.assert_close(loaded(trained / "thin")(images), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_that_was_edited_is_left_alone(trained: Path) -> None:
+    slim("--ratio", "0.5", "-o", "thin")
+    model = trained / "thin" / "model.py"
+    model.write_text(model.read_text() + "# mine\n")
+    assert slim("--ratio", "0.6", "-o", "thin").exit_code == 1
+    assert model.read_text().endswith("# mine\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "words"),
+    [
+        ("E1030", ("--ratio", "0.5", "-o", "x"), "these are no weights of `DenseNet`"),
+        ("E0844", ("--ratio", "0.5", "--rule", "counts", "-o", "x"), "did you mean `count`?"),
+        ("E0844", ("--ratio", "0.5", "--score", "taylor", "-o", "x"), "there are scale, l1"),
+        ("E0844", ("--target-macs", "half", "-o", "x"), "a number or a share"),
+        ("E0841", ("--ratio", "0.5", "--explain", "features.norm6"), "features.norm5"),
+    ],
+)
+def test_what_is_wrong_is_told(
+    trained: Path, code: str, options: tuple[str, ...], words: str
+) -> None:
+    spec = (*NET[:3], "--set", "depth=13", "--set", "growth=6") if code == "E1030" else NET
+    result = slim(*options, spec=spec)
+    assert result.exit_code == 1
+    assert code in result.stderr
+    assert words in result.stderr
+    assert not (trained / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"features.norm5": [1, 0]}', "E0841"),
+        ('{"features.norm6": [1, 0]}', "E0841"),
+        ('{"features.norm5": [1, 2]}', "E0842"),
+        ('{"features.norm5"', "E0842"),
+        ("norms: {features.norm5: {kept: 0-99, of: 60}}", "E0842"),
+        ("norms: {features.norm5: {kept: 3-1, of: 60}}", "E0842"),
+        ("- 1", "E0842"),
+        ("", "E0842"),
+        ("&a [*a]", "E0842"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(folder: Path, text: str, code: str) -> None:
+    Path("plan.yaml").write_text(text)
+    result = run("compile", *NET, "--passes", "slim{plan=plan.yaml}")
+    assert result.exit_code == 1
+    assert code in result.stderr
+    missing = run("compile", *NET, "--passes", "slim{plan=missing.yaml}")
+    assert "E0842" in missing.stderr
