@@ -38,9 +38,9 @@ from archc.train.training import Order, Prepared
 RESULTS = Path(__file__).parent / "results" / "loop.json"
 
 NETS = (
-    ("densenet_cifar", {"depth": "40"}, 64),
-    ("resnet_cifar", {"depth": "20"}, 128),
-    ("wide_resnet_cifar", {"depth": "16", "widen": "2"}, 128),
+    ("densenet_cifar", {"depth": "40"}, 32),
+    ("resnet_cifar", {"depth": "20"}, 64),
+    ("wide_resnet_cifar", {"depth": "16", "widen": "2"}, 64),
 )
 
 
@@ -139,7 +139,7 @@ def main() -> None:
     found = {}
     for spec, settings, batch in NETS:
         told = ", ".join(f"{name}={value}" for name, value in settings.items())
-        measured = Ways(spec, settings, batch, options.device).measure(options.steps or 15)
+        measured = Ways(spec, settings, batch, options.device).measure(options.steps or 9)
         found[f"{spec}, {told}, batch {batch}"] = measured
         print(spec, measured, flush=True)
     if options.steps:
