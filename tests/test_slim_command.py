@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import archc
 from archc.channels.plan import read_plan
+from archc.train.run import load_run
 
 NET = ("densenet_cifar", "--net", "DenseNet", "--set", "depth=10", "--set", "growth=6")
 
@@ -247,3 +248,29 @@ def test_a_plan_that_does_not_fit_is_refused(folder: Path, text: str, code: str)
     assert code in result.stderr
     missing = run("compile", *NET, "--passes", "slim{plan=missing.yaml}")
     assert "E0842" in missing.stderr
+
+
+MINE = """
+net Mine(width=8, classes=10)(x: [1, 8, 8]) {
+    x = x -> a: conv(width, 3) -> n: bn -> relu
+    return x -> b: conv(width, 3) -> m: bn -> relu -> global_avg_pool -> fc: linear(classes)
+}
+"""
+
+
+def test_a_run_is_slimmed_to_a_run_and_that_again(folder: Path) -> None:
+    (folder / "mine.arch").write_text(MINE)
+    trained = run("train", "mine.arch", "--data", "digits", "--epochs", "1", "--out", "wide")
+    assert trained.exit_code == 0, trained.output
+    for source, thin in (("wide", "thin"), ("thin", "thinner")):
+        assert run("slim", source, "--ratio", "0.4", "-o", thin).exit_code == 0
+        slimmed = load_run(folder / thin)
+        slimmed.build().load_state_dict(slimmed.weights(), strict=True)
+        assert any(step.startswith("slim{") for step in slimmed.config.passes)
+    sizes = [
+        sum(tensor.numel() for tensor in load_run(folder / name).weights().values())
+        for name in ("wide", "thin", "thinner")
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
+    kept = [read_plan(folder / name / "plan.yaml").kept for name in ("thin", "thinner")]
+    assert all(kept[1][norm] & ~mask == 0 for norm, mask in kept[0].items())

@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "slimming.md"
 RATIO = 0.3
 NETS = [(spec, net) for spec, nets in SHIPPED.items() for net in nets]
 SOME = {"resnet_cifar", "ghostnet", "nin"}
-SIDES = {"densenet_cifar": 32, "googlenet": 64, "unet": 32, "resnet3d": 32}
+SIDES = {"densenet_cifar": 32, "msdnet": 224, "unet": 32, "resnet3d": 32}
 """Of the images that are run; by default 64."""
 
 

@@ -130,17 +130,18 @@ def _compare(compilation: "Compilation", source: str, output: Path) -> bool:
     return False
 
 
-def write_source(source: str, output: Path, force: bool) -> None:
+def write_source(source: str, output: Path, force: bool, command: str = "compile") -> None:
+    """Write an emitted file, as `command` says, unless it was edited. Raises ArchError."""
     from archc.writing import write_atomically
 
     if not force:
         present = _text_of(output)
         if present == source:
-            say("compile", f"{output} is up to date")
+            say(command, f"{output} is up to date")
             return
         _refuse_edited(output, present)
     write_atomically(output, source.encode())
-    say("compile", f"wrote {output}")
+    say(command, f"wrote {output}")
 
 
 def _refuse_edited(output: Path, present: str | None) -> None:

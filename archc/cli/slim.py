@@ -144,7 +144,7 @@ def _write(thin: "Thin", source: Path, folder: Path, *, force: bool) -> None:
     files["report.json"] = (json.dumps(to_json(thin), indent=2) + "\n").encode()
     files["report.svg"] = to_svg(thin).encode()
     folder.mkdir(parents=True, exist_ok=True)
-    write_source(thin.compilation.source(), folder / "model.py", force)
+    write_source(thin.compilation.source(), folder / "model.py", force, "slim")
     for name, content in files.items():
         write_atomically(folder / name, content)
     say("slim", f"wrote {', '.join(files)} in {folder}")
