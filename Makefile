@@ -17,7 +17,7 @@ demo: $(VENV)/installed
 	$(BIN)/archc compile $(SPEC) $(SETTINGS) --force -o demo/model.py
 	$(BIN)/archc summary $(SPEC) $(SETTINGS)
 	$(BIN)/archc viz $(SPEC) $(SETTINGS) -o demo/$(SPEC).svg
-	$(BIN)/archc train $(SPEC) $(SETTINGS) --data digits --epochs 10 --out demo/digits
+	$(BIN)/archc train $(SPEC) $(SETTINGS) --data digits --epochs 10 --force --out demo/digits
 	@echo
 	@echo 'demo/ has the compiled net, its picture, and what the training left.'
 

@@ -120,12 +120,12 @@ def test_another_run_is_not_gone_on_with(folder: Path) -> None:
 
 def test_a_new_run_takes_the_place_of_one_before_with_its_first_epoch(folder: Path) -> None:
     run(folder, changes=("epochs=2", "batch_size=512"), keep=9)
-    run(folder, changes=("epochs=1", "batch_size=512", "optimizer.lr=0.2"))
+    run(folder, changes=("epochs=1", "batch_size=512", "optimizer.lr=0.2"), force=True)
     assert [path.stem for path in checkpoints(folder)] == ["step-3"]
     assert load_run(folder).config.recipe.optimizer["lr"] == 0.2
     kept = files(folder)
     with pytest.raises(ArchError, match="E1005"):
-        run(folder, changes=("epochs=1", "batch_size=512", "optimizer.lr=1e30"))
+        run(folder, changes=("epochs=1", "batch_size=512", "optimizer.lr=1e30"), force=True)
     assert files(folder) == kept
 
 

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError
+from archc.passes.pipeline import DEFAULT
 from archc.train.data import Origin
 from archc.train.run import Run, load_run
 from archc.train.training import Order, train
@@ -50,7 +52,7 @@ def test_the_folder_says_what_was_trained_and_with_what(run: Run) -> None:
     assert config.settings == {"classes": "10", "size": "8"}
     assert (config.channels, config.size) == (1, (8, 8))
     assert config.exits == ("early", "return")
-    assert config.passes == ("simplify", "share-memory")
+    assert config.passes == tuple(map(str, DEFAULT))
     assert (config.data, config.seed) == (Origin("digits"), 0)
     assert config.recipe.epochs == 1
     assert config.machine == {"device": "cpu", "threads": 1, "processes": 1}
@@ -115,3 +117,10 @@ def test_a_folder_without_a_readable_run_is_refused(run: Run, text: str | None) 
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(ArchError, match="E1006"):
         load_run(run.folder)
+
+
+def test_weights_that_were_trained_on_elsewhere_are_read(run: Run, tmp_path: Path) -> None:
+    """Their file says nothing of the net."""
+    weights = run.weights()
+    safetensors.torch.save_file(weights, tmp_path / "model.safetensors")
+    assert run.weights().keys() == weights.keys()

@@ -274,3 +274,15 @@ def test_a_run_is_slimmed_to_a_run_and_that_again(folder: Path) -> None:
     assert sizes[0] > sizes[1] > sizes[2]
     kept = [read_plan(folder / name / "plan.yaml").kept for name in ("thin", "thinner")]
     assert all(kept[1][norm] & ~mask == 0 for norm, mask in kept[0].items())
+
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for target in ("wide", "thin"):
+        refused = run("slim", "wide", "--ratio", "0.4", "-o", target)
+        assert refused.exit_code == 1
+        assert f"{target} has a run already" in refused.stderr
+    (folder / "mine.arch").write_text(MINE.replace("relu", "silu"))
+    edited = run("slim", "wide", "--ratio", "0.4", "-o", "other")
+    assert "another net than the one that wide has" in edited.stderr
+    del before[folder / "mine.arch"]
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert not (folder / "other").exists()

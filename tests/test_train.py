@@ -57,6 +57,7 @@ def order(spec: str = "tiny.arch", **changes: Any) -> Order:
         "request": Request(spec, arguments=settings),
         "data": Origin("digits"),
         "out": Path("run"),
+        "force": True,
         "changes": tuple(f"{key.replace('__', '.')}={value}" for key, value in recipe.items()),
     }
     merged: dict[str, Any] = {**arguments, **fields}
@@ -111,6 +112,28 @@ def test_an_unknown_data_set_is_an_error_that_names_the_known_ones() -> None:
     assert "did you mean `digits`?" in refusal("tiny.arch", data=Origin("digit"))
     assert "there is cifar10, " in refusal("tiny.arch", data=Origin("voc"))
     assert "`npz:PATH`" in refusal("tiny.arch", data=Origin("npz"))
+
+
+def test_a_run_is_replaced_only_by_force() -> None:
+    run(epochs=1)
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    with pytest.raises(ArchError, match="run has a run already"):
+        run(epochs=1, seed=1, force=False)
+    assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
+    run(epochs=1, seed=1)
+    assert load_run(Path("run")).config.seed == 1
+
+
+def test_a_training_begins_with_the_weights_of_a_file() -> None:
+    result = run(epochs=2)
+    begun = run(epochs=1, weights=Path("run/model.safetensors"), out=Path("tuned"), seed=1)
+    again = run(epochs=1, out=Path("scratch"), seed=1)
+    assert begun.rows[0]["train_loss"] < min(
+        again.rows[0]["train_loss"], result.rows[0]["train_loss"]
+    )
+    with pytest.raises(ArchError, match=r"does not fit `Tiny`: size mismatch for"):
+        run(weights=Path("run/model.safetensors"), settings={"width": "5"}, out=Path("other"))
+    assert not Path("other").exists()
 
 
 # --------------------------------------------------------------- learning

@@ -64,7 +64,7 @@ def slim_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite a model.py that was edited by hand.")
+        bool, typer.Option("--force", help="Replace a run, or a model.py edited by hand.")
     ] = False,
     net: Net = None,
     set_: Set = None,
@@ -132,10 +132,17 @@ def _explain(choice: "Choice", wide: "Wide", name: str) -> None:
 
 def _write(thin: "Thin", source: Path, folder: Path, *, force: bool) -> None:
     """All files: `model.py` first, which is refused where it was edited."""
+    from archc.diagnostics import error
     from archc.slim.report import to_json, to_svg
     from archc.slim.runs import is_run, run_file
     from archc.writing import write_atomically
 
+    if is_run(folder) and not force:
+        raise error(
+            "E1007",
+            f"{folder} has a run already",
+            help="name another folder by `-o`; `--force` replaces its net",
+        )
     files: dict[str, bytes] = {"plan.yaml": thin.plan.text().encode()}
     beside: dict[str, str] = {}
     if is_run(source):

@@ -71,6 +71,14 @@ def train_command(
             rich_help_panel=_RECIPE,
         ),
     ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Safetensors to begin with, as those of a slimmed net.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
     out: Annotated[
         Path | None,
@@ -89,6 +97,10 @@ def train_command(
             rich_help_panel=_SAVING,
         ),
     ] = "never",
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a run in FOLDER.", rich_help_panel=_SAVING),
+    ] = False,
     checkpoint_every: Annotated[
         int,
         typer.Option(
@@ -144,9 +156,11 @@ def train_command(
         out=out or Path("runs") / f"{Path(spec).stem}-{data.partition(':')[0]}",
         recipe=recipe,
         changes=(*(recipe_set or ()), *changes),
+        weights=weights,
         seed=seed,
         machine=Machine(device, devices, nodes, threads, strategy),
         resume=resume,
+        force=force,
         every=checkpoint_every,
         keep=keep,
     )

@@ -7,6 +7,7 @@ from msgspec import structs, yaml
 
 from archc.channels.plan import read_plan
 from archc.compiler import Request, compile_spec
+from archc.diagnostics import error
 from archc.elaborate.limits import Limits
 from archc.passes.parse import parse_passes
 from archc.passes.slim import Slim
@@ -28,9 +29,12 @@ def open_run(folder: File, limits: Limits) -> Wide:
     slimmed = [step for step in config.passes if step.startswith(f"{Slim.name}{{")]
     passes = parse_passes(",".join(step for step in config.passes if step not in slimmed))
     request = Request(config.spec, config.net, config.settings, passes, limits)
-    (image,) = compile_spec(request).graph.inputs()
-    if image.type.channels != config.channels:
+    graph = compile_spec(request).graph
+    if graph.inputs()[0].type.channels != config.channels:
         request = replace(request, channels=config.channels)
+        graph = compile_spec(request).graph
+    if not slimmed and spec_sha256(graph) != config.spec_sha256:
+        raise error("E1006", f"`{config.spec}` is another net than the one that {folder} has")
     first = read_plan(folder / PLAN) if slimmed else None
     return wide_of(request, run.weights(), first, f"`{folder}`")
 

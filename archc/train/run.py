@@ -101,7 +101,8 @@ class Run:
                 loaded = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except safetensors.SafetensorError as problem:
             raise error("E1006", f"{path} is damaged: {problem}") from None
-        if metadata.get("spec_sha256") != self.config.spec_sha256:
+        # Weights that were trained on elsewhere say nothing; they fit, or are refused as they load.
+        if metadata.get("spec_sha256", self.config.spec_sha256) != self.config.spec_sha256:
             raise error("E1006", f"{path} has the weights of another net than {CONFIG} names")
         return loaded
 

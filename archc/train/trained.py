@@ -36,12 +36,17 @@ class Trained:
 
     def load(self, weights: str) -> None:
         """Take weights. Raises ArchError where they are not those of this net."""
-        try:
-            self.net.load_state_dict(dict(self.read(weights)))
-        except RuntimeError as problem:
-            _, _, lines = str(problem).partition("\n")
-            why = lines.strip().partition("\n")[0]
-            raise error("E1030", f"`{weights}` does not fit `{self.name}`: {why}") from None
+        take(self.net, self.name, weights, self.read(weights))
+
+
+def take(net: nn.Module, name: str, file: str, weights: Weights) -> None:
+    """Load the weights of a file into a net. Raises ArchError where they are not those of it."""
+    try:
+        net.load_state_dict(dict(weights))
+    except RuntimeError as problem:
+        _, _, lines = str(problem).partition("\n")
+        why = lines.strip().partition("\n")[0]
+        raise error("E1030", f"`{file}` does not fit `{name}`: {why}") from None
 
 
 def trained_run(run: Run, **changes: Any) -> Trained:
@@ -57,10 +62,11 @@ def trained_spec(request: Request, origin: Origin) -> Trained:
     data = load_data(origin)
     found = fit(request, data)
     name, net = found.model.graph.name, found.model.build()
-    return Trained(name, net, found.exits, found.channels, found.size, data, _read_file)
+    return Trained(name, net, found.exits, found.channels, found.size, data, read_file)
 
 
-def _read_file(path: str) -> Weights:
+def read_file(path: str) -> Weights:
+    """The tensors of a file of safetensors. Raises ArchError where there is none, or no such."""
     try:
         return safetensors.torch.load_file(path)
     except FileNotFoundError:

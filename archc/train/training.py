@@ -29,6 +29,7 @@ from archc.train.recipe_file import load_recipe
 from archc.train.record import Record
 from archc.train.run import CONFIG, RunConfig, adapt, load_run, make_config
 from archc.train.stopping import Stop
+from archc.train.trained import read_file, take
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Order:
 
     `recipe` is a path or the name of a shipped one, with `changes` as `optimizer.lr=0.05`. `resume`
     is `never`, `auto` for the newest whole checkpoint of the folder `out`, or the path of one.
-    Checkpoints are written after each epoch, and after each `every` steps if that is not 0; the
-    newest `keep` stay.
+    A run that is in the folder is replaced only by `force`. Checkpoints are written after each
+    epoch, and after each `every` steps if that is not 0; the newest `keep` stay.
 
     Raises ArchError for numbers out of range.
     """
@@ -48,9 +49,12 @@ class Order:
     out: Path
     recipe: str = "default"
     changes: tuple[str, ...] = ()
+    weights: Path | None = None
+    """A file of safetensors to begin with."""
     seed: int = 0
     machine: Machine = field(default_factory=Machine)
     resume: str = "never"
+    force: bool = False
     every: int = 0
     keep: int = 2
 
@@ -131,7 +135,10 @@ class Prepared:
         """The net as the recipe wants it at first; all its random numbers follow from the seed."""
         torch.manual_seed(self.order.seed)
         net = self.fitted.model.build()
-        if self.recipe.scale_init is not None:
+        if self.order.weights is not None:
+            file = str(self.order.weights)
+            take(net, self.fitted.model.graph.name, file, read_file(file))
+        elif self.recipe.scale_init is not None:
             set_scales(net, self.recipe.scale_init)
         return net
 
@@ -176,14 +183,14 @@ def _check(prepared: Prepared) -> None:
 
 
 def train(order: Order, warn: Callable[[Iterable[Diagnostic]], object] | None = None) -> Result:
-    """Train a net; the folder of the run is made, and what was in it is replaced.
+    """Train a net; the folder of the run is made.
 
     Progress goes to stderr, the compiler's warnings to `warn`. SIGTERM and SIGINT end the training
     after a step and a checkpoint, the latter with KeyboardInterrupt. On a CPU the same order gives
     the same numbers, bit for bit, whether it was interrupted or not.
 
     Raises ArchError if something in the order is wrong, if the net cannot take the data, when the
-    loss is not finite, and when another process is gone.
+    loss is not finite, when another process is gone, and where the folder has a run already.
     """
     prepared = prepare(order)
     if warn is not None and is_first():
@@ -255,6 +262,7 @@ def blocks_of(net: nn.Module) -> list[nn.Module]:
 def _resumed(order: Order, config: RunConfig) -> dict[str, Any] | None:
     """The content of the checkpoint to go on from. Raises ArchError if it is of another run."""
     if order.resume == "never":
+        _refuse_to_replace(order)
         return None
     if order.resume == "auto":
         if not (order.out / CONFIG).is_file():
@@ -273,9 +281,18 @@ def _resumed(order: Order, config: RunConfig) -> dict[str, Any] | None:
         raise error(
             "E1007",
             f"{order.out} has another run, which differs in {', '.join(dict.fromkeys(differing))}",
-            help="name another folder by `--out`, or leave out `--resume` to replace it",
+            help="name another folder by `--out`, or let `--force` replace the run",
         )
     return content
+
+
+def _refuse_to_replace(order: Order) -> None:
+    if (order.out / CONFIG).is_file() and not order.force:
+        raise error(
+            "E1007",
+            f"{order.out} has a run already",
+            help="`--resume auto` goes on with it, `--force` replaces it, `--out` names another",
+        )
 
 
 def _announce(prepared: Prepared, net: nn.Module, done: int) -> None:
