@@ -139,8 +139,8 @@ def test_times_of_phases_are_printed_on_stderr() -> None:
     heading, *rows = (line.split() for line in result.stderr.splitlines())
     assert heading == ["phase", "seconds", "share"]
     assert [row[0] for row in rows] == [
-        "import", "parse", "elaborate", "verify", "simplify", "share-memory", "variations",
-        "codegen", "write", "total",
+        "import", "parse", "elaborate", "verify", "simplify", "stochastic-depth", "share-memory",
+        "variations", "codegen", "write", "total",
     ]  # fmt: skip
     assert abs(sum(float(row[1]) for row in rows[:-1]) - float(rows[-1][1])) < 0.01
     plain = run("compile", "tiny.arch", "--time-passes", "-O0", "--check", "-o", "model.py")

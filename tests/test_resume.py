@@ -118,6 +118,12 @@ def test_another_run_is_not_gone_on_with(folder: Path) -> None:
             run(folder, **{"resume": "auto", "changes": changes, **change})
 
 
+def test_weights_are_no_checkpoint(finished: Path, folder: Path) -> None:
+    with pytest.raises(ArchError, match="it does not begin as a checkpoint does") as caught:
+        run(folder, resume=str(finished / "model.safetensors"))
+    assert "--weights FILE" in str(caught.value)
+
+
 def test_a_new_run_takes_the_place_of_one_before_with_its_first_epoch(folder: Path) -> None:
     run(folder, changes=("epochs=2", "batch_size=512"), keep=9)
     run(folder, changes=("epochs=1", "batch_size=512", "optimizer.lr=0.2"), force=True)

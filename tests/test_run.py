@@ -111,6 +111,14 @@ def test_weights_that_are_cut_off_or_of_another_net_are_refused(run: Run) -> Non
     assert "another net" in refused(run)
 
 
+def test_weights_with_a_bit_that_has_changed_are_refused(run: Run) -> None:
+    path = run.folder / "model.safetensors"
+    whole = bytearray(path.read_bytes())
+    whole[-5] ^= 1
+    path.write_bytes(whole)
+    assert "SHA-256" in refused(run)
+
+
 @pytest.mark.parametrize("text", [None, "net: [", "nett: Small\n", "a: !!python/name:os.system\n"])
 def test_a_folder_without_a_readable_run_is_refused(run: Run, text: str | None) -> None:
     path = run.folder / "run.yaml"

@@ -72,7 +72,7 @@ class _Imports:
     def lines(self) -> Iterator[str]:
         """All of them, with an empty line between the two groups."""
         standard, others = list(self._group(standard=True)), list(self._group(standard=False))
-        yield from [*standard, ""] if standard else []
+        yield from [*standard, ""] if standard and others else standard
         yield from others
 
     def _group(self, *, standard: bool) -> Iterator[str]:

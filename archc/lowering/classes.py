@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 from archc.ir.branches import is_rectified
 from archc.ir.graph import Path
+from archc.lowering.bindings import Binding, Let, Turns, Value, inside
 from archc.lowering.construct import Computed, ConstructorWriter
 from archc.lowering.docstrings import docstring_of
 from archc.lowering.items import (
@@ -22,7 +23,7 @@ from archc.lowering.items import (
 )
 from archc.lowering.modules import Member, Operand
 from archc.lowering.naming import Names
-from archc.lowering.nesting import Binding, Given, Let, Turns, Value, inside, nested
+from archc.lowering.nesting import Given, nested
 from archc.lowering.optional import OptionalPart
 from archc.lowering.sequential import is_numbered, is_row
 from archc.lowering.sharing import dense_blocks, rerun, with_one_buffer

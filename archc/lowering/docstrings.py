@@ -25,7 +25,9 @@ def docstring_of(
     if region.block is None:
         return _line(f"The {_scopes(form, graph)}", f": {contents}", shapes)
     if form is not alike[0]:
-        return _line(f"`{region.block}` {_difference(form, alike) or f'of {contents}'}", "", shapes)
+        difference = _difference(form, alike)
+        text = ("", f" of {contents}") if not difference else (f" {difference}", "")
+        return _line(f"`{region.block}`{text[0]}", text[1], shapes)
     return tuple(region.doc.split("\n")) if region.doc else _line("Made of", f" {contents}", shapes)
 
 
@@ -39,7 +41,8 @@ def shape_text(type_: TensorType) -> str:
 def _line(start: str, contents: str, shapes: str) -> tuple[str, ...]:
     """As much as fits on a line."""
     choices = (contents + shapes, contents, shapes)
-    return (next((start + each + "." for each in choices if len(start + each) < _WIDTH), start),)
+    fits = (each for each in choices if len(start + each) < _WIDTH)
+    return (f"{start}{next(fits, '')}.",)
 
 
 def _scopes(form: Form, graph: Graph) -> str:

@@ -6,15 +6,14 @@ order is that of the spec.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from archc.lowering.bindings import Binding, Branch, Let, Turns, Value, late, read, reads
 from archc.lowering.naming import Names
 from archc.program.printing import fits, width
 from archc.program.tree import (
     Assign,
-    BinOp,
     Call,
     Evaluate,
     Expr,
@@ -30,71 +29,11 @@ from archc.program.tree import (
     Tuple,
     call,
     filled,
-    holes,
     names,
-    walk,
 )
 
 _NESTED = 72
 """A nested expression of more columns is given a name instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value(Hole):
-    """A value of the body, by its number."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Let:
-    """Values that an expression gives; `op` says what it applies, and `kind` what that is.
-
-    Rows are `nn.Sequential`s and reruns; blocks may be nested in pairs. Of a choice, one side is
-    computed: it is a statement of its own.
-    """
-
-    values: tuple[int, ...]
-    code: Expr
-    op: str
-    kind: Literal["function", "layer", "block", "row", "choice"]
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """Values that go through children in a row: `operands` before the first, `values` after."""
-
-    values: tuple[int, ...]
-    children: Expr
-    operands: tuple[int, ...]
-
-
-def inside(first: Let | Turns, second: Let) -> Let:
-    """What the second one computes, with the value of the first one written inside."""
-    assert isinstance(first, Let)
-    (value,), code = first.values, first.code
-
-    def fill(leaf: Hole | Name) -> Expr:
-        return code if leaf == Value(value) else leaf
-
-    return replace(second, code=filled(second.code, fill))
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A sum of a branch, all in `inner`, that is computed if it `keeps` it; its value is that of
-    `otherwise` if not."""
-
-    inner: "tuple[Binding, ...]"
-    keeps: Expr
-    otherwise: Expr
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        return self.inner[-1].values
-
-
-Binding = Let | Turns | Branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +124,11 @@ class _Nesting:
         return code, (*(op for other in inside for op in other.ops), each.op)
 
     def _branch(self, each: Branch) -> None:
-        """`if ...: x = branch(x) + x`, and what `x` is otherwise, on one line where there is room;
-        it is the variable of the shortcut, if nothing else reads that."""
+        """`if ...: y = branch(x) + x`, and what `y` is else, on one line where there is room."""
         self._flush()
         before, self.out = self.out, []
         *inner, sum_ = each.inner
-        (shortcut,) = _read(each.otherwise)
+        (shortcut,) = read(each.otherwise)
         self.names.left[shortcut] -= 1
         for part in inner:
             self._bind(part)
@@ -199,8 +137,7 @@ class _Nesting:
         code, _ = self._taken(sum_)
         otherwise = self._filled(each.otherwise)
         (value,) = sum_.values
-        free = not self.names.left[shortcut]
-        name = self.names.of[shortcut] if free else self.names.choose(value)
+        name = self.names.choose(value)
         target, inside = Name(name), self.out
         statement: Stmt = Assign(target, IfExp(each.keeps, code, otherwise))
         if inside or not fits(statement, self.given.depth):
@@ -228,7 +165,7 @@ class _Nesting:
             "choice" in choices
             or self._is_overtaken(each)
             or self._restarts(each)
-            or self._comes_late(each)
+            or self._comeslate(each)
         ):
             self._flush()
 
@@ -261,10 +198,10 @@ class _Nesting:
         again = op in chain.ops and not pair
         return again or (chain.kind not in {"block", "row"} and len(chain.ops) > 1)
 
-    def _comes_late(self, each: Binding) -> bool:
+    def _comeslate(self, each: Binding) -> bool:
         """Whether what waits would be computed after a part of the code: `a + b + waiting`."""
         waiting = {other.value for other in self.pending}
-        return isinstance(each, Let) and not waiting.isdisjoint(_late(each.code))
+        return isinstance(each, Let) and not waiting.isdisjoint(late(each.code))
 
     def _loop(self, each: Turns) -> None:
         """`for layer in ...: x = layer(x)`, in the variables of its inputs where they are free."""
@@ -379,30 +316,3 @@ def _instead(code: Expr) -> str:
 
 def _one_or_all(parts: Sequence[Expr]) -> Expr:
     return parts[0] if len(parts) == 1 else Tuple(tuple(parts))
-
-
-def reads(each: Binding) -> tuple[int, ...]:
-    """The values that a binding reads."""
-    if isinstance(each, Turns):
-        return each.operands
-    if isinstance(each, Branch):
-        return (*(value for part in each.inner for value in reads(part)), *_read(each.otherwise))
-    return _read(each.code)
-
-
-def _read(code: Expr) -> tuple[int, ...]:
-    return tuple(hole.number for hole in holes(code) if isinstance(hole, Value))
-
-
-def _late(code: Expr) -> Iterator[int]:
-    """The values that are read after a part of the code is computed."""
-    match code:
-        case BinOp(_, operands):
-            yield from _values(operands[2:])
-        case Call(_, (Call() | BinOp() as first, *others)):
-            yield from _late(first)
-            yield from _values(others)
-
-
-def _values(parts: Sequence[Expr]) -> Iterator[int]:
-    return (each.number for part in parts for each in walk(part) if isinstance(each, Value))

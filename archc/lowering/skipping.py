@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence, Set
 from typing import Protocol
 
 from archc.ir.graph import Graph, Path
-from archc.lowering.nesting import Binding, Branch, Let, Value, reads
+from archc.lowering.bindings import Binding, Branch, Let, Value, reads
 from archc.ops.activation import Relu
 from archc.ops.regularization import SkippedPath
 from archc.program.tree import (

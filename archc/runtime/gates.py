@@ -99,7 +99,7 @@ def _numbers(count: int, key: tuple[int, ...]) -> list[float]:
     if torch.compiler.is_compiling():
         return []
     if key:
-        draws = Random(repr(key))  # noqa: S311 - not a secret
+        draws = Random(repr(key))
         return [draws.random() for _ in range(count)]
     numbers = torch.rand(count, device="cpu")
     return numbers.tolist() if type(numbers) is Tensor else [0.0] * count

@@ -5,7 +5,7 @@ from pathlib import Path as File
 
 from msgspec import structs, yaml
 
-from archc.channels.plan import read_plan
+from archc.channels.plan import Plan, read_plan
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import error
 from archc.elaborate.limits import Limits
@@ -35,8 +35,19 @@ def open_run(folder: File, limits: Limits) -> Wide:
         graph = compile_spec(request).graph
     if not slimmed and spec_sha256(graph) != config.spec_sha256:
         raise error("E1006", f"`{config.spec}` is another net than the one that {folder} has")
-    first = read_plan(folder / PLAN) if slimmed else None
+    first = _plan_of(folder, slimmed)
     return wide_of(request, run.weights(), first, f"`{folder}`")
+
+
+def _plan_of(folder: File, slimmed: list[str]) -> Plan | None:
+    """The plan beside a run; where it was trained elsewhere than slimmed, that its pass names."""
+    if not slimmed:
+        return None
+    if (beside := folder / PLAN).is_file():
+        return read_plan(beside)
+    (step,) = parse_passes(slimmed[0])
+    assert isinstance(step, Slim)
+    return step.content
 
 
 def run_file(thin: Thin, folder: File) -> tuple[bytes, str]:

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path as File
 
 import safetensors
-import safetensors.torch
 from torch import Tensor, nn
 
 from archc.analysis.cost import Cost, costs_of
@@ -22,6 +21,7 @@ from archc.passes.base import Pass
 from archc.passes.pipeline import PASSES
 from archc.passes.slim import Slim, thin
 from archc.slim.weights import absorbs, masked, slimmed
+from archc.train.run import weights_file
 
 PLAN = "plan"
 """What the metadata of weights call the plan of the net that they are of."""
@@ -64,8 +64,7 @@ class Thin:
             PLAN: self.plan.text(),
             **beside,
         }
-        tensors = {key: value.cpu().contiguous() for key, value in self.state.items()}
-        return safetensors.torch.save(tensors, metadata)
+        return weights_file(self.state, metadata)
 
     @cached_property
     def cost(self) -> Cost:

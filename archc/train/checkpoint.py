@@ -41,6 +41,8 @@ def write_checkpoint(folder: Path, content: dict[str, Any], keep: int) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content, on the CPU. Raises DamagedError."""
     head, _, data = path.read_bytes().partition(b"\n")
+    if not head.startswith(HEAD):
+        raise DamagedError("it does not begin as a checkpoint does")
     if head != HEAD + hashlib.sha256(data).hexdigest().encode():
         raise DamagedError("its SHA-256 is not that of its content")
     content: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

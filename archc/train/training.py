@@ -274,7 +274,11 @@ def _resumed(order: Order, config: RunConfig) -> dict[str, Any] | None:
         try:
             content = read_checkpoint(Path(order.resume))
         except DamagedError as problem:
-            raise error("E1007", f"{order.resume} is damaged: {problem}") from None
+            raise error(
+                "E1007",
+                f"{order.resume} is no whole checkpoint: {problem}",
+                help="`--resume auto` takes the newest whole one; weights are for `--weights FILE`",
+            ) from None
     if content is not None and content["spec_sha256"] != config.spec_sha256:
         differing.append("spec_sha256")
     if differing:

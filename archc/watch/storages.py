@@ -15,6 +15,8 @@ from archc.watch.places import Places, function_number, is_made_again
 
 aten = torch.ops.aten
 _UPDATE_STATISTICS = aten.batch_norm_update_stats.default
+_WITH_MOMENTS = {aten.native_layer_norm.default, aten.native_group_norm.default}
+"""What gives the mean and the deviation besides, which an inference frees inside."""
 _EMPTY = {"empty", "new_empty", "empty_like"}
 
 
@@ -92,7 +94,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no
                 self._fill(*args[:2])
             return kwargs[written] if isinstance(written, str) else args[written]
         out = _moments(*args) if func is _UPDATE_STATISTICS else func(*args, **kwargs)
-        for each in _tensors((out,)):
+        inner = func in _WITH_MOMENTS and not torch.is_grad_enabled()
+        for each in _tensors(out[:1] if inner else (out,)):
             self.born(each, func.overloadpacket.__name__, place)
         return out
 
