@@ -74,14 +74,18 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "torchvision",
         },
     ),
+    "weights": (
+        {"api", "compiler", "diagnostics"},
+        {"torch", "safetensors"},
+    ),
     "slim": (
-        COMPILER | {"analysis", "api", "channels", "compiler", "train"},
+        COMPILER | {"analysis", "api", "channels", "compiler", "train", "weights"},
         {"torch", "safetensors", "msgspec"},
     ),
     "cli": (
         COMPILER
         | {"analysis", "api", "checking", "compiler", "explanations", "train", "viz"}
-        | {"channels", "slim", "watch", "writing"},
+        | {"channels", "slim", "watch", "weights", "writing"},
         {"typer", "rich"},
     ),
     "__main__": ({"cli"}, set()),

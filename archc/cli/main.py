@@ -32,6 +32,7 @@ from archc.cli.passes import passes_command
 from archc.cli.plan import plan_command
 from archc.cli.slim import slim_command
 from archc.cli.train import train_command
+from archc.cli.weights import weights_command
 from archc.diagnostics import ArchError
 from archc.version import __version__
 
@@ -147,6 +148,7 @@ for _name, _command in (
     ("list", list_command),
     ("passes", passes_command),
     ("slim", slim_command),
+    ("weights", weights_command),
     ("train", train_command),
     ("eval", eval_command),
     ("explain", explain_command),

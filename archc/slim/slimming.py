@@ -1,6 +1,5 @@
 """From a net and its weights to a thin one: what was chosen, compiled, with the weights left."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ from archc.passes.pipeline import PASSES
 from archc.passes.slim import Slim, thin
 from archc.slim.weights import absorbs, masked, slimmed
 from archc.train.run import weights_file
+from archc.weights.net import origin
 
 PLAN = "plan"
 """What the metadata of weights call the plan of the net that they are of."""
@@ -56,14 +56,7 @@ class Thin:
 
     def weights_file(self, beside: Mapping[str, str]) -> bytes:
         """The weights, with the spec, the plan, and what else is to be `beside` them."""
-        request = self.wide.request
-        metadata = {
-            "spec": self.compilation.program.source.text,
-            "net": self.compilation.graph.name,
-            "settings": json.dumps(dict(request.arguments)),
-            PLAN: self.plan.text(),
-            **beside,
-        }
+        metadata = {**origin(self.compilation), PLAN: self.plan.text(), **beside}
         return weights_file(self.state, metadata)
 
     @cached_property
