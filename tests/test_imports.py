@@ -75,7 +75,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "weights": (
-        {"api", "compiler", "diagnostics"},
+        {"api", "compiler", "diagnostics", "ops", "train"},
         {"torch", "safetensors"},
     ),
     "slim": (

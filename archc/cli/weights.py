@@ -39,6 +39,10 @@ def weights_command(
         list[str] | None,
         typer.Option("--except", metavar="MODULE", help="Begin it anew, as a head of classes."),
     ] = None,
+    pack_binary: Annotated[
+        bool,
+        typer.Option("--pack-binary", help="Store binary weights as signs, one bit each."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the weights that begin anew.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
@@ -53,10 +57,9 @@ def weights_command(
     """
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     from archc.diagnostics import error
-    from archc.train.run import weights_file
     from archc.weights.checkpoint import read_checkpoint
     from archc.weights.mapping import map_checkpoint
-    from archc.weights.net import begun, keys_of, origin
+    from archc.weights.net import begun, content_of, keys_of, packed_content_of
     from archc.weights.report import to_json, to_text
     from archc.weights.sources import find_sources
     from archc.writing import write_atomically
@@ -72,7 +75,13 @@ def weights_command(
     if mapped.missing:
         raise _misfit(mapped, file, compilation)
     state = {**mapped.state, **begun(compilation, mapped.kept, seed)}
-    write_atomically(output, weights_file(state, origin(compilation)))
+    content = content_of(compilation, state)
+    if pack_binary:
+        plain = len(content)
+        content = packed_content_of(compilation, state)
+        ratio = plain / len(content)
+        say("weights", f"{plain:,} bytes are {len(content):,} packed, {ratio:.1f} times fewer")
+    write_atomically(output, content)
     say("weights", f"wrote {output}")
 
 

@@ -20,6 +20,7 @@ from archc.passes.base import Pass
 from archc.passes.pipeline import PASSES
 from archc.passes.slim import Slim, thin
 from archc.slim.weights import absorbs, masked, slimmed
+from archc.train.packed import unpacked
 from archc.train.run import weights_file
 from archc.weights.net import origin
 
@@ -81,7 +82,7 @@ def open_wide(request: Request, file: File) -> Wide:
     except (safetensors.SafetensorError, OSError) as problem:
         raise error("E1030", f"the weights `{file}` cannot be read: {problem}") from None
     first = parse_plan(metadata[PLAN], f"the plan in `{file}`") if PLAN in metadata else None
-    return wide_of(request, state, first, f"`{file}`")
+    return wide_of(request, unpacked(state, metadata), first, f"`{file}`")
 
 
 def wide_of(request: Request, state: Mapping[str, Tensor], first: Plan | None, source: str) -> Wide:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import safetensors.torch
+import safetensors
 from msgspec import structs
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from archc.compiler import Request
 from archc.diagnostics import error
 from archc.train.data import Dataset, Origin, load_data
 from archc.train.fit import fit
+from archc.train.packed import unpacked
 from archc.train.run import Run, adapt
 
 Weights = Mapping[str, Tensor]
@@ -66,9 +67,12 @@ def trained_spec(request: Request, origin: Origin) -> Trained:
 
 
 def read_file(path: str) -> Weights:
-    """The tensors of a file of safetensors. Raises ArchError where there is none, or no such."""
+    """The tensors of a file of safetensors, binary ones unpacked. Raises ArchError where there is
+    none, or no such."""
     try:
-        return safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, "pt") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return unpacked(state, file.metadata() or {})
     except FileNotFoundError:
         raise error("E1030", f"there is no file `{path}` of weights") from None
     except SafetensorError as problem:

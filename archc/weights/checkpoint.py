@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from archc.diagnostics import ArchError, error, printable
+from archc.train.packed import unpacked
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 """What checkpoints call their state_dict; where several are there, the first."""
@@ -47,9 +48,11 @@ def read_checkpoint(file: Path) -> Checkpoint:
 
 
 def _safetensors(file: Path) -> dict[str, Tensor]:
+    """The tensors, those that are packed as weights again."""
     try:
         with safetensors.safe_open(file, "pt") as content:
-            return {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
+            state = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
+            return unpacked(state, content.metadata() or {})
     except safetensors.SafetensorError as problem:
         raise error("E1040", f"`{file}` is no file of safetensors: {problem}") from None
 
