@@ -44,7 +44,8 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def slim(*options: str, spec: tuple[str, ...] = NET, file: str = "wide.safetensors") -> Any:
-    return run("slim", *spec, "--weights", file, *options)
+    """What is measured is told by tests of its own."""
+    return run("slim", *spec, "--weights", file, "--no-eval", *options)
 
 
 def fresh(folder: Path, images: Tensor) -> Tensor:
@@ -151,6 +152,16 @@ def test_a_mask_is_a_plan(trained: Path) -> None:
     assert compiled[compiled.index("\nfrom ") :] == thin[thin.index("\nfrom ") :]
 
 
+def test_a_ratio_may_be_a_percentage(trained: Path) -> None:
+    for ratio, folder in (("0.25", "one"), ("25%", "other")):
+        assert slim("--ratio", ratio, "-o", folder).exit_code == 0
+    assert Path("one/plan.yaml").read_text() == Path("other/plan.yaml").read_text()
+    for ratio in ("25", "100%", "-1%", "half", "nan"):
+        refused = slim("--ratio", ratio, "-o", "x")
+        assert refused.exit_code == 2
+        assert "as `0.5` or `50%`" in " ".join(re.sub(r"[│╭╮╰╯─]", " ", refused.output).split())
+
+
 @pytest.mark.parametrize(
     ("option", "figure"), [("--target-params", "params"), ("--target-macs", "macs")]
 )
@@ -211,7 +222,8 @@ def test_a_model_that_was_edited_is_left_alone(trained: Path) -> None:
     [
         ("E1030", ("--ratio", "0.5", "-o", "x"), "these are no weights of `DenseNet`"),
         ("E0844", ("--ratio", "0.5", "--rule", "counts", "-o", "x"), "did you mean `count`?"),
-        ("E0844", ("--ratio", "0.5", "--score", "taylor", "-o", "x"), "there are scale, l1"),
+        ("E0844", ("--ratio", "0.5", "--score", "hessian", "-o", "x"), "there are scale, l1"),
+        ("E0844", ("--ratio", "0.5", "--score", "taylor", "-o", "x"), "needs images"),
         ("E0844", ("--target-macs", "half", "-o", "x"), "a number or a share"),
         ("E0841", ("--ratio", "0.5", "--explain", "features.norm6"), "features.norm5"),
     ],

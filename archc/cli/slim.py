@@ -12,6 +12,8 @@ from archc.cli.console import say, write_data, write_json
 from archc.cli.options import Limit, Net, Passes, Set, make_request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from archc.channels.selection import Choice
     from archc.compiler import Request
     from archc.slim.slimming import Thin, Wide
@@ -34,7 +36,8 @@ def slim_command(
         ),
     ] = None,
     ratio: Annotated[
-        float | None, typer.Option(help="The share of all norms' channels that go, 0 to 1.")
+        str | None,
+        typer.Option(metavar="R|P%", help="The share of all norms' channels that go, as 0.5."),
     ] = None,
     target_macs: Annotated[
         str | None, typer.Option(metavar="N|P%", help="At most so many multiply-accumulates.")
@@ -42,9 +45,13 @@ def slim_command(
     target_params: Annotated[
         str | None, typer.Option(metavar="N|P%", help="At most so many parameters.")
     ] = None,
+    target_latency: Annotated[
+        str | None,
+        typer.Option(metavar="P%", help="At most this share of the time, as measured on this CPU."),
+    ] = None,
     rule: Annotated[str, typer.Option(metavar="count|paper")] = "count",
-    score: Annotated[str, typer.Option(metavar="scale|l1|l2|random")] = "scale",
-    seed: Annotated[int, typer.Option(help="Of random scores.")] = 0,
+    score: Annotated[str, typer.Option(metavar="scale|l1|l2|random|taylor")] = "scale",
+    seed: Annotated[int, typer.Option(help="Of random scores, and of the images of `taylor`.")] = 0,
     min_channels: Annotated[
         int, typer.Option(min=0, help="What each norm keeps; 0 lets whole branches go.")
     ] = 1,
@@ -62,6 +69,11 @@ def slim_command(
         str | None,
         typer.Option(metavar="PATH", help="Say of each channel of a norm why it stays; no files."),
     ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time, to measure latency.")] = 1,
+    evaluate: Annotated[
+        bool,
+        typer.Option("--eval/--no-eval", help="Measure accuracy, if a run is slimmed, and time."),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a run, or a model.py edited by hand.")
@@ -75,21 +87,25 @@ def slim_command(
 
     For example: [cyan]archc slim vgg_cifar --weights vgg.safetensors --ratio 0.7 -o thin[/cyan]
     """
-    targets = [ratio, target_macs, target_params]
-    if sum(target is not None for target in targets) != 1:
-        raise typer.BadParameter("give one of --ratio, --target-macs and --target-params")
-    if ratio is not None and not 0 <= ratio < 1:
-        raise typer.BadParameter(f"--ratio is at least 0 and less than 1, not {ratio}")
+    if sum(each is not None for each in (ratio, target_macs, target_params, target_latency)) != 1:
+        raise typer.BadParameter(
+            "give one of --ratio, --target-macs, --target-params and --target-latency"
+        )
+    share = None if ratio is None else _share(ratio)
     if output is None and explain is None:
         raise typer.BadParameter("-o names the folder for what is written")
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     from archc.channels.selection import Floor
+    from archc.slim.measured import measure
     from archc.slim.report import to_json, to_text
     from archc.slim.slimming import slim
     from archc.slim.targets import Aim, choose_for
 
+    if output is not None:
+        _check_folder(output, force)
     floor = Floor(min_channels, max_layer_ratio, round_to)
-    aim = Aim(ratio, target_macs, target_params, rule, score, seed, fold_shift, floor)
+    targets = target_macs, target_params, target_latency
+    aim = Aim(share, *targets, batch, rule, score, seed, fold_shift, floor)
     wide = _open(make_request(spec, net, set_, limit, passes), weights)
     choice = choose_for(wide, aim)
     if explain is not None:
@@ -97,8 +113,23 @@ def slim_command(
         return
     thin = slim(wide, choice, aim.notes(choice))
     assert output is not None
-    _write(thin, Path(spec), output, force=force)
-    write_json(to_json(thin)) if as_json else write_data(to_text(thin))
+    measured = measure(thin, batch) if evaluate else None
+    report = to_json(thin, measured)
+    _write(thin, report, Path(spec), output, force=force)
+    write_json(report) if as_json else write_data(to_text(thin, measured))
+
+
+def _share(text: str) -> float:
+    """A ratio, as `0.5` or `50%`. Raises typer.BadParameter."""
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1:
+        raise typer.BadParameter(
+            f"--ratio is at least 0 and less than 1, as `0.5` or `50%`, not `{text}`"
+        )
+    return number
 
 
 def _open(request: "Request", weights: Path | None) -> "Wide":
@@ -130,12 +161,10 @@ def _explain(choice: "Choice", wide: "Wide", name: str) -> None:
         write_data(f"{channel:>6}{score}  {choice.why(path, channel)}\n")
 
 
-def _write(thin: "Thin", source: Path, folder: Path, *, force: bool) -> None:
-    """All files: `model.py` first, which is refused where it was edited."""
+def _check_folder(folder: Path, force: bool) -> None:
+    """A run that is there is not replaced. Raises ArchError."""
     from archc.diagnostics import error
-    from archc.slim.report import to_json, to_svg
-    from archc.slim.runs import is_run, run_file
-    from archc.writing import write_atomically
+    from archc.slim.runs import is_run
 
     if is_run(folder) and not force:
         raise error(
@@ -143,12 +172,22 @@ def _write(thin: "Thin", source: Path, folder: Path, *, force: bool) -> None:
             f"{folder} has a run already",
             help="name another folder by `-o`; `--force` replaces its net",
         )
+
+
+def _write(
+    thin: "Thin", report: "Mapping[str, object]", source: Path, folder: Path, *, force: bool
+) -> None:
+    """All files: `model.py` first, which is refused where it was edited."""
+    from archc.slim.report import to_svg
+    from archc.slim.runs import is_run, run_file
+    from archc.writing import write_atomically
+
     files: dict[str, bytes] = {"plan.yaml": thin.plan.text().encode()}
     beside: dict[str, str] = {}
     if is_run(source):
         files["run.yaml"], beside["spec_sha256"] = run_file(thin, source)
     files["model.safetensors"] = thin.weights_file(beside)
-    files["report.json"] = (json.dumps(to_json(thin), indent=2) + "\n").encode()
+    files["report.json"] = (json.dumps(report, indent=2) + "\n").encode()
     files["report.svg"] = to_svg(thin).encode()
     folder.mkdir(parents=True, exist_ok=True)
     write_source(thin.compilation.source(), folder / "model.py", force, "slim")

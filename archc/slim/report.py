@@ -7,6 +7,7 @@ from torch import Tensor
 
 from archc.analysis.cost import Cost, costs_of, macs_text
 from archc.channels.selection import widths_of
+from archc.slim.measured import Measured
 from archc.slim.slimming import Thin
 
 SCHEMA = 1
@@ -14,8 +15,8 @@ _BAR = 24
 _BINS = 40
 
 
-def to_json(thin: Thin) -> dict[str, object]:
-    """All figures: of the nets before and after, and of each norm."""
+def to_json(thin: Thin, measured: Measured | None = None) -> dict[str, object]:
+    """All figures: of the nets before and after, and of each norm; times in seconds."""
     choice = thin.choice
     return {
         "schema": SCHEMA,
@@ -24,6 +25,7 @@ def to_json(thin: Thin) -> dict[str, object]:
         "before": _figures(_before(thin), _bytes(thin.wide.state)),
         "after": _figures(thin.cost, _bytes(thin.state)),
         "without_producers": _figures(thin.without_producers, None),
+        **({} if measured is None else measured.to_json()),
         "norms": [
             {"path": path, "kept": kept, "of": width, "scores": list(scores)}
             for path, kept, width, scores in _norms(thin)
@@ -55,7 +57,7 @@ def _norms(thin: Thin) -> Iterator[tuple[str, int, int, list[float]]]:
         yield ".".join(path), left[path].bit_count(), width, list(scores.get(path, ()))
 
 
-def to_text(thin: Thin) -> str:
+def to_text(thin: Thin, measured: Measured | None = None) -> str:
     """A table of the figures, and a bar for each norm."""
     before, after, between = _before(thin), thin.cost, thin.without_producers
     sizes = [_bytes(state) for state in (thin.wide.state, thin.state)]
@@ -65,6 +67,7 @@ def to_text(thin: Thin) -> str:
         _row("bytes", f"{sizes[0]:,}", f"{sizes[1]:,}", *sizes),
     ]
     lines.append(f"of these, what only layers give that nobody reads: {_producers(between, after)}")
+    lines += [] if measured is None else measured.lines()
     widest = max(len(path) for path, *_ in _norms(thin))
     for path, kept, width, _ in _norms(thin):
         filled = round(_BAR * kept / width)

@@ -36,7 +36,7 @@ def open_run(folder: File, limits: Limits) -> Wide:
     if not slimmed and spec_sha256(graph) != config.spec_sha256:
         raise error("E1006", f"`{config.spec}` is another net than the one that {folder} has")
     first = _plan_of(folder, slimmed)
-    return wide_of(request, run.weights(), first, f"`{folder}`")
+    return replace(wide_of(request, run.weights(), first, f"`{folder}`"), run=run)
 
 
 def _plan_of(folder: File, slimmed: list[str]) -> Plan | None:

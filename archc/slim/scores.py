@@ -12,10 +12,13 @@ from archc.channels.selection import Scores
 from archc.channels.slices import weight_axes
 from archc.ir.graph import Graph, Node, Path
 
-MEASURES = ("scale", "l1", "l2", "random")
+WEIGHT_MEASURES = ("scale", "l1", "l2", "random")
 """scale: the size of the norm's scale (network slimming, Liu et al., 2017). l1: the mean size of
 the weights of the filter that gives the channel (Li et al., 2017); where a norm reads what several
 layers gave, of the weights that read it. l2: their mean square. random: nothing, of a seed."""
+
+MEASURES = (*WEIGHT_MEASURES, "taylor")
+"""With the one that needs images (`archc.slim.taylor`)."""
 
 
 def scores_of(measure: str, graph: Graph, state: Mapping[str, Tensor], seed: int = 0) -> Scores:

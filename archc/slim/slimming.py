@@ -21,7 +21,7 @@ from archc.passes.pipeline import PASSES
 from archc.passes.slim import Slim, thin
 from archc.slim.weights import absorbs, masked, slimmed
 from archc.train.packed import unpacked
-from archc.train.run import weights_file
+from archc.train.run import Run, weights_file
 from archc.weights.net import origin
 
 PLAN = "plan"
@@ -32,17 +32,26 @@ PLAN = "plan"
 class Wide:
     """A net that is to be slimmed, compiled up to where `slim` stands, and its weights.
 
-    `first` is the plan by which it has been slimmed already, if it has.
+    `first` is the plan by which it has been slimmed already, if it has, `run` the run that trained
+    it, if one did.
     """
 
     request: Request
     compilation: Compilation
     state: Mapping[str, Tensor]
     first: Plan | None
+    run: Run | None = None
 
     @property
     def graph(self) -> Graph:
         return self.compilation.graph
+
+    def net(self) -> nn.Module:
+        """The net after all its passes, with its weights."""
+        passes = _passes(self.request, self.first, last=True)
+        net = Model(compile_spec(replace(self.request, passes=passes))).build()
+        net.load_state_dict(dict(self.state))
+        return net
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,12 @@ class Thin:
         """The weights, with the spec, the plan, and what else is to be `beside` them."""
         metadata = {**origin(self.compilation), PLAN: self.plan.text(), **beside}
         return weights_file(self.state, metadata)
+
+    def net(self) -> nn.Module:
+        """The net with the weights that are left."""
+        net = Model(self.compilation).build()
+        net.load_state_dict(dict(self.state))
+        return net
 
     @cached_property
     def cost(self) -> Cost:

@@ -1,5 +1,6 @@
 """What a slimming is to reach, and the choice of channels that reaches it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -7,15 +8,18 @@ from archc.analysis.cost import costs_of
 from archc.channels.selection import RULES, Choice, Floor, choose, least_ratio
 from archc.diagnostics import did_you_mean, error
 from archc.passes.slim import thin
+from archc.slim.measured import latency_of
 from archc.slim.scores import MEASURES, scores_of
-from archc.slim.slimming import Wide
+from archc.slim.slimming import Wide, slim
+from archc.slim.taylor import taylor_scores
 
 Quantity = Literal["macs", "params"]
 
 
 @dataclass(frozen=True)
 class Aim:
-    """A ratio, or what the net may cost at most, as `50%` or a number; and how channels are chosen.
+    """A ratio, or what the net may cost at most, as `50%` or a number (of `latency` only a share,
+    measured with `batch` images); and how channels are chosen.
 
     Raises ArchError for words that mean nothing.
     """
@@ -23,6 +27,8 @@ class Aim:
     ratio: float | None = None
     macs: str | None = None
     params: str | None = None
+    latency: str | None = None
+    batch: int = 1
     rule: str = "count"
     score: str = "scale"
     seed: int = 0
@@ -43,13 +49,21 @@ class Aim:
             "score": self.score,
             "threshold": choice.threshold,
         }
-        asked = {"ratio": self.ratio, "target_macs": self.macs, "target_params": self.params}
+        asked = {
+            "ratio": self.ratio,
+            "target_macs": self.macs,
+            "target_params": self.params,
+            "target_latency": self.latency,
+        }
         return found | {name: value for name, value in asked.items() if value is not None}
 
 
 def choose_for(wide: Wide, aim: Aim) -> Choice:
     """The channels of a net that go. Raises ArchError where the aim cannot be reached."""
-    scores = scores_of(aim.score, wide.graph, wide.state, aim.seed)
+    if aim.score == "taylor":
+        scores = taylor_scores(wide, aim.seed)
+    else:
+        scores = scores_of(aim.score, wide.graph, wide.state, aim.seed)
 
     def chosen(ratio: float) -> Choice:
         rule = cast('Literal["count", "paper"]', aim.rule)
@@ -57,6 +71,8 @@ def choose_for(wide: Wide, aim: Aim) -> Choice:
 
     if aim.ratio is not None:
         return chosen(aim.ratio)
+    if aim.latency is not None:
+        return _fast(wide, aim.latency, aim.batch, chosen)
     quantity: Quantity = "params" if aim.macs is None else "macs"
     most = _most(aim, wide, quantity)
     choice = least_ratio(lambda one: _cost(one, quantity) <= most, chosen)
@@ -66,6 +82,38 @@ def choose_for(wide: Wide, aim: Aim) -> Choice:
             "E0844",
             f"`{wide.graph.name}` cannot have at most {most:,} {quantity}: with the channels that "
             f"have to stay it has {least:,}",
+        )
+    return choice
+
+
+_STEPS = 7
+"""Of the bisection for a latency: each of them measures, and ratios nearer than 1% do not differ
+by more than what is measured twice does."""
+
+
+def _fast(wide: Wide, target: str, batch: int, chosen: Callable[[float], Choice]) -> Choice:
+    """The channels whose removal was measured to be enough. Raises ArchError if there are none."""
+    if not target.endswith("%"):
+        raise error("E0844", f"a latency is a share of the wide net's, as `50%`, not `{target}`")
+    most = _number(target) / 100
+    net = wide.net().eval()
+    shares: list[float] = []
+
+    def fits(choice: Choice) -> bool:
+        thin = slim(wide, choice, {}).net().eval()
+        found = latency_of(net, thin, wide.graph, batch)
+        if found is None:
+            what = f"`{wide.graph.name}` takes images of any size: its latency is not measured"
+            raise error("E0844", what)
+        shares.append(found.after / found.before)
+        return shares[-1] <= most
+
+    choice = least_ratio(fits, chosen, _STEPS)
+    if choice is None:
+        raise error(
+            "E0844",
+            f"`{wide.graph.name}` was not measured to take at most {target} of its time: the "
+            f"fastest took {min(shares):.1%}",
         )
     return choice
 
@@ -85,11 +133,16 @@ def _most(aim: Aim, wide: Wide, quantity: Quantity) -> int:
         raise error(
             "E0844", f"`{wide.graph.name}` takes images of any size: its MACs are no number"
         )
-    share = text.endswith("%")
+    number = _number(text)
+    return int(whole * number / 100) if text.endswith("%") else int(number)
+
+
+def _number(text: str) -> float:
+    """The number in a target. Raises ArchError where it has none."""
     try:
         number = float(text.removesuffix("%").replace("_", "").replace(",", ""))
     except ValueError:
         number = 0
     if not 0 < number < 1e18:
         raise error("E0844", f"a target is a number or a share, as `50%`, not `{text}`")
-    return int(whole * number / 100) if share else int(number)
+    return number
