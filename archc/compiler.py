@@ -110,7 +110,8 @@ class Compilation:
         name = self.program.source.name
         passes = tuple(map(str, self.request.passes))
         command = self._command(name, runtime) if self.request.text is None else self._call(runtime)
-        return Header(name, command, passes, __version__)
+        files = tuple(file for step in self.request.passes for file in step.files)
+        return Header(name, command, passes, __version__, files)
 
     def _call(self, runtime: Delivery) -> str:
         """The call in Python that makes this text again, of a spec that is no file."""

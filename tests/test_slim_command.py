@@ -185,6 +185,31 @@ def test_each_channel_says_why_it_stays(trained: Path) -> None:
     assert sorted(path.name for path in trained.iterdir()) == ["wide.safetensors"]
 
 
+def test_the_report_says_what_stays_that_would_go(trained: Path) -> None:
+    said = slim("--ratio", "0.5", "--min-channels", "20", "-o", "thin").stdout.splitlines()
+    stays = json.loads(Path("thin/report.json").read_text())["stays"]
+    reasons = [each["why"] for each in stays]
+    count = reasons.count("its norm would keep too few channels")
+    assert count > 1
+    last = f"{count} channels that would go by their scores stay: its norm would keep too few"
+    assert f"{last} channels" in said
+
+
+def test_the_header_says_which_plan_the_command_reads(trained: Path) -> None:
+    slim("--ratio", "0.5", "-o", "thin")
+    text = " ".join(Path("thin/model.py").read_text().split())
+    assert "Edit a copy freely. The command reads plan.yaml in the folder where it runs." in text
+    assert "in the folder where it runs" not in run("compile", *NET).stdout
+
+
+def test_the_runtime_has_the_classes_that_the_net_needs(trained: Path) -> None:
+    """A DenseNet selects, and has no sums in which channels are put in their places."""
+    slim("--ratio", "0.5", "-o", "thin")
+    text = Path("thin/model.py").read_text()
+    assert "class SelectChannels" in text
+    assert "PlaceChannels" not in text
+
+
 def test_scores_choose_channels_of_their_own(trained: Path) -> None:
     scores = ("scale", "l1", "l2", "random")
     for score in scores:

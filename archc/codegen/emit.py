@@ -29,12 +29,13 @@ _BLANK = "0" * 16
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of its making."""
+    """What the file says of its making; `files` are those that the command reads besides."""
 
     spec: str
     command: str
     passes: tuple[str, ...]
     version: str
+    files: tuple[str, ...] = ()
 
 
 def emit(
@@ -87,11 +88,13 @@ def _render(program: Program, header: Header, delivery: Delivery) -> str:
 
 
 def _about(header: Header, *, needs_archc: bool) -> list[str]:
-    """The command on its own line; then the checksum, the passes, and what the file needs."""
+    """The command on its own line; then the checksum, the passes, what the file needs, and which
+    files the command does."""
     passes = ", ".join(header.passes) or "none"
     needs = f"torch >= {TORCH} and archc" if needs_archc else f"torch >= {TORCH}"
     made = f"Checksum {_BLANK}; passes: {passes}; needs {needs}. Edit a copy freely."
-    paragraphs = (f"    {header.command}", made)
+    found = f"The command reads {' and '.join(header.files)} in the folder where it runs."
+    paragraphs = (f"    {header.command}", f"{made} {found}" if header.files else made)
     return [
         line
         for text in paragraphs

@@ -26,8 +26,6 @@ def digits(channels: Sequence[int]) -> str:
 class ChosenChannels(Op):
     """The base: `mask` are the chosen channels, as `digits`."""
 
-    runtime: ClassVar[tuple[str, ...]] = ("channel_selection",)
-
     mask: str = parameter("string")
 
     @property
@@ -49,6 +47,7 @@ class SelectChannels(ChosenChannels):
     """Some channels of a tensor, in their order."""
 
     name: ClassVar[str] = "select_channels"
+    runtime: ClassVar[tuple[str, ...]] = ("channel_selection",)
     takes_learned: ClassVar[bool] = True
 
     def rule(self, *types: TensorType) -> TensorType:
@@ -75,6 +74,7 @@ class PlaceChannels(ChosenChannels):
     """A tensor's channels in their places among `channels`, of which the others are zeros."""
 
     name: ClassVar[str] = "place_channels"
+    runtime: ClassVar[tuple[str, ...]] = ("channel_placement",)
 
     channels: int = parameter("int", low=1)
 

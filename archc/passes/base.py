@@ -26,6 +26,11 @@ class Pass:
     last: ClassVar[bool] = False
     """Whether it runs after the passes of other distributions: it plans what they have made."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that its options name: where it was made, it has read them."""
+        return ()
+
     def run(self, graph: Graph) -> Graph:
         raise NotImplementedError("it has no method `run`")
 

@@ -43,6 +43,10 @@ class Slim(Pass):
         object.__setattr__(self, "content", plan)
         return self
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.plan,)
+
     @cached_property
     def content(self) -> Plan:
         return read_plan(File(self.plan))

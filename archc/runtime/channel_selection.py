@@ -1,7 +1,8 @@
-"""What a slimmed net needs where the tensors of two layers have other channels left."""
+"""What a slimmed net needs where a layer reads some of the channels that are left."""
 
-import torch
 from torch import Tensor, nn
+
+from archc.runtime.channel_index import channel_index
 
 
 class SelectChannels(nn.Module):
@@ -20,27 +21,3 @@ class SelectChannels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.index_select(self.axis, self.index)
-
-
-class PlaceChannels(nn.Module):
-    """A tensor's channels in their places among `channels`, of which the others are zeros.
-
-    `mask` are the places, as in `SelectChannels`.
-    """
-
-    index: Tensor
-
-    def __init__(self, mask: str, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-        self.register_buffer("index", channel_index(mask), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = x.new_zeros((x.shape[0], self.channels, *x.shape[2:]))
-        return wide.index_copy(1, self.index, x)
-
-
-def channel_index(mask: str) -> Tensor:
-    """The channels whose bits are set."""
-    bits = int(mask, 16)
-    return torch.tensor([c for c in range(bits.bit_length()) if bits >> c & 1])

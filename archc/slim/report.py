@@ -74,11 +74,18 @@ def to_text(thin: Thin, measured: Measured | None = None) -> str:
         bar = "#" * filled + "." * (_BAR - filled)
         gone = "  the whole branch is gone" if not kept else ""
         lines.append(f"{path:<{widest}}  {bar} {kept:>5} of {width}{gone}")
+    lines += _staying(thin)
+    return "\n".join(lines) + "\n"
+
+
+def _staying(thin: Thin) -> Iterator[str]:
+    """A line for each reason for which channels stay although their scores would let them go."""
     reasons = list(thin.choice.stays.values())
     for reason in dict.fromkeys(reasons):
         count = reasons.count(reason)
-        lines.append(f"{count} more stay: {reason}" if count > 1 else f"1 more stays: {reason}")
-    return "\n".join(lines) + "\n"
+        one = "1 channel that would go by its score stays"
+        several = f"{count} channels that would go by their scores stay"
+        yield f"{one if count == 1 else several}: {reason}"
 
 
 def _row(name: str, one: str, two: str, before: int | None, after: int | None) -> str:
