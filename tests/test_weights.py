@@ -29,7 +29,7 @@ ORDER = {
     "resnet": "ResNet18",
     "mobilenet_v2": "MobileNetV2",
     "googlenet": "GoogLeNet",
-    "msdnet_cifar": "MSDNetAnytime",
+    "xnor_net": "XnorNIN",
 }
 
 
@@ -67,7 +67,7 @@ def test_densenets_of_gpleiss(source: str | None, ordered: bool) -> None:
 
 @pytest.mark.parametrize("net_name", ["MSDNetAnytime", "MSDNetBudgeted"])
 def test_msdnets_of_kalviny(net_name: str) -> None:
-    net = checkpoints.keys_of("msdnet_cifar", net_name)
+    net = checkpoints.keys_of("msdnet_cifar", net_name, exits=3)
     state = checkpoints.kalviny_msdnet(checkpoints.numbered(net))
     assert "module.blocks.0.1.layers.1.conv_down.net.4.running_var" in state
     assert list(state)[-1] == f"module.classifier.{len(state_of_heads(net)) - 1}.linear.bias"
@@ -123,6 +123,34 @@ def test_mobilenets_of_timm_whose_file_has_lost_the_order() -> None:
         (r"\.conv\.3\.", ".bn3."),
     )
     found = mapped(state, net, "timm", ordered=False)
+    assert not found.missing, [each.key for each in found.missing]
+    assert checkpoints.same_weights(found.state, net)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_regnets_of_timm_whose_projection_has_the_shape_of_another_layer(ordered: bool) -> None:
+    net = checkpoints.keys_of("regnet", "RegNetY400MF")
+    block = r"^trunk_output\.block(\d)\.block\d-(\d+)\."
+    state = checkpoints.renamed(
+        checkpoints.numbered(net),
+        (r"^stem\.0", "stem.conv"),
+        (r"^stem\.1", "stem.bn"),
+        (rf"{block}proj\.0", r"s\1.b\2.downsample.conv"),
+        (rf"{block}proj\.1", r"s\1.b\2.downsample.bn"),
+        (rf"{block}f\.se", r"s\1.b\2.se"),
+        *(
+            (rf"{block}f\.{letter}\.{i}", rf"s\1.b\2.conv{number}.{layer}")
+            for number, letter in enumerate("abc", 1)
+            for i, layer in enumerate(("conv", "bn"))
+        ),
+        (r"^fc", "head.fc"),
+    )
+    state = {  # blocks count from 1, and the projection comes last
+        re.sub(r"(?<=\.b)\d+", lambda m: str(int(m[0]) + 1), key): state[key]
+        for key in sorted(state, key=lambda key: "downsample" in key)
+    }
+    assert "s1.b1.downsample.conv.weight" in state
+    found = mapped(state, net, "timm", ordered)
     assert not found.missing, [each.key for each in found.missing]
     assert checkpoints.same_weights(found.state, net)
 

@@ -1,7 +1,7 @@
 """What is known of the names in published checkpoints."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -17,16 +17,35 @@ class Source:
     """Patterns of keys, and what stands for them in ours; and of keys that are no weights: indices
     of channels, which say nothing where all are taken."""
 
-    renamed: tuple[tuple[str, str], ...] = ()
+    renamed: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = ()
     indices: str | None = None
 
 
 _NUMBERED = (r"\b(norm|relu|conv)\.(\d+)\.", r"\1\2.")
 """torchvision's first DenseNets, and those after them, called layers `norm.1`."""
 
+_REGNET = (
+    (r"^stem\.(conv|bn)\.", lambda m: f"stem.{_place(m[1])}."),
+    (
+        r"^s(\d)\.b(\d+)\.",
+        lambda m: f"trunk_output.block{m[1]}.block{m[1]}-{int(m[2]) - 1}.",
+    ),
+    (r"\.downsample\.(conv|bn)\.", lambda m: f".proj.{_place(m[1])}."),
+    (r"\.conv([123])\.(conv|bn)\.", lambda m: f".f.{'_abc'[int(m[1])]}.{_place(m[2])}."),
+    (r"\.se\.", ".f.se."),
+    (r"^head\.fc\.", "fc."),
+)
+"""timm's RegNets project last, torchvision's first, and both by a layer of the shape of another."""
+
+
+def _place(layer: str) -> int:
+    """Of a layer in a row of a convolution and its norm."""
+    return ("conv", "bn").index(layer)
+
+
 SOURCES = {
     "torchvision": Source((_NUMBERED,)),
-    "timm": Source(),
+    "timm": Source(_REGNET),
     "gpleiss": Source((_NUMBERED, (r"\bnorm_final\.", "norm5."))),
     "kalviny": Source(),
     "slimming": Source(indices=r"(^|\.)select\.indexes$"),
