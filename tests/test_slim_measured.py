@@ -58,6 +58,7 @@ def test_the_report_has_the_accuracies_that_eval_measures(folder: Path) -> None:
     assert report["accuracy"]["before"] != report["accuracy"]["after"]
     assert report["latency"]["batch"] == 3
     assert report["latency"]["rounds"] >= 5
+    assert "`--no-eval` leaves it out" in done.stderr
     assert re.search(r"accuracy +[\d.]+% -> +[\d.]+%  on 360 images of digits", done.stdout)
     assert re.search(
         r"latency +[\d.]+ ms -> +[\d.]+ ms  [\d.]+%, batch 3, \d+ CPU thread", done.stdout

@@ -14,7 +14,7 @@ from checkpoints import State
 from command_line import run
 
 from archc.diagnostics import ArchError
-from archc.weights.checkpoint import Checkpoint
+from archc.weights.checkpoint import Checkpoint, read_checkpoint
 from archc.weights.mapping import Mapped, map_checkpoint
 from archc.weights.sources import find_sources
 
@@ -332,6 +332,15 @@ def test_files_without_a_state_dict_are_refused(content: Any, said: str, tiny: S
     assert "error[E1040]" in result.stderr
     assert said in result.stderr
     assert not Path("ours.safetensors").exists()
+
+
+def test_a_damaged_file_is_refused(tiny: State) -> None:
+    torch.save(tiny, "whole.pth", _use_new_zipfile_serialization=False)
+    whole = Path("whole.pth").read_bytes()
+    for length in range(0, len(whole), 61):
+        Path("part.pth").write_bytes(whole[:length])
+        with pytest.raises(ArchError, match="E1040"):
+            read_checkpoint(Path("part.pth"))
 
 
 @pytest.mark.parametrize("option", [("--from", "timmm"), ("--except", "head")])

@@ -113,6 +113,8 @@ def slim_command(
         return
     thin = slim(wide, choice, aim.notes(choice))
     assert output is not None
+    if evaluate and wide.run is not None:
+        say("slim", "measuring both nets on the test images of the run; `--no-eval` leaves it out")
     measured = measure(thin, batch) if evaluate else None
     report = to_json(thin, measured)
     _write(thin, report, Path(spec), output, force=force)

@@ -1,6 +1,5 @@
 """The state_dict in a file, whatever is around it."""
 
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +36,12 @@ def read_checkpoint(file: Path) -> Checkpoint:
         return Checkpoint(_safetensors(file), ordered=False)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as problem:
+    except Exception as problem:  # noqa: BLE001 -- a damaged file brings about any of them
         help = (
             "only tensors are read, no code: where the file was written, save `net.state_dict()`, "
             "and not the net; files of safetensors end in `.safetensors`"
         )
-        what = str(problem).partition("\n")[0]
+        what = str(problem).partition("\n")[0] or type(problem).__name__
         raise error("E1040", f"`{file}` cannot be read: {printable(what)}", help=help) from None
     return Checkpoint(_state_in(content, file), ordered=True)
 
