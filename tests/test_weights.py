@@ -343,6 +343,29 @@ def test_a_damaged_file_is_refused(tiny: State) -> None:
             read_checkpoint(Path("part.pth"))
 
 
+def test_weights_of_archc_with_a_changed_bit_are_refused(tiny: State) -> None:
+    arguments = (
+        "weights",
+        "tiny.arch",
+        "theirs.pth",
+        "--set",
+        "classes=7",
+        "-o",
+        "ours.safetensors",
+    )
+    assert run(*arguments).exit_code == 0
+    content = bytearray(Path("ours.safetensors").read_bytes())
+    content[-1] ^= 1
+    Path("ours.safetensors").write_bytes(content)
+    for command in (
+        ("weights", "tiny.arch", "ours.safetensors", "--set", "classes=7", "-o", "x.safetensors"),
+        ("slim", "tiny.arch", "--weights", "ours.safetensors", "--ratio", "0.5", "-o", "x"),
+    ):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "its SHA-256 is not that of its weights" in result.stderr
+
+
 @pytest.mark.parametrize("option", [("--from", "timmm"), ("--except", "head")])
 def test_words_that_mean_nothing_are_refused(option: tuple[str, str], tiny: State) -> None:
     result = run("weights", "tiny.arch", "theirs.pth", "-o", "ours.safetensors", *option)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path as File
 
-import safetensors
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from archc.analysis.cost import Cost, costs_of
@@ -20,8 +20,8 @@ from archc.passes.base import Pass
 from archc.passes.pipeline import PASSES
 from archc.passes.slim import Slim, thin
 from archc.slim.weights import absorbs, masked, slimmed
-from archc.train.packed import unpacked
-from archc.train.run import Run, weights_file
+from archc.train.run import Run
+from archc.train.tensors import read_weights, weights_file
 from archc.weights.net import origin
 
 PLAN = "plan"
@@ -91,13 +91,11 @@ def open_wide(request: Request, file: File) -> Wide:
     """The net that a file has weights for; if it was slimmed, by the plan beside them. Raises
     ArchError."""
     try:
-        with safetensors.safe_open(file, "pt") as content:
-            metadata = content.metadata() or {}
-            state = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as problem:
+        state, metadata = read_weights(file)
+    except (SafetensorError, OSError) as problem:
         raise error("E1030", f"the weights `{file}` cannot be read: {problem}") from None
     first = parse_plan(metadata[PLAN], f"the plan in `{file}`") if PLAN in metadata else None
-    return wide_of(request, unpacked(state, metadata), first, f"`{file}`")
+    return wide_of(request, state, first, f"`{file}`")
 
 
 def wide_of(request: Request, state: Mapping[str, Tensor], first: Plan | None, source: str) -> Wide:

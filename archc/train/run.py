@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 import msgspec
-import safetensors
-import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,6 +23,7 @@ from archc.ir.graph import Graph
 from archc.train.data import Dataset, Origin, load_data
 from archc.train.fit import Fitted
 from archc.train.recipe import Recipe
+from archc.train.tensors import read_weights, weights_file
 from archc.version import __version__
 from archc.writing import write_atomically
 
@@ -96,13 +96,9 @@ class Run:
         if not path.is_file():
             raise error("E1006", f"{self.folder} has no weights `{name}`", help=self._present())
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                loaded = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except safetensors.SafetensorError as problem:
+            loaded, metadata = read_weights(path)
+        except SafetensorError as problem:
             raise error("E1006", f"{path} is damaged: {problem}") from None
-        if metadata.get("sha256", digest := _digest(loaded)) != digest:
-            raise error("E1006", f"{path} is damaged: its SHA-256 is not that of its weights")
         # Weights that were trained on elsewhere say nothing; they fit, or are refused as they load.
         if metadata.get("spec_sha256", self.config.spec_sha256) != self.config.spec_sha256:
             raise error("E1006", f"{path} has the weights of another net than {CONFIG} names")
@@ -181,20 +177,3 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], spec_sha256: str) ->
     """Write a state_dict as safetensors, whole or not at all."""
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, weights_file(weights, {"spec_sha256": spec_sha256}))
-
-
-def weights_file(weights: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A state_dict as safetensors, with the SHA-256 of its tensors: the format itself takes
-    flipped bits for numbers."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    return safetensors.torch.save(tensors, {**metadata, "sha256": _digest(tensors)})
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """The hash of names, types, shapes and bytes."""
-    found = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()

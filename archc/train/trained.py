@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import safetensors
 from msgspec import structs
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from archc.compiler import Request
 from archc.diagnostics import error
 from archc.train.data import Dataset, Origin, load_data
 from archc.train.fit import fit
-from archc.train.packed import unpacked
 from archc.train.run import Run, adapt
+from archc.train.tensors import read_weights
 
 Weights = Mapping[str, Tensor]
 
@@ -70,10 +70,10 @@ def read_file(path: str) -> Weights:
     """The tensors of a file of safetensors, binary ones unpacked. Raises ArchError where there is
     none, or no such."""
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return unpacked(state, file.metadata() or {})
+        state, _ = read_weights(Path(path))
+        return state
     except FileNotFoundError:
         raise error("E1030", f"there is no file `{path}` of weights") from None
     except SafetensorError as problem:
-        raise error("E1030", f"`{path}` is no file of safetensors: {problem}") from None
+        what = f"`{path}` is no file of safetensors, or a damaged one: {problem}"
+        raise error("E1030", what) from None

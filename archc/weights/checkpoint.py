@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from archc.diagnostics import ArchError, error, printable
-from archc.train.packed import unpacked
+from archc.train.tensors import read_weights
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 """What checkpoints call their state_dict; where several are there, the first."""
@@ -49,11 +49,10 @@ def read_checkpoint(file: Path) -> Checkpoint:
 def _safetensors(file: Path) -> dict[str, Tensor]:
     """The tensors, those that are packed as weights again."""
     try:
-        with safetensors.safe_open(file, "pt") as content:
-            state = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
-            return unpacked(state, content.metadata() or {})
-    except safetensors.SafetensorError as problem:
-        raise error("E1040", f"`{file}` is no file of safetensors: {problem}") from None
+        state, _ = read_weights(file)
+    except SafetensorError as problem:
+        raise error("E1040", f"`{file}` cannot be read: {problem}") from None
+    return state
 
 
 def _state_in(content: Any, file: Path) -> Mapping[str, Tensor]:

@@ -13,7 +13,7 @@ from archc.ops.activation import SignSte
 from archc.ops.parameter import Param
 from archc.ops.reduction import AbsMean
 from archc.train.packed import packed
-from archc.train.run import weights_file
+from archc.train.tensors import weights_file
 
 
 def keys_of(compilation: Compilation) -> dict[str, Tensor]:
