@@ -70,10 +70,9 @@ def slim_command(
         typer.Option(metavar="PATH", help="Say of each channel of a norm why it stays; no files."),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time, to measure latency.")] = 1,
-    evaluate: Annotated[
-        bool,
-        typer.Option("--eval/--no-eval", help="Measure accuracy, if a run is slimmed, and time."),
-    ] = True,
+    no_eval: Annotated[
+        bool, typer.Option("--no-eval", help="Measure neither accuracy, of runs, nor time.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a run, or a model.py edited by hand.")
@@ -113,9 +112,9 @@ def slim_command(
         return
     thin = slim(wide, choice, aim.notes(choice))
     assert output is not None
-    if evaluate and wide.run is not None:
+    if not no_eval and wide.run is not None:
         say("slim", "measuring both nets on the test images of the run; `--no-eval` leaves it out")
-    measured = measure(thin, batch) if evaluate else None
+    measured = None if no_eval else measure(thin, batch)
     report = to_json(thin, measured)
     _write(thin, report, Path(spec), output, force=force)
     write_json(report) if as_json else write_data(to_text(thin, measured))
