@@ -5,6 +5,7 @@ import operator
 from collections.abc import Callable
 
 from archc.elaborate.limits import LARGEST_INTEGER, Work
+from archc.elaborate.pytorch.tensor_words import instead
 from archc.elaborate.values import Datum, Tensor, ValuesRefused, describe, is_int, is_number
 from archc.ops.size import Size, SizeError
 
@@ -110,6 +111,8 @@ def compare(op: str, left: Datum, right: Datum, work: Work) -> bool:
     """`left op right` as Python decides it; ordering is for numbers and strings only."""
     if op in ("in", "not in"):
         return _contains(left, right, work) == (op == "in")
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        raise ValuesRefused(f"`{op}` does not compare tensors", instead("where"))
     if isinstance(left, Size) != isinstance(right, Size) and (is_int(left) or is_int(right)):
         size = left if isinstance(left, Size) else right
         what = "is a given number" if op in ("==", "!=") else "is more or less than a number"
@@ -140,6 +143,8 @@ def _equal(left: Datum, right: Datum, work: Work, depth: int = 1) -> bool:
         work.read(len(left))
         pairs = zip(left, right, strict=True)
         return all(one is other or _equal(one, other, work, depth + 1) for one, other in pairs)
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        raise ValuesRefused("a list of tensors is not compared", instead("where"))
     return bool(left == right)
 
 
@@ -150,4 +155,4 @@ def _contains(item: Datum, container: Datum, work: Work) -> bool:
     if not isinstance(container, list | tuple):
         raise ValuesRefused(f"`in` needs a list, not {describe(container)}")
     work.read(len(container))
-    return any(type(item) is not Tensor and _equal(item, other, work) for other in container)
+    return any(_equal(item, other, work) for other in container)

@@ -14,9 +14,11 @@ from archc.elaborate.externs import make_extern
 from archc.elaborate.frame import Frame, Site
 from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.pytorch.hidden import Hidden, hidden_by, hidden_in
+from archc.elaborate.pytorch.near_names import is_elsewhere
 from archc.elaborate.pytorch.positions import require_names, require_own_names
+from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.texts import of_arguments, of_layer
-from archc.elaborate.pytorch.translated_methods import chunks, method, parts_help, unbatched_method
+from archc.elaborate.pytorch.translated_methods import chunks, method, method_help, unbatched_method
 from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
@@ -95,8 +97,8 @@ class Evaluator(Expressions):
         value = self.evaluate(callee.value, frame)
         ours = self._instead(node, callee, value)
         help = "operators are applied by `->`, or called: `relu(x)`"
-        if isinstance(value, Tensor) and callee.name in ("chunk", "split"):
-            help = parts_help(node)
+        if isinstance(value, Tensor):
+            help = method_help(node, callee.name)
         fix = replaced(node.span, ours) if ours is not None else ()
         hidden = hidden_in(fix, frame.own)
         if hidden is not None:
@@ -125,6 +127,10 @@ class Evaluator(Expressions):
             result = checked(builtin.call(*(a.value for a in given if a.name is None), **named))
         except ValuesRefused as refusal:
             help, fix = of_arguments([a.value for a in given], [a.span for a in given])
+            if help is None and any(map(_has_tensors, given)):
+                help = instead(builtin.name)
+                if help is None and is_elsewhere(builtin.name):
+                    help = ABSENT.format(builtin.name)
             raise error("E0214", str(refusal), span, help=help, fix=fix) from None
         except TypeError:
             raise error("E0214", f"`{builtin.name}` does not take these arguments", span) from None

@@ -1,6 +1,5 @@
 """Expressions: from syntax to compile-time values, one method a kind of expression."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 
@@ -10,7 +9,9 @@ from archc.elaborate.conditions import truth_of
 from archc.elaborate.frame import Frame, Site, find
 from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.loops import Loop
+from archc.elaborate.pytorch.tensor_words import instead
 from archc.elaborate.pytorch.texts import of_texts
+from archc.elaborate.pytorch.translated_methods import squared
 from archc.elaborate.unpack import unpack_turns
 from archc.elaborate.values import (
     Datum,
@@ -308,12 +309,17 @@ class Expressions:
         if node.name in known:
             return known[node.name]
         near = nearest(node.name, known)
+        torch = instead(node.name)
+        if torch is not None:
+            near = None
         *names, last = (f"`{name}`" for name in known)
         raise error(
             "E0212",
             f"a tensor {value.type} has no `{node.name}`",
             node.span,
-            help=f"did you mean `{near}`?" if near else f"it has {', '.join(names)} and {last}",
+            help=f"did you mean `{near}`?"
+            if near
+            else torch or f"it has {', '.join(names)} and {last}",
             fix=replaced(node.span, f"{node.value.span.text}.{near}") if near else (),
         )
 
@@ -368,10 +374,12 @@ def _of_tensor(op: str, number: float, span: Span) -> tuple[float, float]:
         case "/":
             return 1 / number, 0
     message = f"`{op}` does not apply to a tensor and a number (`+`, `-`, `*` and `/` do)"
-    square = re.fullmatch(r"(\w+)\s*\*\*\s*2", span.text)
-    if square is None:
+    if op != "**":
         raise error("E0203", message, span)
-    product = f"{square[1]} * {square[1]}"
+    base, _, exponent = span.text.partition("**")
+    product = squared(base.strip()) if exponent.strip() == "2" else None
+    if product is None:
+        raise error("E0203", message, span, help=instead("pow"))
     raise error("E0203", message, span, help=f"write `{product}`", fix=replaced(span, product))
 
 

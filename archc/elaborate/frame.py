@@ -164,7 +164,7 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
     variants = [(variant, home)]
     while True:
         if variant.base.name not in home.names:
-            nets = {net.name.name for net in home.nets}
+            nets = {name for name, (item, _) in home.names.items() if _is_net(item)}
             raise unknown_name(Use(variant.base, variant.base), nets, frozenset())
         base, base_home = home.names[variant.base.name]
         if isinstance(base, ast.Block) and base.is_net:
@@ -178,6 +178,12 @@ def variant_constructor(variant: ast.Variant, home: FileScope) -> BlockConstruct
         seen.append(base.name.name)
         variant, home = base, base_home
         variants.append((variant, home))
+
+
+def _is_net(declared: Declared) -> bool:
+    return isinstance(declared, ast.Variant) or (
+        isinstance(declared, ast.Block) and declared.is_net
+    )
 
 
 def unknown_name(use: Use, known: set[str], own: Set[str]) -> ArchError:

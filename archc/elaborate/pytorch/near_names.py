@@ -4,7 +4,7 @@ Names of operations are near each other though they compute different things, as
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from archc.diagnostics import nearest, only_near
@@ -33,7 +33,7 @@ _WORDS = """
     atan atan2 atanh channelmin channelstd channelsum channelvar clamp clip cos cosh cross
     diff erf exp expm1 fmax fmin fmod lerp log10 log1p log2 logaddexp logit logsumexp median
     neg negative pow power prod reciprocal remainder rsqrt rsub sin sinc sinh square std tan
-    trunc var xlogy zeropad
+    trunc var xlogy zeropad sqrt log floor ceil round
 """
 _ELSEWHERE = frozenset(_WORDS.split())
 """Operations that archc has neither by this name nor by another: without case, `_` and `2d`."""
@@ -100,15 +100,61 @@ def _is_exchanged(a: str, b: str) -> bool:
 _DECLARED = re.compile(r"^(?:block|net)\s+([A-Za-z]\w*)", re.MULTILINE)
 
 
-def importable(name: str, known: set[str]) -> str | None:
-    """The import that makes `name` visible, such as `blocks/residual`, if there is one.
+def declaring(name: str, known: set[str]) -> list[str]:
+    """The imports that make `name` visible, such as `blocks/residual`; a block's own file alone
+    where a net's has another one.
 
     A file that declares what is known here already would only bring another error.
     """
-    for path, names in _files():
-        if name in names and names.isdisjoint(known):
-            return path
+    paths = [path for path, names in _files() if name in names and names.isdisjoint(known)]
+    return [path for path in paths if path.startswith("blocks/")] or paths
+
+
+def is_same_word(name: str, word: str) -> bool:
+    """Whether only case and `_` part two words."""
+    return _plain(name) == _plain(word)
+
+
+_SHORTEST = 3
+_MOST_NAMED = 4
+
+
+def begun(word: str, known: Iterable[str]) -> list[str]:
+    """The blocks and nets that are called like a word and more: `ResNet50` for `ResNet`."""
+    plain = _plain(word)
+    if len(plain) < _SHORTEST:
+        return []
+    alike = (name for name in known if _plain(name).startswith(plain) and name[0].isupper())
+    return sorted(alike, key=_natural)
+
+
+def family(word: str) -> tuple[str, list[str]] | None:
+    """A shipped file, and what is meant by a word that it does not declare: what only case and `_`
+    part from the word, else the nets of the spec whose name begins the word."""
+    plain = _plain(word)
+    files = [(path, names) for path, names in _files() if word not in names]
+    for path, names in files:
+        same = [name for name in names if is_same_word(name, word)]
+        if same:
+            return path, same
+    named = [(path, names) for path, names in files if plain.startswith(_plain(path))]
+    for path, names in sorted(named, key=lambda each: -len(each[0])):
+        nets = begun(word, names) or begun(path, names)
+        if nets:
+            return path, nets
     return None
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """The first of some names, as a help says them."""
+    shown = [f"`{name}`" for name in names[:_MOST_NAMED]]
+    shown += ["others"] if len(names) > _MOST_NAMED else []
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _natural(name: str) -> list[str]:
+    """`ResNet50` before `ResNet101`."""
+    return [part.zfill(8) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def _files() -> Iterator[tuple[str, set[str]]]:

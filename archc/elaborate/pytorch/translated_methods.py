@@ -2,12 +2,20 @@
 
 from collections.abc import Callable, Mapping
 
+from archc.elaborate.pytorch.near_names import is_elsewhere
+from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.translated_calls import tight
 from archc.ops.op import TensorType
 from archc.syntax import ast
 
-_SAME = {"detach": "stop_gradient", "relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh"}
-_SIGNS = {"add": "+", "sub": "-", "mul": "*"}
+_SAME = {
+    "detach": "stop_gradient",
+    "relu": "relu",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "abs": "abs",
+}
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _NO_NEED = {"contiguous", "clone", "cuda", "cpu"}
 _AXES = {1: "width", 2: "height", 3: "depth"}
 
@@ -23,6 +31,10 @@ def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | No
         return receiver
     if callee.name in _SIGNS and len(arguments) == 1 and not named:
         return f"({receiver} {_SIGNS[callee.name]} {tight(arguments[0].span.text)})"
+    if callee.name in ("pow", "square") and not named:
+        return _square(callee, arguments)
+    if callee.name == "neg" and not call.arguments:
+        return f"(-{tight(receiver)})"
     if callee.name in _METHODS:
         return _METHODS[callee.name](receiver, arguments, named, type_)
     return None
@@ -33,6 +45,31 @@ def unbatched_method(call: ast.Call, callee: ast.Attribute) -> str | None:
     if callee.name in _NO_NEED and not call.arguments:
         return callee.value.span.text
     return None
+
+
+def squared(text: str) -> str | None:
+    """`(x * x)`, the square of what is written; None if that would compute something twice."""
+    return f"({text} * {text})" if text.isidentifier() else None
+
+
+def _square(callee: ast.Attribute, arguments: "_Arguments") -> str | None:
+    """`x.pow(2)`."""
+    exponents = [_number(argument) for argument in arguments]
+    if exponents != ([2] if callee.name == "pow" else []):
+        return None
+    return squared(callee.value.span.text)
+
+
+def method_help(call: ast.Call, word: str) -> str:
+    """What to say of a method of a tensor's."""
+    if word in ("chunk", "split"):
+        return parts_help(call)
+    help = instead(word)
+    if help is not None:
+        return help
+    if is_elsewhere(word):
+        return ABSENT.format(word)
+    return "operators are applied by `->`, or called: `relu(x)`"
 
 
 PARTS = (
@@ -136,11 +173,49 @@ def _view(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType
     return f"reshape({receiver}, {known})" if whole else None
 
 
-def _mean(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
-    """Over all positions, or over the channels; `keepdim` by its name."""
+def _amax(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
+    """Over the channels; `keepdim` by its name, or behind them."""
     axes = _numbers(arguments[0] if arguments else named.get("dim"))
-    keep = named.get("keepdim")
-    if len(arguments) > 1 or {*named} - {"dim", "keepdim"} or None in axes:
+    keep = arguments[1] if len(arguments) == 2 else named.get("keepdim")
+    kept = isinstance(keep, ast.Bool) and keep.value
+    if len(arguments) > 2 or {*named} - {"dim", "keepdim"} or not kept:
+        return None
+    return f"channel_max({receiver})" if axes in ((1,), (-1 - type_.rank,)) else None
+
+
+def _unsqueeze(
+    receiver: str, arguments: _Arguments, named: _Named, type_: TensorType
+) -> str | None:
+    """An axis of one element behind the batch's."""
+    axes = [*arguments, *(named[name] for name in named if name == "dim")]
+    axis = _number(axes[0]) if len(axes) == len(arguments) + len(named) == 1 else None
+    count = len(type_.shape) + 2  # with the batch and the one that is added
+    if axis is None or not -count < axis < count or axis == 0 or type_.elements is None:
+        return None
+    sizes = [*type_.shape]
+    sizes.insert(axis % count - 1, 1)
+    return f"reshape({receiver}, [{', '.join(map(str, sizes))}])"
+
+
+def _squeeze(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
+    """An axis of one element less; without an axis it may be the batch's, too."""
+    axes = [*arguments, *(named[name] for name in named if name == "dim")]
+    axis = _number(axes[0]) if len(axes) == len(arguments) + len(named) == 1 else None
+    count = len(type_.shape) + 1
+    if axis is None or not -count < axis < count or axis == 0 or type_.elements is None:
+        return None
+    sizes = [*type_.shape]
+    if sizes[axis % count - 1] != 1:
+        return receiver
+    del sizes[axis % count - 1]
+    return f"reshape({receiver}, [{', '.join(map(str, sizes))}])" if sizes else None
+
+
+def _mean(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
+    """Over all positions, or over the channels; `keepdim` by its name, or behind them."""
+    axes = _numbers(arguments[0] if arguments else named.get("dim"))
+    keep = arguments[1] if len(arguments) == 2 else named.get("keepdim")
+    if len(arguments) > 2 or {*named} - {"dim", "keepdim"} or None in axes:
         return None
     kept = isinstance(keep, ast.Bool) and keep.value
     if keep is not None and not isinstance(keep, ast.Bool):
@@ -171,5 +246,8 @@ _METHODS: Mapping[str, _Method] = {
     "view": _view,
     "reshape": _view,
     "mean": _mean,
+    "amax": _amax,
+    "unsqueeze": _unsqueeze,
+    "squeeze": _squeeze,
     "size": _size,
 }

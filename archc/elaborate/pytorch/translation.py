@@ -12,7 +12,15 @@ from archc import plugins
 from archc.diagnostics import Edit, Fix, Span
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.pytorch.hidden import hidden_in
-from archc.elaborate.pytorch.near_names import importable, is_elsewhere, near_name
+from archc.elaborate.pytorch.near_names import (
+    begun,
+    declaring,
+    enumerated,
+    family,
+    is_elsewhere,
+    is_same_word,
+    near_name,
+)
 from archc.elaborate.pytorch.signatures import (
     FUNCTIONS,
     INFERRED,
@@ -21,6 +29,7 @@ from archc.elaborate.pytorch.signatures import (
     SIGNATURES,
     Signature,
 )
+from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.translated_arguments import UnsaidError
 from archc.elaborate.pytorch.translated_calls import (
     WORDS,
@@ -41,6 +50,7 @@ from archc.syntax.habits.batched import all_batched
 from archc.syntax.habits.interpolated import interpolated
 
 _TORCH = {"nn", "torch", "F", "functional"}
+_FUNCTIONS = _TORCH - {"nn"}
 _KERAS = {"tf", "keras", "layers"}
 _PREFIXES = _TORCH | _KERAS | {"self", "timm", "np"}
 
@@ -90,18 +100,46 @@ def _translation(use: Use, known: set[str]) -> Mend:
     tabled = _of_tables(use, word, known)
     if tabled is not None:
         return tabled
+    if use.name.name in _PREFIXES:
+        return _of_prefix(use, word)
+    return _declared(use, word, known) or _near(use, word, known)
+
+
+def _of_prefix(use: Use, word: str) -> Mend:
+    """What no table has, behind a module of Python's."""
+    meant = instead(word) if use.call is not None and use.name.name in _FUNCTIONS else None
+    if use.call is not None and meant is not None:
+        return meant, _of_names(use.call, word)
     if use.prefixed and (word in OPS or word in BUILTINS):
         if _is_same(use.name.name, word):
             return f"write `{word}`: operators have no prefix", replaced(use.whole.span, word)
         return f"operators have no prefix; `{word}` here is archc's own", ()
     if use.prefixed and use.name.name in _TORCH | _KERAS:
         return _absent_class(use, word), ()
-    if use.name.name in _PREFIXES:
-        return "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`", ()
-    path = importable(word, known)
-    if path is not None:
-        return f'`import "{path}"` brings it', importing(use.name.span.source, path)
-    return _near(use, word, known)
+    return "this is not Python: operators have no prefix, as in `x -> conv(64, 3)`", ()
+
+
+def _declared(use: Use, word: str, known: set[str]) -> Mend | None:
+    """A block or net: one that is called nearly so, or that an import brings.
+
+    `ResNet` may be the one that a shipped file declares, or mean those of ImageNet.
+    """
+    alike = begun(word, known)
+    written = [name for name in alike if is_same_word(name, word)]
+    if len(written) == 1:
+        return f"did you mean `{written[0]}`?", replaced(use.name.span, written[0])
+    paths = declaring(word, known)
+    brings = [f'`import "{path}"` brings `{word}`' for path in paths]
+    if alike:
+        return "; ".join([f"there is no `{word}`, but {enumerated(alike)}", *brings]), ()
+    others = family(word)
+    if others is not None:
+        brings.append(f'`import "{others[0]}"` brings {enumerated(others[1])}')
+    if not brings:
+        return None
+    if len(brings) == 1 and paths:
+        return f'`import "{paths[0]}"` brings it', importing(use.name.span.source, paths[0])
+    return "; ".join(brings), ()
 
 
 def _near(use: Use, word: str, known: set[str]) -> Mend:
@@ -111,21 +149,30 @@ def _near(use: Use, word: str, known: set[str]) -> Mend:
     near, sure = near_name(word, names, is_applied=is_applied)
     if near is None:
         if is_applied and is_elsewhere(word):
-            return _ABSENT.format(word), ()
+            return ABSENT.format(word), ()
         return "names are bound by `=`, parameters, `for` and `import`", ()
     return f"did you mean `{near}`?", replaced(use.name.span, near) if sure else ()
 
 
 def _absent_class(use: Use, word: str) -> str:
-    help = _ABSENT.format(word)
+    help = ABSENT.format(word)
     is_class = use.name.name == "nn" and word[:1].isupper()
     return f'{help}: `... from "torch.nn:{word}"(...)`' if is_class else help
 
 
-_ABSENT = (
-    "archc has no operator `{}`: build it from others in a `block`, or take a class of Python's "
-    "with `extern layer`"
-)
+def _of_names(call: ast.Call, word: str) -> Fix:
+    """`max(x, y)` for `torch.max(x, y)`, and `(x * x)` for `torch.square(x)`, of variables."""
+    values = [argument.value for argument in call.arguments if argument.name is None]
+    if len(values) != len(call.arguments) or not values or not isinstance(values[0], ast.Name):
+        return ()
+    x, *others = (value.span.text for value in values)
+    if word in ("max", "min") and len(values) == 2 and isinstance(values[1], ast.Name):
+        return replaced(call.span, f"{word}({x}, {others[0]})")
+    if (word == "square" and not others) or (word == "pow" and others == ["2"]):
+        return replaced(call.span, f"({x} * {x})")
+    return ()
+
+
 _SQUARE = re.compile(r"conv(\d)x\1")
 _OF_CONV = {"stride", "padding", "groups", "dilation", "bias"}
 
