@@ -86,7 +86,7 @@ def _check(load: Callable[[], FileScope], limits: Limits, trial: Trial | None = 
         except ArchError as problem:
             found += problem.diagnostics
             stage = CheckStage.ELABORATED
-            if isinstance(problem, LimitError) and not budget.affords(NET, 0):
+            if isinstance(problem, LimitError) and not budget.affords(NET):
                 break
     return Checked(stage, without_repeats(found), trial.fits if trial else {})
 

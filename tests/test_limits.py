@@ -208,10 +208,38 @@ def test_the_default_limits_end_all_work_in_little_memory(tmp_path: Path) -> Non
     for name, body in FIELD.items():
         text = f"{BLOCKS}net N(classes=10)(x: [3, 8, 8]) {{\n{body}return x -> c: conv(4, 1)\n}}\n"
         (tmp_path / f"{name}.arch").write_text(text)
-    for codes, steps, held in in_child(tmp_path).values():
+    found = in_child(tmp_path)
+    assert found.pop("rec_empty")[0] == ["E0901"]
+    for codes, steps, held in found.values():
         assert codes[-1] in {"E0902", "E0908"}
         assert steps < 2 * Limits().steps
         assert held < 2 * Limits().bytes
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "limit"),
+    [
+        ("x = x -> Nothing", "blocks", 50),
+        ("x = x -> Twice(40)", "blocks", 50),
+        ("v = conv(8, 3)", "layers", 70),
+        ("v = [Nothing() for k in range(9)]", "layers", 70),
+    ],
+)
+def test_what_has_no_operator_is_counted_too(
+    line: str, name: str, limit: int, tmp_path: Path
+) -> None:
+    """A layer that is never applied, and a block that makes nothing, are kept all the same."""
+    path = tmp_path / "net.arch"
+    path.write_text(spec("", line) + "net M = N(classes=2)\n")
+    budget = Budget(Limits(**{name: limit}))
+    with pytest.raises(ArchError) as caught:
+        elaborate(load_program(path), budget=budget)
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.help) == ("E0901", f"raise it with `--limit {name}=N`")
+    assert getattr(budget, name) == limit + 1
+    assert not budget.nodes
+    (only,) = [each for each in check_spec(path, budget.limits) if each.severity == "error"]
+    assert only.code == "E0901", "the other net is not begun"
 
 
 def test_the_nets_of_a_file_share_the_steps(tmp_path: Path) -> None:
@@ -300,10 +328,10 @@ def test_every_small_program_ends_within_its_steps(examples: int, tmp_path: Path
             elaborate(load_program(path), budget=budget)
         except ArchError as problem:
             codes = {each.code for each in problem.diagnostics}
-            assert budget.affords(0, 0) or codes & {"E0902", "E0908"}
+            assert budget.affords() or codes & {"E0901", "E0902", "E0908"}
             assert len(str(problem)) < 20_000
         else:
-            assert budget.affords(0, 0)
+            assert budget.affords()
         assert time.process_time() - start < BUSY
 
     ends()
@@ -333,3 +361,5 @@ def test_shipped_specs_take_less_than_a_tenth_of_the_limits() -> None:
         elaborate(load_program(find_spec(name)), net, given, budget)
         assert budget.steps < limits.steps / 10, (name, net, chosen)
         assert budget.bytes < limits.bytes / 10, (name, net, chosen)
+        assert budget.layers < limits.layers / 10, (name, net, chosen)
+        assert budget.blocks < limits.blocks / 10, (name, net, chosen)

@@ -12,7 +12,7 @@ from archc.elaborate.exits import Exits, Returned
 from archc.elaborate.frame import Frame, Site, trace
 from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.inputs import apart, bind_inputs
-from archc.elaborate.limits import BLOCK, LimitError, exceeded
+from archc.elaborate.limits import LimitError, exceeded
 from archc.elaborate.loops import Loop
 from archc.elaborate.naming import check_label
 from archc.elaborate.shapes import fit_inputs
@@ -273,7 +273,7 @@ class Executor:
         if frame.depth >= self.budget.limits.recursion:
             raise exceeded("E0903", f"blocks inside blocks, {frame.depth} deep", span, "recursion")
         path = self.builder.path_of(made, site)
-        self.budget.spend(BLOCK, span)
+        self.budget.spend_block(span)
         region = self._region(
             path,
             site,

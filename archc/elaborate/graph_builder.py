@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from archc.diagnostics import ArchError, Diagnostic, Label, Span, error, warning
 from archc.elaborate.arguments import checked_values
 from archc.elaborate.frame import Site
-from archc.elaborate.limits import LAYER, REPORT, Budget
+from archc.elaborate.limits import REPORT, Budget
 from archc.elaborate.naming import Register
 from archc.elaborate.pytorch.hidden import hidden_in
 from archc.elaborate.pytorch.mends import mend_layer
@@ -57,7 +57,7 @@ class GraphBuilder:
 
     def make(self, maker: Op | BlockConstructor, hyper: dict[str, Datum], site: Site) -> MadeLayer:
         """A layer; the body of a block is elaborated where it is applied."""
-        self.budget.spend(LAYER, site.span)
+        self.budget.spend_layer(site.span)
         made = MadeLayer(maker, hyper, site.frame.region, self.next_order(), site.span)
         self.made.append(made)
         return made

@@ -43,6 +43,8 @@ class Limits:
     nodes: int = 30_000
     steps: int = 2_000_000
     bytes: int = 64 * 2**20
+    layers: int = 60_000
+    blocks: int = 10_000
     recursion: int = 64
     parameters: int = 10**10
     macs: int = 10**15
@@ -56,6 +58,8 @@ class Budget:
     nodes: int = 0
     steps: int = 0
     bytes: int = 0
+    layers: int = 0
+    blocks: int = 0
 
     def begin_net(self, span: Span) -> None:
         self.nodes = 0
@@ -77,6 +81,20 @@ class Budget:
         if self.nodes + more > self.limits.nodes:
             raise exceeded("E0901", f"more than {self.limits.nodes:,} operators", span, "nodes")
 
+    def spend_layer(self, span: Span) -> None:
+        """A layer that is made, of an operator or a block; it may never be applied."""
+        self.layers += 1
+        if self.layers > self.limits.layers:
+            raise exceeded("E0901", f"more than {self.limits.layers:,} layers", span, "layers")
+        self.spend(LAYER, span)
+
+    def spend_block(self, span: Span) -> None:
+        """A block that is applied; it may have no operator."""
+        self.blocks += 1
+        if self.blocks > self.limits.blocks:
+            raise exceeded("E0901", f"more than {self.limits.blocks:,} blocks", span, "blocks")
+        self.spend(BLOCK, span)
+
     def spend_output(self, before: int, span: Span) -> None:
         """A result of the net behind `before` others; what is said of each compares it with all."""
         self.spend(OUTPUT * (1 + before), span)
@@ -88,9 +106,18 @@ class Budget:
             what = f"more than {self.limits.bytes:,} bytes of lists and strings"
             raise exceeded("E0908", what, span, "bytes")
 
-    def affords(self, steps: int, bytes: int) -> bool:
+    @property
+    def shared(self) -> tuple[int, int, int, int]:
+        """What has been spent of the limits that all nets of a command share."""
+        return self.steps, self.bytes, self.layers, self.blocks
+
+    def affords(self, steps: int = 0, bytes: int = 0, layers: int = 0, blocks: int = 0) -> bool:
         """Whether so much is left."""
-        return self.steps + steps <= self.limits.steps and self.bytes + bytes <= self.limits.bytes
+        limits = self.limits
+        most = limits.steps, limits.bytes, limits.layers, limits.blocks
+        wanted = steps, bytes, layers, blocks
+        spent = zip(self.shared, wanted, most, strict=True)
+        return all(before + more <= limit for before, more, limit in spent)
 
     def at(self, span: Span) -> "Work":
         return Work(self, span)

@@ -94,12 +94,12 @@ def elaborate(
     declaration, notes = choose_net(program, net)
     check_names(program)
     budget = budget or Budget(Limits())
-    before = budget.steps, budget.bytes
+    before = budget.shared
     run = _Elaborator(program, declaration, budget)
     run.builder.trial = trial
     graph = run.elaborate(arguments or {}, channels)
-    steps, held = budget.steps - before[0], budget.bytes - before[1]
-    affords = budget.affords(4 * steps, 4 * held)
+    spent = zip(budget.shared, before, strict=True)
+    affords = budget.affords(*(4 * (after - first) for after, first in spent))
     return Elaboration(graph, notes, tuple(run.builder.warnings), budget, affords)
 
 
