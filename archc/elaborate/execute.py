@@ -123,19 +123,23 @@ class Executor:
     def _assign(self, statement: ast.Assign, frame: Frame) -> None:
         names = [target.name for target in statement.targets]
         inner = frame.computing(*names, assigned=statement.value)
-        first = 0
         if statement.annotations:
-            first = self.builder.graph.new_id()
-            annotations = self.annotations(statement.annotations, "assignment", inner)
-            inner = inner.annotated(annotations)
-        try:
+            value = self._annotated(statement, inner)
+        else:
             value = self.evaluator.evaluate(statement.value, inner)
-        finally:
-            if any(isinstance(each, UnusedLayers) for each in inner.annotations):
-                self.builder.set_aside(first, statement.span)
         values = unpack(statement.targets, value, statement.value.span)
         for name, item in zip(names, values, strict=True):
             self._bind(name, item, frame, statement.span)
+
+    def _annotated(self, statement: ast.Assign, frame: Frame) -> Datum:
+        """The value of an assignment with annotations; what is @unused is set aside."""
+        first = self.builder.graph.new_id()
+        annotations = self.annotations(statement.annotations, "assignment", frame)
+        try:
+            return self.evaluator.evaluate(statement.value, frame.annotated(annotations))
+        finally:
+            if any(isinstance(each, UnusedLayers) for each in annotations):
+                self.builder.set_aside(first, statement.span)
 
     def annotations(
         self, written: Sequence[ast.Annotation], subject: Subject, frame: Frame
