@@ -86,6 +86,15 @@ def test_generated_specs_compute_what_the_interpreter_computes(
     assert enough(), f"too rare in generated specs: {coverage.rare(wanted)}"
 
 
+def test_an_order_of_memory_that_is_left_open_is_compared_within_rounding(tmp_path: Path) -> None:
+    """A layer norm of one channel: `-x` is in another order than `-1 * x`, and so is their mean."""
+    text = (
+        "net Net()(image: [1, 4, 4]) {\n    x = image -> layer_norm\n"
+        "    y = concat(x, -x, x -> conv(1), x)\n    return y -> global_avg_pool -> linear(3)\n}\n"
+    )
+    check_spec(Spec(text, ((1, 4, 4),)), tmp_path / "net", Coverage())
+
+
 def check_spec(spec: Spec, place: Path, coverage: Coverage) -> None:
     """Compile, import, and compare with the interpreter, with and without passes."""
     file = place.with_suffix(".arch")
