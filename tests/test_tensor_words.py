@@ -81,6 +81,25 @@ def test_nothing_is_changed_in_place(line: str, tmp_path: Path) -> None:
     assert (said_of(spec(tmp_path, line)).help or "").startswith("no tensor is changed in place")
 
 
+@pytest.mark.parametrize(
+    ("line", "help"),
+    [
+        ("F.avg_pool2d(x, x.size()[2:])", "`global_avg_pool(x, keep=true)` is the mean"),
+        ("F.max_pool2d(x, kernel_size=x.shape[2:])", "`global_max_pool(x, keep=true)` is"),
+        ("F.adaptive_avg_pool2d(x, (None, 5))", "has nothing for the `None` of PyTorch"),
+        ("x.chunk(2, dim=-3)", "`take(x, n)` gives the first n channels"),
+        ("x.chunk(2, dim=-1)", "only channels, `dim=1`"),
+        ("pad(x, back=4)", "`channels=` adds channels behind"),
+        ("crop(x, front=1)", "`take` gives a part of the channels"),
+        ("1 / x", "a tensor by a tensor"),
+    ],
+)
+def test_what_there_is_instead_is_said(line: str, help: str, tmp_path: Path) -> None:
+    problem = said_of(spec(tmp_path, line))
+    assert help in (problem.help or "")
+    assert problem.fix == ()
+
+
 @pytest.mark.parametrize("line", ["x > 0", "x == 0", "0 != x", "x in [1, x]", "[x, 1] == [2, 3]"])
 def test_tensors_are_not_compared(line: str, tmp_path: Path) -> None:
     problem = said_of(spec(tmp_path, f"[1 if {line} else 2]"))

@@ -98,7 +98,7 @@ class Evaluator(Expressions):
         ours = self._instead(node, callee, value)
         help = "operators are applied by `->`, or called: `relu(x)`"
         if isinstance(value, Tensor):
-            help = method_help(node, callee.name)
+            help = method_help(node, callee.name, value.type)
         fix = replaced(node.span, ours) if ours is not None else ()
         hidden = hidden_in(fix, frame.own)
         if hidden is not None:

@@ -65,6 +65,8 @@ class Border(Op):
 
     opposite: ClassVar[str]
     """The operator that undoes this one, which a negative number asks for."""
+    of_channels: ClassVar[str]
+    """What does with channels what this one does with an image."""
 
     spatial: int | tuple[int, ...] = parameter("sizes", 0, high=1023, keyword=True)
     left: int = parameter("int", 0, high=65536, keyword=True)
@@ -115,6 +117,7 @@ class Border(Op):
                 f"`{self.name}` has no side `{side}` for the input {x}: its sides are "
                 f"{', '.join(sides[:-1])} and {sides[-1]}",
                 parameter=side,
+                help=self.of_channels,
             )
 
     @property
@@ -136,6 +139,9 @@ class Pad(Border):
 
     name: ClassVar[str] = "pad"
     opposite: ClassVar[str] = "crop"
+    of_channels: ClassVar[str] = (
+        "`channels=` adds channels behind those that are there, `before=` before"
+    )
 
     channels: int = parameter("int", 0, low=0, keyword=True)
     before: int = parameter("int", 0, low=0, keyword=True)
@@ -224,6 +230,7 @@ class Crop(Border):
 
     name: ClassVar[str] = "crop"
     opposite: ClassVar[str] = "pad"
+    of_channels: ClassVar[str] = "`take` gives a part of the channels"
 
     def rule(self, *types: TensorType) -> TensorType:
         (x,) = types

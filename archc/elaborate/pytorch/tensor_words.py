@@ -34,7 +34,10 @@ _VARIANCE = (
     "archc has no operator for it; with `d = x - global_avg_pool(x, keep=true)`, "
     "`global_avg_pool(d * d)` is the variance of all positions, divided by their number"
 )
-_POWER = "`x * x` is the square; of other powers archc has none, but a class of Python's may"
+_POWER = (
+    "`x * x` is the square of a variable, to which what is computed is bound before; of other "
+    "powers archc has none, but a class of Python's may"
+)
 _CLAMP = (
     "`relu(x)` has the values of `clamp(min=0)`, `relu6(x)` those of `clamp(0, 6)`; other "
     'bounds are for an `extern layer ... from "torch.nn:Hardtanh"(low, high)`'
@@ -70,6 +73,11 @@ _LOSS = (
     "(`nn.CrossEntropyLoss`) takes them; `softmax(x)` is over the channels, `dim=1`"
 )
 
+_ARITHMETIC = (
+    "`x + y`, `x - y`, `x * y` and `x / y` are element by element, and a number may be one of "
+    "them, but for `1 / x`; other arguments have no like here"
+)
+
 _ROWS: Mapping[str, str] = {
     "mean": _MEAN,
     "sum": _SUM,
@@ -90,6 +98,7 @@ _ROWS: Mapping[str, str] = {
     "matmul mm bmm einsum dot addmm baddbmm tensordot mv": _PRODUCT,
     "stack hstack vstack dstack": _STACK,
     "log_softmax nll_loss cross_entropy": _LOSS,
+    "add sub subtract rsub mul multiply div divide true_divide": _ARITHMETIC,
     "softmax": "`softmax(x)` is over the channels, `dim=1`, and no other axis",
 }
 _HELPS: Mapping[str, str] = {word: help for words, help in _ROWS.items() for word in words.split()}

@@ -99,7 +99,7 @@ def _require(operator: str, name: str, value: object) -> None:
     """Refuse a value that the operator would not take."""
     if isinstance(value, tuple) and UNKNOWN in value:
         return
-    if value is None:
+    if value is None or (isinstance(value, tuple) and None in value):
         raise UnsaidError(f"`{operator}` has nothing for the `None` of PyTorch")
     try:
         check(OPS[operator], name, value)

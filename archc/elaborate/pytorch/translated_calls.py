@@ -203,6 +203,9 @@ def axis_edits(expr: ast.Expr) -> list[Edit]:
 
 
 def _is_shape(part: ast.Syntax) -> bool:
+    """`x.shape`, and `x.size()`."""
+    if isinstance(part, ast.Call) and not part.arguments:
+        return isinstance(part.callee, ast.Attribute) and part.callee.name == "size"
     return isinstance(part, ast.Attribute) and part.name == "shape"
 
 

@@ -1,5 +1,7 @@
 """Methods of torch's tensors, and what the same is here: nothing of the language has methods."""
 
+import math
+import re
 from collections.abc import Callable, Mapping
 
 from archc.elaborate.pytorch.near_names import is_elsewhere
@@ -60,10 +62,10 @@ def _square(callee: ast.Attribute, arguments: "_Arguments") -> str | None:
     return squared(callee.value.span.text)
 
 
-def method_help(call: ast.Call, word: str) -> str:
+def method_help(call: ast.Call, word: str, type_: TensorType) -> str:
     """What to say of a method of a tensor's."""
     if word in ("chunk", "split"):
-        return parts_help(call)
+        return parts_help(call, type_)
     help = instead(word)
     if help is not None:
         return help
@@ -84,7 +86,7 @@ _OTHER_AXIS = (
 )
 
 
-def parts_help(call: ast.Call) -> str:
+def parts_help(call: ast.Call, type_: TensorType) -> str:
     """What to say of `x.chunk(2, 1)`, and of that along another axis, as `x.chunk(2)`."""
     axes = [
         argument.value
@@ -92,7 +94,7 @@ def parts_help(call: ast.Call) -> str:
         if argument.name == "dim" or (argument.name is None and place == 1)
     ]
     axis = _number(axes[0]) if axes else 0
-    return PARTS if axis in (1, None) else _OTHER_AXIS
+    return PARTS if axis in (1, -1 - type_.rank, None) else _OTHER_AXIS
 
 
 def chunks(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | None:
@@ -155,22 +157,31 @@ def _flatten(receiver: str, arguments: _Arguments, named: _Named, _: TensorType)
 
 
 def _view(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:
-    """`x.view(-1, 512)`, `x.view(x.size(0), -1)`: the first is the size of the batch."""
+    """`x.view(-1, 512)`, `x.view(x.size(0), 8, -1)`: the first is the size of the batch."""
     if len(arguments) == 1 and isinstance(arguments[0], ast.Tuple | ast.List):
         arguments = [*arguments[0].items]
     if named or len(arguments) < 2 or type_.elements is None:
         return None
-    sizes = [*map(_number, arguments[1:])]
-    known = [size for size in sizes if size is not None and size > 0]
-    total = 1
-    for size in known:
-        total *= size
-    rest = [size for size in sizes if size == -1]
-    whole = len(known) == len(sizes) and total == type_.elements
+    sizes = [_size_in(each, receiver, type_) for each in arguments[1:]]
+    total = math.prod(size for size in sizes if size is not None and size > 0)
     batch = arguments[0].span.text in (f"{receiver}.size(0)", f"{receiver}.shape[0]")
-    if len(sizes) == 1 and (whole or (rest and batch)):
-        return f"flatten({receiver})"
-    return f"reshape({receiver}, {known})" if whole else None
+    if batch and sizes.count(-1) == 1 and not type_.elements % total:
+        sizes[sizes.index(-1)] = type_.elements // total
+        total = type_.elements
+    if total != type_.elements or not all(size is not None and size > 0 for size in sizes):
+        return None
+    return f"flatten({receiver})" if len(sizes) == 1 else f"reshape({receiver}, {sizes})"
+
+
+def _size_in(expr: ast.Expr, receiver: str, type_: TensorType) -> int | None:
+    """A number as it is written, or a size of the tensor itself: `x.shape[1]`, `x.size(1)`."""
+    x = re.escape(receiver)
+    axis = re.fullmatch(rf"{x}\.(?:shape\[([1-4])\]|size\(([1-4])\))", expr.span.text)
+    if axis is None:
+        return _number(expr)
+    place = int(axis[1] or axis[2]) - 1
+    size = type_.shape[place] if place < len(type_.shape) else None
+    return size if isinstance(size, int) else None
 
 
 def _amax(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType) -> str | None:

@@ -279,21 +279,36 @@ def _call_of(use: Use, signature: Signature, known: set[str]) -> Mend:
         else:
             ours = module_call(signature, arguments, render, complete=use.call is not None)
     except UnsaidError as reason:
-        if signature.operator == "upsample" and (like := _size_of(arguments)):
-            return f"{words}; `upsample(y, like={like})` takes the size of `{like}`", ()
+        like = _size_of(arguments)
+        itself = like is not None and arguments[0].span.text == like
+        if (
+            like
+            and signature.operator in _OF_WHOLE
+            and (itself or signature.operator == "upsample")
+        ):
+            return f"{words}; {_OF_WHOLE[signature.operator].format(like)}", ()
         return f"{words}; {reason}", ()
     if use.call is None:
         return words, replaced(use.whole.span, ours.removesuffix("()"))
     return words, replaced(use.call.span, ours)
 
 
+_OF_WHOLE = {
+    "upsample": "`upsample(y, like={0})` takes the size of `{0}`",
+    "avg_pool": "`global_avg_pool({0}, keep=true)` is the mean of the whole image",
+    "max_pool": "`global_max_pool({0}, keep=true)` is the maximum of the whole image",
+}
+"""What is there for a size that is that of a whole image."""
+
+
 def _size_of(arguments: Iterable[ast.Argument]) -> str | None:
     """The tensor whose whole image gives a size: `x` in `size=x.shape[2:]`."""
     texts = (argument.span.text for argument in arguments)
-    found = (re.fullmatch(r"(?:size\s*=\s*)?(\w+)\.shape\[-?2:\]", text) for text in texts)
+    found = (_WHOLE_IMAGE.fullmatch(text) for text in texts)
     return next((each[1] for each in found if each), None)
 
 
+_WHOLE_IMAGE = re.compile(r"(?:(?:size|kernel_size)\s*=\s*)?(\w+)\.(?:shape|size\(\))\[-?2:\]")
 _LITERAL_BEFORE = re.compile(r'(?:[=(,\[:+]|->|return)\s*("[^"\\\n]*")\s*\+\s*$')
 
 
