@@ -38,6 +38,12 @@ def test_what_a_help_names_computes_it(
     torch.testing.assert_close(compiled(spec(tmp_path, ours))(image), theirs(image))
 
 
+def test_the_smaller_of_a_tensor_and_a_number_is_what_a_help_says(tmp_path: Path) -> None:
+    image = 8 * torch.randn(3, 8, 12, 10)
+    found = compiled(spec(tmp_path, "6 - relu(6 - x)"))(image)
+    torch.testing.assert_close(found, image.clamp(max=6))
+
+
 def test_the_variance_that_a_help_spells_out_is_the_variance(tmp_path: Path) -> None:
     help = instead("var") or ""
     steps = [part for part in help.split("`") if "d" in part and "(" in part]
@@ -92,6 +98,18 @@ def test_nothing_is_changed_in_place(line: str, tmp_path: Path) -> None:
         ("pad(x, back=4)", "`channels=` adds channels behind"),
         ("crop(x, front=1)", "`take` gives a part of the channels"),
         ("1 / x", "a tensor by a tensor"),
+        ("mul(x, 2)", "with a number write `2 * x`"),
+        ("concat(x, x, 0)", "`concat` joins channels, `dim=1`"),
+        ("reshape(x, 8, 120)", "the shape is a list"),
+        ("reshape(x, [-1, 960])", "no size is inferred"),
+        ("layer_norm(x, 8)", "normalises the channels at each position"),
+        ("channel_max(x, 2)", "it is over the channels, `dim=1`"),
+        ("channel_mean(x, keepdim=false)", "`channel_mean` keeps the axis"),
+        ("sum(x, 1)", "`x.channels * channel_mean(x)`"),
+        ("min(x, 6)", "`n - relu(n - x)` is the smaller of x and a number n"),
+        ("x.relu", "`relu(x)`"),
+        ("x -> dwconv(3)", "is depthwise with `groups=x.channels`"),
+        ("x -> resize(2)", "`scale=`"),
     ],
 )
 def test_what_there_is_instead_is_said(line: str, help: str, tmp_path: Path) -> None:

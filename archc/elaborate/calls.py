@@ -298,11 +298,18 @@ def _slots(cls: type[Op]) -> Mapping[str, bool]:
     return {item.name: item.required for item in parameters(cls)}
 
 
+_FOLDS_OF_NUMBERS = {
+    "max": "`x -> relu` is the larger of x and 0",
+    "min": "`n - relu(n - x)` is the smaller of x and a number n",
+    "sum": instead("sum"),
+}
+
+
 def _check_fold(name: str, given: Sequence[Given]) -> None:
     """`sum`, `min` and `max` of tensors take several, and nothing else."""
     for argument in given:
         if argument.name is not None or not _is_operand(argument.value):
-            help = "`x -> relu` is the larger of x and 0" if name == "max" else None
+            help = _FOLDS_OF_NUMBERS[name]
             message = f"`{name}` takes tensors or numbers, not both"
             raise error("E0214", message, argument.span, help=help)
     if len(given) == 1 and isinstance(given[0].value, Tensor):

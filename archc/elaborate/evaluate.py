@@ -25,6 +25,7 @@ from archc.elaborate.values import (
 from archc.elaborate.walk import loop_names
 from archc.ir.names import element_name
 from archc.ops.op import TensorType
+from archc.ops.registry import OPS
 from archc.syntax import ast
 from archc.syntax.edits import replaced
 
@@ -309,7 +310,7 @@ class Expressions:
         if node.name in known:
             return known[node.name]
         near = nearest(node.name, known)
-        torch = instead(node.name)
+        torch = f"apply it: `{node.name}(x)`" if node.name in OPS else instead(node.name)
         if torch is not None:
             near = None
         *names, last = (f"`{name}`" for name in known)

@@ -324,6 +324,9 @@ def _tensor(parameter: Hyperparameter, value: object) -> bool:
 
 
 def _shape(parameter: Hyperparameter, value: object) -> tuple[int, ...]:
+    if isinstance(value, list | tuple) and -1 in value:
+        help = "a shape has no batch, and no size is inferred; `flatten` makes a vector"
+        raise _refuse(parameter, "a list of whole numbers", value, help)
     if isinstance(value, list | tuple) and value:
         return tuple(_int(parameter, item, "a list of whole numbers") for item in value)
     raise _refuse(parameter, "a list of whole numbers", value)

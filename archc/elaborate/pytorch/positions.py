@@ -228,8 +228,8 @@ def _mend(
         fix = replaced(first.to(last), text) if text else without_arguments(first, last)
         infers = "; archc infers the channels of the input" if reading.infers else ""
         return f"write {calls[0]}{infers}", fix
-    if cls.name == "drop_path":
-        return _SURVIVAL, ()
+    if cls.name in _NOT_BY_POSITION:
+        return _NOT_BY_POSITION[cls.name], ()
     keywords = [f"`{item.name}=`" for item in parameters(cls) if item.keyword]
     return f"name it: {', '.join(keywords)}" if keywords else "leave it out", ()
 
@@ -270,7 +270,17 @@ def _sizes(value: Datum) -> list[int]:
     return [*value] if isinstance(value, list) else [value]
 
 
-_SURVIVAL = (
-    "`survival=` is the probability to stay, which is 1 minus the rate of PyTorch's and timm's: "
-    "`drop_path(survival=0.9)` for a rate of 0.1"
-)
+_WITH_NUMBERS = "tensors alone are operands of it; with a number write `2 * x`, `x + 1` or `x / 6`"
+_OF_CHANNELS = "it is over the channels, `dim=1`, and keeps their axis: leave it out"
+
+_NOT_BY_POSITION: Mapping[str, str] = {
+    "drop_path": "`survival=` is the probability to stay, which is 1 minus the rate of PyTorch's "
+    "and timm's: `drop_path(survival=0.9)` for a rate of 0.1",
+    "concat": "`concat` joins channels, `dim=1`, and takes nothing but tensors",
+    "reshape": "the shape is a list: `reshape([64, 8, 8])`",
+    "layer_norm": "`layer_norm` normalises the channels at each position, as many as there are",
+    "channel_mean": _OF_CHANNELS,
+    "channel_max": _OF_CHANNELS,
+    **dict.fromkeys(["add", "sub", "mul", "div"], _WITH_NUMBERS),
+}
+"""What to say of an argument by position that an operator does not take."""

@@ -229,6 +229,7 @@ RENAMED: Mapping[str, str] = {
     "pool_size": "kernel",
     "strides": "stride",
     "keepdims": "keep",
+    "keepdim": "keep",
 }
 """Parameters that archc calls otherwise."""
 
@@ -243,6 +244,7 @@ class Fixed:
 
 
 _CHANNELS = Fixed((1,), "is over the channels, `dim=1`")
+_KEPT = Fixed((True,), "keeps the axis of the channels")
 _IN_TRAINING = "drops in training only, `training=self.training`"
 _NO_ALPHA = Fixed((1,), "takes no factor")
 _ALL_AXES = "flattens all axes but the batch's"
@@ -270,6 +272,10 @@ FIXED: Mapping[tuple[str, str], Fixed] = {
     ("add", "alpha"): _NO_ALPHA,
     ("sub", "alpha"): _NO_ALPHA,
     ("div", "rounding_mode"): Fixed((None,), "does not round"),
+    ("channel_mean", "dim"): _CHANNELS,
+    ("channel_mean", "keepdim"): _KEPT,
+    ("channel_max", "dim"): _CHANNELS,
+    ("channel_max", "keepdim"): _KEPT,
     ("linear", "activation"): Fixed((None,), "has no activation"),
     ("flatten", "start_dim"): Fixed((1,), _ALL_AXES),
     ("flatten", "end_dim"): Fixed((-1,), _ALL_AXES),

@@ -111,7 +111,7 @@ def _of_prefix(use: Use, word: str) -> Mend:
     if use.call is not None and meant is not None:
         return meant, _of_names(use.call, word)
     if use.prefixed and (word in OPS or word in BUILTINS):
-        if _is_same(use.name.name, word):
+        if _is_same(use.name.name, word) or (use.call is None and word in _PLAIN):
             return f"write `{word}`: operators have no prefix", replaced(use.whole.span, word)
         return f"operators have no prefix; `{word}` here is archc's own", ()
     if use.prefixed and use.name.name in _TORCH | _KERAS:
@@ -260,6 +260,10 @@ def _is_function(use: Use) -> bool:
         return False
     listed = isinstance(use.call.arguments[0].value, ast.List | ast.Tuple)
     return use.name.name in _TORCH if use.prefixed else listed
+
+
+_PLAIN = {"relu", "relu6", "silu", "sigmoid", "tanh", "gelu", "leaky_relu"}
+"""Functions of torch's that are applied without arguments: `x -> F.relu`."""
 
 
 def _is_same(prefix: str, word: str) -> bool:

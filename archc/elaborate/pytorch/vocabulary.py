@@ -17,7 +17,9 @@ ALIASES: Mapping[str, str] = {
     "maximum": "max", "detach": "stop_gradient", "dropout2d": "spatial_dropout",
     "dropout2D": "spatial_dropout", "channel_dropout": "spatial_dropout",
     "hsigmoid": "hard_sigmoid", "h_sigmoid": "hard_sigmoid", "hswish": "hard_swish",
-    "h_swish": "hard_swish", "lrelu": "leaky_relu", "leakyrelu": "leaky_relu",
+    "h_swish": "hard_swish", "batchnorm2d": "bn", "BN": "bn",
+    "maxpool2d": "max_pool", "avgpool2d": "avg_pool",
+    "lrelu": "leaky_relu", "leakyrelu": "leaky_relu",
 }  # fmt: skip
 """Other words for an operator -> its name here: its arguments are those that it has here."""
 
@@ -33,6 +35,10 @@ _DROP_PATH = (
     'takes the probability to stay, `survival=`; with `mode="sample"` each sample has a draw',
 )
 _DROP_BLOCK = "drop_block", "takes the rate, and the size of a block"
+
+_DEPTHWISE = "conv", "is depthwise with `groups=x.channels`"
+_POINTWISE = "conv", "has a kernel of 1 unless told otherwise"
+_ZERO_PAD = "pad", "takes `spatial=`, or the numbers of single sides"
 
 UNLIKE: Mapping[str, tuple[str, str]] = {
     "conv1d": _CONV,
@@ -58,6 +64,11 @@ UNLIKE: Mapping[str, tuple[str, str]] = {
     "layer_norm": _LAYER_NORM,
     "interpolate": ("upsample", "takes `scale=`, `size=` or `like=`"),
     "UpSampling2D": ("upsample", "takes `scale=`, `size=` or `like=`"),
+    "resize": ("upsample", "takes `scale=`, `size=` or `like=`"),
+    "upscale": ("upsample", "takes `scale=`, `size=` or `like=`"),
+    **dict.fromkeys(["dwconv", "depthwise_conv", "DWConv", "DepthwiseConv2D"], _DEPTHWISE),
+    **dict.fromkeys(["pwconv", "pointwise_conv", "PWConv"], _POINTWISE),
+    **dict.fromkeys(["zero_pad", "zeropad", "ZeroPadding2D"], _ZERO_PAD),
     "Parameter": ("param", "takes the shape, and how it begins: `param([8, 1, 1], \"ones\")`"),
     **dict.fromkeys(["zeros", "ones", "full", "rand", "randn", "empty"], _PARAM),
     **dict.fromkeys(["zeros_like", "ones_like", "full_like", "rand_like", "randn_like"], _PARAM),
