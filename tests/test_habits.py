@@ -106,7 +106,19 @@ MENDED = [
     ),
     ("w = x[:, 2:] -> relu", "w = take(x, x.channels - 2, start=2) -> relu"),
     ("x = x[:, 8:16] -> \"c{i}\": conv(16)", "x = take(x, 16 - 8, start=8) -> \"c{i}\": conv(16)"),
+    # signs of printed text
+    ("x = x \u2192 relu", "x = x -> relu"),
+    ("if n \u2265 2 \u00d7 2 \u2212 1 { x = x -> relu }", "if n >= 2 * 2 - 1 { x = x -> relu }"),
     # functions and lists
+    (
+        'for j, (w, k) in [(8, 1), (4, 3)] { x = x -> "c{i}_{j}": conv(w, k) }',
+        'for j, (w, k) in enumerate([(8, 1), (4, 3)]) { x = x -> "c{i}_{j}": conv(w, k) }',
+    ),
+    (
+        "ls = nn.ModuleList([relu(), nn.SiLU()])\n        for l in ls { x = x -> l }",
+        "ls = [relu(), silu()]\n        for l in ls { x = x -> l }",
+    ),
+    ("ls = nn.ModuleList()\n        ls += [relu()]\n        x = x -> ls[0]", "x = x -> relu"),
     ("f = lambda t: relu(t)\n        x = x -> f", "x = x -> relu"),
     (
         "ws = list(map(lambda w: 2 * w, [4, 8]))\n        x = x -> \"c{i}\": conv(ws[i])",
@@ -145,6 +157,11 @@ NOT_MENDED = [
     ("x = x[..., :8]", "E0135", "the columns of an image"),
     ("x = x[..., 0, :]", "E0135", "`take(x, 8)`"),
     ("x = x[:, :8, 1:3]", "E0135", ""),
+    ("x = x -> upsample(scale=1.5)", "E0211", "`round()` rounds"),
+    ("ls = nn.ModuleList(*xs)", "E0158", ""),
+    ("ls = nn.ModuleList(n)", "E0301", "a list of layers is one"),
+    ("if self.training { x = x -> dropout(0.5) }", "E0301", "drops in training only"),
+    ("for j, (w, k) in [(8, 1), (4, 3, 2)] { x = x -> relu }", "E0208", ""),
     ("if n == 3 & n == 4 { x = x -> relu }", "E0134", "`and`"),
     ("if !n == 3 { x = x -> relu }", "E0126", "in parentheses"),
     ("if !(n) < 3 { x = x -> relu }", "E0126", "in parentheses"),

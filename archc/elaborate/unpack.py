@@ -7,17 +7,20 @@ from archc.diagnostics import Fix, Span, error
 from archc.elaborate.loops import Loop
 from archc.elaborate.values import Datum, describe
 from archc.syntax import ast
-from archc.syntax.edits import appended, without_arguments
+from archc.syntax.edits import appended, replaced, without_arguments
 
 
-def unpack(names: Sequence[ast.Target], value: Datum, span: Span) -> list[Datum]:
-    """A value as one value for each name."""
+def unpack(
+    names: Sequence[ast.Target], value: Datum, span: Span, *, inner: bool = False
+) -> list[Datum]:
+    """A value as one value for each name; `inner` names stand in parentheses among others."""
     if len(names) == 1:
         return [value]
     if isinstance(value, list | tuple) and _fits(names, value):
         return list(value)
     count = len(value) if isinstance(value, list | tuple) else 1
     help, fix = _fitting(names, count, span)
+    fix = () if inner else fix  # rather the outer names are not those of this list
     raise error("E0208", _mismatch(names, value), span, help=help, fix=fix)
 
 
@@ -38,15 +41,29 @@ def unpack_turns(loop: Loop, written: ast.Expr) -> Iterator[Mapping[str, Datum]]
             names, value = misfit
             help = f"there are others with {len(names)} values"
             raise error("E0208", _mismatch(names, value), span, help=help)
+        if misfit is not None and _is_enumerated(loop.targets, loop.items):
+            help = f"`enumerate({written.span.text})` counts them"
+            fix = replaced(written.span, f"enumerate({written.span.text})")
+            raise error("E0208", _mismatch(*misfit), span, help=help, fix=fix)
         yield dict(_spread(loop.targets, item, span))
 
 
-def _spread(targets: Sequence[ast.Target], value: Datum, span: Span) -> Iterator[tuple[str, Datum]]:
-    for target, part in zip(targets, unpack(targets, value, span), strict=True):
+def _is_enumerated(targets: Sequence[ast.Target], items: Sequence[Datum]) -> bool:
+    """`for i, (w, n) in rows`, where the rows are as the second name has it."""
+    inner = targets[1] if len(targets) == 2 else None
+    if not isinstance(targets[0], ast.Name) or not isinstance(inner, ast.TupleTarget):
+        return False
+    return all(_misfit(inner.items, item) is None for item in items)
+
+
+def _spread(
+    targets: Sequence[ast.Target], value: Datum, span: Span, *, inner: bool = False
+) -> Iterator[tuple[str, Datum]]:
+    for target, part in zip(targets, unpack(targets, value, span, inner=inner), strict=True):
         if isinstance(target, ast.Name):
             yield target.name, part
         else:
-            yield from _spread(target.items, part, span)
+            yield from _spread(target.items, part, span, inner=True)
 
 
 def _fits(names: Sequence[ast.Target], value: Datum) -> bool:

@@ -285,6 +285,9 @@ def _require_range(parameter: Hyperparameter, value: float) -> None:
 def _int(parameter: Hyperparameter, value: object, wanted: str = "a whole number") -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         if isinstance(value, float):
+            if value % 1:  # it is not known how it is rounded
+                help = "`//` and `int()` cut off, `round()` rounds"
+                raise _refuse(parameter, wanted, value, help)
             help = "`/` gives a float: use `//` or `int()`"
             raise _refuse(parameter, wanted, value, help, "int({})")
         raise _refuse(parameter, wanted, value)

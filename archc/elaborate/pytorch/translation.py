@@ -94,6 +94,10 @@ def _translation(use: Use, known: set[str]) -> Mend:
         return PARTS, ()
     if word in ("Sequential", "str") and use.call is not None:
         return _sequence(use.call, known) if word == "Sequential" else _text_of(use.call)
+    if word == "ModuleList" and use.call is not None:
+        return _list_of_layers(use.call, known)
+    if use.place.text == "self.training":
+        return "operators know it: `dropout` drops in training only", ()
     if use.name.name == "self" and use.prefixed:
         help = f"there is no `self`: write `{word}`"
         return help, replaced(use.whole.span, word) if word in known else ()
@@ -371,6 +375,20 @@ def _sequence(call: ast.Call, known: set[str]) -> Mend:
     except UnsaidError:
         return help, ()
     return "layers are applied in turn by `->`", replaced(call.span, " -> ".join(layers))
+
+
+def _list_of_layers(call: ast.Call, known: set[str]) -> Mend:
+    """`nn.ModuleList([...])`, and without an argument."""
+    help = "a list of layers is one: `layers = [conv(64, 3), bn()]`"
+    values = [argument.value for argument in call.arguments]
+    if not values:
+        return help, replaced(call.span, "[]")
+    if len(values) > 1 or not isinstance(values[0], ast.List | ast.Comprehension):
+        return help, ()
+    try:
+        return help, replaced(call.span, _rendered(values[0], known))
+    except UnsaidError:
+        return help, ()
 
 
 def uses_in(parts: Iterable[ast.Syntax]) -> Iterator[Use]:

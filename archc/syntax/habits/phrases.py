@@ -161,6 +161,16 @@ def _ends_in_hole(found: Found) -> bool:
     return touches and found["previous"].count("{") > found["previous"].count("}")
 
 
+_SIGNS = {
+    "\u2192": " -> ",
+    "\u00d7": " * ",
+    "\u2212": " - ",
+    "\u2264": " <= ",
+    "\u2265": " >= ",
+    "\u2260": " != ",
+}
+"""The arrow, the times, the minus and the comparisons of printed text."""
+
 LITERALS = (
     Habit("E0125", "numbers are decimal", _RADIX, write=_decimal),
     Habit("E0125", "numbers are decimal", _RADIX),
@@ -177,6 +187,10 @@ LITERALS = (
         "names are of ASCII letters, digits and `_`",
         r"(?P<at>\b\w+‸\w+|‸\w+)",
         when=_is_unreadable,
+    ),
+    *(
+        Habit("E0111", "the character `{at}` means nothing here", f"‸(?P<at>{sign})", write=text)
+        for sign, text in _SIGNS.items()
     ),
     Habit("E0111", "the character `{refused}` means nothing here", when=_is_unreadable),
 )
