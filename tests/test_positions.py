@@ -262,3 +262,17 @@ def test_the_channels_of_the_input_before_arguments_with_names(
     assert bool(found.fix) == (mended is not None)
     if mended is not None:
         assert f"-> {mended}\n" in edited((tmp_path / "net.arch").read_text("utf-8"), found.fix)
+
+
+@pytest.mark.parametrize(
+    ("momentum", "meant"), [("0.99", "0.01"), ("0.9", "0.1"), ("1 - 1 / 1000", "0.001")]
+)
+def test_a_momentum_of_keras_is_told(tmp_path: Path, momentum: str, meant: str) -> None:
+    (told,) = elaborate(load_program(spec(tmp_path, f"c: bn(momentum={momentum})"))).warnings
+    assert told.code == "W0013"
+    assert (told.help or "").endswith(f"is `momentum={meant}`")
+
+
+@pytest.mark.parametrize("momentum", ["0.1", "0.5", "0.001", "0", "1"])
+def test_a_momentum_of_pytorch_is_not_told(tmp_path: Path, momentum: str) -> None:
+    assert not elaborate(load_program(spec(tmp_path, f"c: bn(momentum={momentum})"))).warnings

@@ -10,7 +10,7 @@ from archc.elaborate.limits import REPORT, Budget
 from archc.elaborate.naming import Register
 from archc.elaborate.pytorch.hidden import hidden_in
 from archc.elaborate.pytorch.mends import mend_layer
-from archc.elaborate.pytorch.positions import swapped
+from archc.elaborate.pytorch.positions import swapped, turned
 from archc.elaborate.trial import Trial
 from archc.elaborate.values import (
     BlockConstructor,
@@ -118,6 +118,8 @@ class GraphBuilder:
             self.trial.apply(made, types)
         if (doubt := swapped(made, types)) is not None:
             self.warn("W0012", doubt[0], made.span, help=doubt[1])
+        if (doubt := turned(made)) is not None:
+            self.warn("W0013", doubt[0], made.span, help=doubt[1])
         layer = self._layer(made, op, types, site)
         return self._node(layer, type_, operands, "".join(site.frame.hint[:1]), site)
 

@@ -259,6 +259,23 @@ def swapped(made: MadeLayer, operands: Sequence[TensorType]) -> tuple[str, str] 
     )
 
 
+def turned(made: MadeLayer) -> tuple[str, str] | None:
+    """What to say of `bn(momentum=0.99)`: Keras, TensorFlow and JAX count the share of what is
+    kept, PyTorch and archc that of the new batch; None for another momentum.
+    """
+    given = made.given.get("momentum")
+    if given is None or not _RARE_MOMENTUM <= given.value < 1:  # in Keras, 1 would be of no use
+        return None
+    kept = f"{1 - given.value:.6g}"
+    return (
+        f"a momentum of {given.value:g} forgets all statistics but those of the last batches",
+        f"it is the share of the new batch, as in PyTorch: what Keras calls {given.value:g} is "
+        f"`momentum={kept}`",
+    )
+
+
+_RARE_MOMENTUM = 0.9
+
 _IN_PYTORCH = ("out", "kernel", "stride")
 """Where PyTorch has the channels of the input, those of the output, and the kernel."""
 
