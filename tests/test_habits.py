@@ -106,6 +106,12 @@ MENDED = [
     ),
     ("w = x[:, 2:] -> relu", "w = take(x, x.channels - 2, start=2) -> relu"),
     ("x = x[:, 8:16] -> \"c{i}\": conv(16)", "x = take(x, 16 - 8, start=8) -> \"c{i}\": conv(16)"),
+    # axes
+    ('h, w = x.shape[2:]\n        x = x -> "c{i}": conv(h + w)', 'x = x -> "c{i}": conv(64)'),
+    (
+        'c, h, w = x.shape[1:]\n        x = x -> "c{i}": conv(c + h + w)',
+        'x = x -> "c{i}": conv(x.channels + 64)',
+    ),
     # signs of printed text
     ("x = x \u2192 relu", "x = x -> relu"),
     ("if n \u2265 2 \u00d7 2 \u2212 1 { x = x -> relu }", "if n >= 2 * 2 - 1 { x = x -> relu }"),

@@ -95,10 +95,18 @@ def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str |
     if span.text.endswith(".shape") and len(names) == count + 1:
         help = f"a shape has no batch axis: leave out `{names[0].span.text}`"
         return _left_out(help, names, names[:1])
+    rest = _REST_OF_SHAPE.fullmatch(span.text)
+    if rest is not None and len(names) == count + 1:
+        first = int(rest[2]) - 1
+        meant = f"{rest[1]}[{first}:]" if first else rest[1]
+        return f"a shape has no batch axis: write `{meant}`", replaced(span, meant)
     if len(names) > count:
         return _fewer(names, count)
     help = "give each value a name; `_` is one for what is not used"
     return help, appended(names[-1].span, ", _" * (count - len(names)))
+
+
+_REST_OF_SHAPE = re.compile(r"(.*\.shape)\[([1-4]):\]")
 
 
 def _fewer(names: Sequence[ast.Target], count: int) -> tuple[str | None, Fix]:
