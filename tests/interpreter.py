@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archc.ir.branches import branch_of, drop_paths
+from archc.ir.exits import computed
 from archc.ir.graph import Graph, Node
 from archc.ops.applied import ApplyConv, ApplyConvTranspose
 from archc.ops.border import Crop, Pad
@@ -361,14 +362,15 @@ def run_graph(
     them, and running statistics among them change in place, in training. Each result of an operator
     is `moved` before others read it.
 
-    Operators run in the order of node ids, which is the order of random draws; but the gates of
+    Operators run in the order of node ids, which is the order of random draws, with exits in the
+    order in which these need them, and those that none needs do not run. The gates of
     branches that may be skipped are drawn first. What only a skipped branch needs does not run, and
     its weights have no influence: their gradients are zero.
     """
     values = {node.id: x for node, x in zip(graph.inputs(), inputs, strict=True)}
     oracle = Primitives()
     skipped = _skipped(graph) if training else set()
-    for node in graph.nodes():
+    for node in computed(graph):
         if node.id in skipped:
             trained = [w for w in _weights_of(graph, node, state).values() if w.requires_grad]
             before = [values[operand] for operand in graph.operands(node.id) if operand in skipped]

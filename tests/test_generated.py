@@ -19,6 +19,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from early_exits import check_exits
 from generated_coverage import Coverage
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from interpreter import is_exact, run_graph
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from archc.compiler import Compilation, Request, compile_spec
 from archc.elaborate.net import elaborate
+from archc.ir.exits import has_exits
 from archc.ir.graph import Graph
 from archc.ir.graph import Path as Path_
 from archc.ops.registry import OPS
@@ -122,6 +124,10 @@ def check_spec(spec: Spec, place: Path, coverage: Coverage) -> None:
                 meant = graph if skips and training else plain.graph
                 compare(net.double(), meant, spec.shapes, training=training, exact=False)
                 net.float()
+        if has_exits(graph):
+            net.double()
+            inputs = [torch.randn(BATCH, *shape, dtype=torch.float64) for shape in spec.shapes]
+            check_exits(net, graph, inputs)
         check_arguments(type(net), plain, spec)
     coverage.add(spec, *made["plain"], made["default"][0].sharing)
 

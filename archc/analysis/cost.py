@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from archc.ir.branches import branch_of, drop_paths, skippable
+from archc.ir.exits import needed_by
 from archc.ir.graph import Graph, Path
 from archc.ops.extern import Extern
 from archc.ops.regularization import DropPath
@@ -171,20 +172,8 @@ def exit_costs(graph: Graph, costs: Costs) -> tuple[ExitCost, ...]:
 def _uses(graph: Graph) -> dict[int, _Use]:
     """For each node, the first exit before which it is computed, and the exits that need it."""
     reached = list(accumulate((output.node for output in graph.outputs), max))
-    needed = _needed_by(graph)
+    needed = needed_by(graph)
     return {
         node.id: _Use(bisect_left(reached, node.id), needed.get(node.id, 0))
         for node in graph.nodes()
     }
-
-
-def _needed_by(graph: Graph) -> dict[int, int]:
-    """For each node, the outputs that depend on it: bit i for output i."""
-    needed: dict[int, int] = {}
-    for i, output in enumerate(graph.outputs):
-        needed[output.node] = needed.get(output.node, 0) | 1 << i
-    for node in reversed(list(graph.nodes())):
-        bits = needed.get(node.id, 0)
-        for operand in graph.operands(node.id):
-            needed[operand] = needed.get(operand, 0) | bits
-    return needed

@@ -162,7 +162,7 @@ class BodyBuilder:
             for position, item in enumerate(body.items)
             if isinstance(item, LoopItem)
             and item.container
-            and (item.start or lists[item.container] != {*item.children})
+            and (item.start or lists.get(item.container) != {*item.children})
         }
 
     def _item(

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from archc.diagnostics import error
+from archc.ir.exits import has_exits
 from archc.ir.graph import Graph, Path
 from archc.lowering.class_names import class_names, names_taken
 from archc.lowering.classes import ClassWriter
+from archc.lowering.exits import open_blocks
 from archc.lowering.form import Form
 from archc.lowering.forms import Outliner, SharedFormError
 from archc.lowering.modules import Modules
@@ -38,8 +40,7 @@ def lower(graph: Graph, variations: Sequence[Variation], reserved: frozenset[str
 
     `reserved` are names that no class may have: the runtime's.
     """
-    modules = Modules.of(graph)
-    share(modules)
+    modules = _modules(graph)
     symbols = find_symbols(modules, variations)
     outliner, forms = _outlined(modules, symbols.of)
     names = class_names(forms, graph.name, reserved)
@@ -57,14 +58,23 @@ def lower(graph: Graph, variations: Sequence[Variation], reserved: frozenset[str
 def runtime_parts(graph: Graph) -> frozenset[str]:
     """The parts of archc's runtime that a net calls."""
     called = (name for node in graph.nodes() for name in node.op.runtime)
-    return frozenset(called) | runtime_of(graph) | ({"gates"} if skips(graph) else set())
+    gates, exits = {"gates"} if skips(graph) else set(), {"exits"} if has_exits(graph) else set()
+    return frozenset(called) | runtime_of(graph) | gates | exits
 
 
 def require_text(graph: Graph) -> None:
     """Raise the ArchError that `lower` raises where a net has no text."""
-    modules = Modules.of(graph)
-    share(modules)
+    modules = _modules(graph)
     _outlined(modules, {})
+
+
+def _modules(graph: Graph) -> Modules:
+    """The modules of a net, with what its passes have planned."""
+    modules = Modules.of(graph)
+    if has_exits(graph):
+        open_blocks(modules)
+    share(modules)
+    return modules
 
 
 def _outlined(

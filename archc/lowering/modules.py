@@ -217,9 +217,10 @@ class Modules:
                     self._enter(self.applications[inner], self.applications[outer])
             one_of_several = isinstance(node.op, Result)  # which the call of its layer gives
             if node.op.name != "input" and not one_of_several:
-                self.applications[node.region].steps.append(self._apply(node))
+                self.applications[node.region].steps.append(self.step_of(node))
 
-    def _apply(self, node: Node) -> Step:
+    def step_of(self, node: Node) -> Step:
+        """The application of an operator."""
         path = node.layer.path
         operands = self.graph.operands(node.id)
         results: tuple[int, ...] = (node.id,)
@@ -244,10 +245,15 @@ class Modules:
         own, path = outer.region.path, inner.region.path
         if path[: len(own)] != own:
             self._add(outer.modules, path)
+        outer.steps.append(self.call_of(inner))
+
+    def call_of(self, inner: Application) -> Step:
+        """The application of a block."""
+        path = inner.region.path
         operands = [Operand(i) for i in range(len(inner.inputs))]
         code = Call(Member(path), (*operands, *map(Member, inner.modules)))
         inputs, outputs = tuple(inner.inputs), tuple(inner.outputs)
-        outer.steps.append(Step(code, path, None, inner.region, inputs, outputs))
+        return Step(code, path, None, inner.region, inputs, outputs)
 
     # ----------------------------------------------------------------- own
 

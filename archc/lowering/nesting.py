@@ -15,7 +15,6 @@ from archc.program.printing import fits, width
 from archc.program.tree import (
     Assign,
     Call,
-    Evaluate,
     Expr,
     For,
     Hole,
@@ -25,9 +24,7 @@ from archc.program.tree import (
     Name,
     Return,
     Stmt,
-    Subscript,
     Tuple,
-    call,
     filled,
     names,
 )
@@ -48,18 +45,28 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a `forward` gives: values, as a list or not; with `joining`, each joins the list `exits`
-    as soon as it is there. Its statements stand `depth` columns in."""
+    """What a `forward` gives: values, as a list or not. Its statements stand `depth` columns in."""
 
     values: Sequence[int]
     depth: int = 8
     listed: bool = False
-    joining: bool = False
 
 
 def nested(bindings: Sequence[Binding], given: Given, names_: Names) -> tuple[Stmt, ...]:
     """The statements of a `forward`; `names_` has the names of its inputs."""
     return _Nesting(given, names_).run(bindings)
+
+
+def in_turn(
+    bindings: Sequence[Binding], depth: int, names_: Names, result: int | None = None
+) -> tuple[Stmt, ...]:
+    """The statements of a part of a body, which end in the `return` of a result if there is one;
+    `names_` knows how often each value is read in the whole body."""
+    nesting = _Nesting(Given(() if result is None else (result,), depth), names_)
+    statements = nesting.part(bindings)
+    if result is not None:
+        names_.left[result] -= 1
+    return statements
 
 
 @dataclass
@@ -68,16 +75,14 @@ class _Nesting:
     names: Names
     out: list[Stmt] = field(default_factory=list)
     pending: list[_Pending] = field(default_factory=list)
-    joined: int = 0
 
     def run(self, bindings: Sequence[Binding]) -> tuple[Stmt, ...]:
         left = self.names.left
         for value in (*self.given.values, *(v for each in bindings for v in reads(each))):
             left[value] = left.get(value, 0) + 1
-        if self.given.joining:
-            tensors = Subscript(Name("list"), Name("Tensor"))
-            self.out.append(Assign(Name("exits"), List(()), tensors))
-            self._join_named()
+        return self.part(bindings)
+
+    def part(self, bindings: Sequence[Binding]) -> tuple[Stmt, ...]:
         for each in bindings:
             if each is bindings[-1] and self._gives_all(each):
                 assert isinstance(each, Let)
@@ -85,7 +90,10 @@ class _Nesting:
                 self.out.append(Return(self._filled(each.code)))
                 return tuple(self.out)
             self._bind(each)
-        self._return()
+        if self.given.values or self.given.listed:
+            self._return()
+        else:
+            self._flush()
         return tuple(self.out)
 
     # ---------------------------------------------------------- bindings
@@ -103,7 +111,7 @@ class _Nesting:
             found = self.names.several(each.values)
             self.out.append(Assign(Tuple(tuple(map(Name, found))), code))
             for value, name in zip(each.values, found, strict=True):
-                self._hold(value, name)
+                self.names.hold(value, name)
             return
         (value,) = each.values
         self.pending.append(_Pending(value, code, ops, each.kind))
@@ -144,7 +152,7 @@ class _Nesting:
             body = (*inside, Assign(target, code))
             statement = If(each.keeps, body, (Assign(target, otherwise),))
         self.out = [*before, statement]
-        self._hold(value, name)
+        self.names.hold(value, name)
 
     def _filled(self, code: Expr) -> Expr:
         """An expression with what waits written inside."""
@@ -180,7 +188,7 @@ class _Nesting:
             return False
         single = isinstance(each, Let) and len(each.values) == 1
         given = self.given
-        returned = not given.joining and all(other.value in given.values for other in others)
+        returned = all(other.value in given.values for other in others)
         return not (single and returned and others == self.pending[: len(others)])
 
     def _restarts(self, each: Binding) -> bool:
@@ -214,7 +222,7 @@ class _Nesting:
         turn = Assign(_one_or_all(targets), Call(Name(word), targets))
         self.out.append(For(Name(word), each.children, (turn,)))
         for value, name in zip(each.values, found, strict=True):
-            self._hold(value, name)
+            self.names.hold(value, name)
 
     def _variable(self, operand: int, value: int, taken: Sequence[str]) -> str:
         """The variable that goes from turn to turn, which holds the operand before the first."""
@@ -237,13 +245,9 @@ class _Nesting:
         later = Counter(word for each in words for word in each)
         for other, own in zip(self.pending, words, strict=True):
             later -= Counter(own)
-            if other.value == self._next_exit() and self.names.left[other.value] == 1:
-                self._join(other.code)
-                self._join_named()
-                continue
             name = self.names.choose(other.value, also=later, instead=_instead(other.code))
             self._assign(name, other.code)
-            self._hold(other.value, name)
+            self.names.hold(other.value, name)
         self.pending = []
 
     def _assign(self, name: str, code: Expr) -> None:
@@ -254,33 +258,9 @@ class _Nesting:
         if code != Name(name):
             self.out.append(Assign(Name(name), code))
 
-    def _hold(self, value: int, name: str) -> None:
-        self.names.hold(value, name)
-        self._join_named()
-
     # ------------------------------------------------------------- results
 
-    def _next_exit(self) -> int | None:
-        """The result that `exits` waits for."""
-        waits = self.given.joining and self.joined < len(self.given.values)
-        return self.given.values[self.joined] if waits else None
-
-    def _join(self, code: Expr) -> None:
-        self.names.left[self.given.values[self.joined]] -= 1
-        self.joined += 1
-        self.out.append(Evaluate(call("exits.append", code)))
-
-    def _join_named(self) -> None:
-        """Append the results whose turn has come and that have a name already."""
-        while (waiting := self._next_exit()) in self.names.of:
-            assert waiting is not None
-            self._join(Name(self.names.of[waiting]))
-
     def _return(self) -> None:
-        if self.given.joining:
-            self._flush()
-            self.out.append(Return(Name("exits")))
-            return
         values = self.given.values
         waiting = [other.value for other in self.pending]
         if waiting != [value for value in values if value in waiting]:

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from archc.ir.exits import has_exits
 from archc.ir.graph import Graph, Hyper, Node, Path, Region
 from archc.lowering.classes import SELF, ClassWriter
 from archc.lowering.docstrings import shape_text
+from archc.lowering.exits import exit_facts, exit_methods, forward_of_exits
 from archc.lowering.initialise import initialisation
 from archc.lowering.items import ChainItem, FunctionItem, ModuleItem, operands_of, results_of
 from archc.lowering.nesting import Given
@@ -17,7 +19,7 @@ from archc.lowering.values import Symbol, Value, is_name, literal, tensors
 from archc.ops.extern import Extern
 from archc.ops.op import OpError, TensorType
 from archc.ops.size import Size
-from archc.program.printing import comment, fits
+from archc.program.printing import comment
 from archc.program.tree import (
     Argument,
     Assign,
@@ -117,7 +119,7 @@ class NetWriter(ClassWriter):
         info = tuple(self._feature_info())
         if info:
             out.append(_set("feature_info", List(info)))
-        return [*out, *set_memory(self.graph), *self._initialise()]
+        return [*out, *exit_facts(self.graph), *set_memory(self.graph), *self._initialise()]
 
     def _attribute(self, position: int, item: ModuleItem | ChainItem) -> Sequence[Stmt]:
         classifier = self._classifier()
@@ -142,7 +144,7 @@ class NetWriter(ClassWriter):
     def _methods(self) -> Iterator[FunctionDef]:
         cut = self._cut
         if cut is None:
-            yield self._whole_forward()
+            yield from self._exits() if has_exits(self.graph) else (self._whole_forward(),)
             yield from gate_methods(self.graph)
             return
         position, value = cut
@@ -167,19 +169,22 @@ class NetWriter(ClassWriter):
         exits = any(output.name is not None for output in self.graph.outputs)
         count = len(self.graph.outputs)
         returns = Subscript(Name("list"), Name("Tensor")) if exits else tensors(count)
-        body = while_rebuilding(self.graph, self._whole_body(names, exits))
-        body = with_gates(self.graph, body)
-        return self._method("forward", names, returns, [*self._multiples(names), *body])
-
-    def _whole_body(self, names: Sequence[str], exits: bool) -> Sequence[Stmt]:
-        """The statements of `forward`. Exits join a list as they are computed, where the list of
-        them all would need several lines."""
-        known = dict(enumerate(names))
         given = Given(self.body.outputs, self._depth, listed=exits)
-        body = self.statements(self.bindings, given, known)
-        if not exits or fits(body[-1], self._depth):
-            return body
-        return self.statements(self.bindings, replace(given, joining=True), known)
+        statements = self.statements(self.bindings, given, dict(enumerate(names)))
+        body = while_rebuilding(self.graph, statements)
+        body = [*self._multiples(names), *with_gates(self.graph, body)]
+        return self._method("forward", names, returns, body)
+
+    def _exits(self) -> Iterator[FunctionDef]:
+        """What a net with exits computes: all of them, each in turn, each alone, or as samples
+        need them."""
+        names = self.input_names()
+        args, body = forward_of_exits(names)
+        tensor = Name("Tensor")
+        returns = BinOp("|", (Subscript(Name("list"), tensor), tensor))
+        body = with_gates(self.graph, while_rebuilding(self.graph, body))
+        yield FunctionDef("forward", (SELF, *args), returns, tuple(body))
+        yield from exit_methods(self, names, list(self._multiples(names)))
 
     @property
     def _depth(self) -> int:

@@ -51,6 +51,7 @@ from archc.program.tree import (
     Tuple,
     UnaryOp,
     With,
+    Yield,
 )
 
 _CHOICE, _SUM, _PRODUCT, _UNARY, _ATOM = 0, 4, 5, 6, 7
@@ -141,7 +142,8 @@ def _(tree: Argument) -> Layout:
 def _(tree: FunctionDef) -> Layout:
     after = f") -> {_flat(tree.returns)}:"  # a line breaks between arguments, not in a type
     head = _bracketed(f"def {tree.name}(", list(map(_layout, tree.args)), after)
-    return row([head, _body(tree.body)])
+    doc = [row([Newline(), line]) for line in docstring(tree.doc, 8)]
+    return row([head, nest(*doc), _body(tree.body)])
 
 
 @_layout.register
@@ -305,6 +307,11 @@ def _(tree: JoinedStr) -> Layout:
         else:
             parts += ["{", _layout(value), "}"]
     return row(['f"', *parts, '"'])
+
+
+@_layout.register
+def _(tree: Yield) -> Layout:
+    return row(["yield ", _value(tree.value)])
 
 
 def _operand(tree: Expr, least: int) -> Layout:

@@ -150,6 +150,13 @@ class JoinedStr:
     values: "tuple[str | Expr, ...]"
 
 
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """`yield value`."""
+
+    value: "Expr"
+
+
 @dataclass(frozen=True)
 class Hole:
     """The base of what stands for an expression that is not known yet."""
@@ -157,7 +164,7 @@ class Hole:
 
 Expr = (
     Name | Constant | Attribute | Slice | Subscript | Call | BinOp | UnaryOp | Compare | BoolOp
-    | IfExp | Tuple | List | Dict | GeneratorExp | Starred | JoinedStr | Hole
+    | IfExp | Tuple | List | Dict | GeneratorExp | Starred | JoinedStr | Yield | Hole
 )  # fmt: skip
 
 
@@ -236,12 +243,13 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class FunctionDef:
-    """`def name(args) -> returns:`."""
+    """`def name(args) -> returns:`, with a docstring by lines."""
 
     name: str
     args: tuple[Argument, ...]
     returns: Expr
     body: "tuple[Stmt, ...]"
+    doc: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum 561b3db218b37234; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum bc56014a0dc2e515; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
+
+from collections.abc import Generator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -70,17 +72,114 @@ class N(nn.Module):  # everything.arch:5
         self.blk = Use()
         self.h2 = Head(8, classes=num_classes)
         self.h3 = Head(24, classes=num_classes)
+        self.exit_names = ["early", "h2", "return"]
+        self.exit_macs = [618576, 1110096, 1274096]
 
-    def forward(self, a: Tensor, b: Tensor) -> list[Tensor]:
+    def forward(self, a: Tensor, b: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
+        exits = self.iter_exits(a, b, exit)
+        return list(exits) if exit is None else next(exits)
+
+    def iter_exits(
+        self, a: Tensor, b: Tensor, exit: int | None = None
+    ) -> Generator[Tensor, Tensor | None, None]:
+        """Each exit from what the one before has left; or one `exit`, and only what it needs."""
+        exit = None if exit is None else range(3)[exit]
         x = self.stem(a)
         y = self.stem(b)
         x = self.again[0](self.use(x, self.shared))
         y = self.again[1](y)
         x = self.again[0](x)
-        p, q = self.two(x, self.again[1](y))
-        early = self.h1(p)
+        p = x + self.again[1](y)
+        if exit in (None, 0, 2):
+            p2 = self.two.c1(p)
+        if exit in (None, 0):
+            kept = yield self.h1(p2)
+            p, p2 = rows(kept, p, p2)
+        q = self.two.c2(p)
         z = q * self.g
         z = self.tail.last(self.tail(z))
-        q0 = self.row(z)
-        z = self.blk(self.blk(z, self.shared), self.shared)
-        return [early, self.h2(z), self.h3(torch.cat([z, p, q0], 1))]
+        z2 = self.blk(self.blk(z, self.shared), self.shared)
+        if exit in (None, 1):
+            kept = yield self.h2(z2)
+            p2, z, z2 = rows(kept, p2, z, z2)
+        z = torch.cat([z2, p2, self.row(z)], 1)
+        yield self.h3(z)
+
+    def predict(
+        self, a: Tensor, b: Tensor, thresholds: Sequence[float], criterion: str = "confidence"
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples leave at the first exit that is as sure of them as its threshold says."""
+        return leave_early(self, self.iter_exits(a, b), thresholds, criterion)
+
+
+# --- archc runtime
+
+from math import log
+from typing import Any, NamedTuple
+
+
+class Prediction(NamedTuple):
+    """For each sample: the class, the number of the exit that gave it, its confidence [N]."""
+
+    label: Tensor
+    exit: Tensor
+    confidence: Tensor
+
+
+def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
+    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+
+
+CRITERIA = ("confidence", "entropy")
+"""How sure scores are: the largest probability, or 1 less the entropy's share of its maximum."""
+
+
+def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
+    """How sure scores [N, classes] are of a class, from 0 to 1 [N]."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+    if criterion == "confidence":
+        return scores.softmax(1).amax(1)
+    logs = scores.log_softmax(1)
+    return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def leave_early(
+    net: Any,
+    exits: Generator[Tensor, Tensor | None, None],
+    thresholds: Sequence[float],
+    criterion: str,
+) -> Prediction:
+    """What a net predicts if each sample leaves at the first exit that is sure enough of it.
+
+    That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
+    it needs none. Samples that left are not computed further (Huang et al., 1703.09844, 3).
+    """
+    if net.training:
+        raise RuntimeError("predict is for evaluation: call net.eval() first")
+    count = len(net.exit_names) - 1
+    if len(thresholds) != count:
+        raise ValueError(f"predict takes {count} thresholds, one for each exit but the last")
+    with torch.no_grad():
+        return _gathered(exits, tuple(thresholds), criterion)
+
+
+def _gathered(
+    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
+) -> Prediction:
+    scores = next(exits)
+    left = torch.arange(len(scores), device=scores.device)
+    label, exit = torch.zeros_like(left), torch.zeros_like(left)
+    sure = scores.new_zeros(len(scores))
+    for k, threshold in enumerate((*thresholds, float("-inf"))):
+        found = confidence(scores, criterion)
+        leaves = found >= threshold
+        gone = left[leaves]
+        label[gone], exit[gone], sure[gone] = scores.argmax(1)[leaves], k, found[leaves]
+        stays = leaves.logical_not().nonzero().flatten()
+        if not len(stays):
+            break
+        left = left[stays]
+        scores = exits.send(None if len(stays) == len(leaves) else stays)
+    return Prediction(label, exit, sure)

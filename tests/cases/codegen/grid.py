@@ -2,8 +2,10 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum baacc12483e7a0d5; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum b73131906095e912; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
+
+from collections.abc import Generator
 
 from torch import Tensor, nn
 
@@ -55,8 +57,9 @@ class N(nn.Module):  # grid.arch:13
         super().__init__()
         self.scale0 = nn.Conv2d(in_chans, 8, 3, padding=1, bias=False)
         self.scale1 = nn.Conv2d(8, 8, 3, stride=2, padding=1, bias=False)
-        for i, (c, w) in enumerate(zip((8, 8, 9, 10), range(8, 12), strict=True)):
+        for i, (c, w) in enumerate(zip((8, 8, 9), range(8, 11), strict=True)):
             self.add_module(f"layer{i}", Layer2To2(c, width=w))
+        self.layer3 = Layer2To2(10, width=11)
         self.an_exit_of_a_name_that_is_rather_long0 = nn.Linear(11, num_classes)
         self.layer4 = Layer2To2(11, width=8)
         self.an_exit_of_a_name_that_is_rather_long1 = nn.Linear(8, num_classes)
@@ -67,20 +70,124 @@ class N(nn.Module):  # grid.arch:13
         self.layer7 = Layer2To1()
         self.layer8 = Layer1To1()
         self.last = nn.Linear(8, num_classes)
+        self.exit_names = [
+            "an_exit_of_a_name_that_is_rather_long0",
+            "an_exit_of_a_name_that_is_rather_long1",
+            "an_exit_of_a_name_that_is_rather_long2",
+            "layer7",
+            "return",
+        ]
+        self.exit_macs = [3999854, 5419088, 6525008, 8359936, 8507472]
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        exits: list[Tensor] = []
+    def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
+        exits = self.iter_exits(image, exit)
+        return list(exits) if exit is None else next(exits)
+
+    def iter_exits(
+        self, image: Tensor, exit: int | None = None
+    ) -> Generator[Tensor, Tensor | None, None]:
+        """Each exit from what the one before has left; or one `exit`, and only what it needs."""
+        exit = None if exit is None else range(5)[exit]
         x0 = self.scale0(image)
         x1 = self.scale1(x0)
-        for layer in (self.get_submodule(f"layer{i}") for i in range(4)):
+        for layer in (self.get_submodule(f"layer{i}") for i in range(3)):
             x0, x1 = layer(x0, x1)
-        exits.append(self.an_exit_of_a_name_that_is_rather_long0(x1.mean((2, 3))))
-        x0, x1 = self.layer4(x0, x1)
-        exits.append(self.an_exit_of_a_name_that_is_rather_long1(x1.mean((2, 3))))
-        x0, x1 = self.layer5(x0, x1)
-        exits.append(self.an_exit_of_a_name_that_is_rather_long2(x1.mean((2, 3))))
-        x0, x1 = self.layer6(x0, x1)
+        x0_2 = self.layer3.conv1(x1)
+        x1 = x0_2 + self.layer3.down1(x0)
+        if exit in (None, 0):
+            kept = yield self.an_exit_of_a_name_that_is_rather_long0(x1.mean((2, 3)))
+            x0, x1 = rows(kept, x0, x1)
+        x0 = self.layer3.conv0(x0)
+        x0_2 = self.layer4.conv1(x1)
+        x1 = x0_2 + self.layer4.down1(x0)
+        if exit in (None, 1):
+            kept = yield self.an_exit_of_a_name_that_is_rather_long1(x1.mean((2, 3)))
+            x0, x1 = rows(kept, x0, x1)
+        x0 = self.layer4.conv0(x0)
+        x0_2 = self.layer5.conv1(x1)
+        x1 = x0_2 + self.layer5.down1(x0)
+        if exit in (None, 2):
+            kept = yield self.an_exit_of_a_name_that_is_rather_long2(x1.mean((2, 3)))
+            x0, x1 = rows(kept, x0, x1)
+        x0, x1 = self.layer6(self.layer5.conv0(x0), x1)
         layer7 = self.layer7(self.first(x0), x1)
-        exits.append(layer7)
-        exits.append(self.last(self.layer8(layer7).mean((2, 3))))
-        return exits
+        if exit in (None, 3):
+            kept = yield layer7
+            (layer7,) = rows(kept, layer7)
+        yield self.last(self.layer8(layer7).mean((2, 3)))
+
+
+# --- archc runtime
+
+from collections.abc import Sequence
+from math import log
+from typing import Any, NamedTuple
+
+import torch
+
+
+class Prediction(NamedTuple):
+    """For each sample: the class, the number of the exit that gave it, its confidence [N]."""
+
+    label: Tensor
+    exit: Tensor
+    confidence: Tensor
+
+
+def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
+    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+
+
+CRITERIA = ("confidence", "entropy")
+"""How sure scores are: the largest probability, or 1 less the entropy's share of its maximum."""
+
+
+def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
+    """How sure scores [N, classes] are of a class, from 0 to 1 [N]."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+    if criterion == "confidence":
+        return scores.softmax(1).amax(1)
+    logs = scores.log_softmax(1)
+    return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def leave_early(
+    net: Any,
+    exits: Generator[Tensor, Tensor | None, None],
+    thresholds: Sequence[float],
+    criterion: str,
+) -> Prediction:
+    """What a net predicts if each sample leaves at the first exit that is sure enough of it.
+
+    That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
+    it needs none. Samples that left are not computed further (Huang et al., 1703.09844, 3).
+    """
+    if net.training:
+        raise RuntimeError("predict is for evaluation: call net.eval() first")
+    count = len(net.exit_names) - 1
+    if len(thresholds) != count:
+        raise ValueError(f"predict takes {count} thresholds, one for each exit but the last")
+    with torch.no_grad():
+        return _gathered(exits, tuple(thresholds), criterion)
+
+
+def _gathered(
+    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
+) -> Prediction:
+    scores = next(exits)
+    left = torch.arange(len(scores), device=scores.device)
+    label, exit = torch.zeros_like(left), torch.zeros_like(left)
+    sure = scores.new_zeros(len(scores))
+    for k, threshold in enumerate((*thresholds, float("-inf"))):
+        found = confidence(scores, criterion)
+        leaves = found >= threshold
+        gone = left[leaves]
+        label[gone], exit[gone], sure[gone] = scores.argmax(1)[leaves], k, found[leaves]
+        stays = leaves.logical_not().nonzero().flatten()
+        if not len(stays):
+            break
+        left = left[stays]
+        scores = exits.send(None if len(stays) == len(leaves) else stays)
+    return Prediction(label, exit, sure)

@@ -2,8 +2,10 @@
 """LongSums, compiled by archc 0 from long_sums.arch.
 
     archc compile long_sums.arch -O0
-Checksum b53292057eb6fbc2; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum d98bc7105796ae3a; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
+
+from collections.abc import Generator
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +54,99 @@ class LongSums(nn.Module):  # long_sums.arch:14
     def __init__(self, in_chans: int = 3) -> None:
         super().__init__()
         self.sums = Sums(in_chans)
+        self.exit_names = ["sums", "return"]
+        self.exit_macs = [322560, 322560]
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        all, sums, least = self.sums(image)
-        return [sums, all + least + sums]
+    def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
+        exits = self.iter_exits(image, exit)
+        return list(exits) if exit is None else next(exits)
+
+    def iter_exits(
+        self, image: Tensor, exit: int | None = None
+    ) -> Generator[Tensor, Tensor | None, None]:
+        """Each exit from what the one before has left; or one `exit`, and only what it needs."""
+        exit = None if exit is None else range(2)[exit]
+        all = self.sums.conv1(image)
+        all2 = self.sums.conv2(image)
+        all3 = self.sums.conv3(image)
+        all4 = image + all + all2 + all3
+        sums = torch.maximum(torch.maximum(torch.maximum(all, all2), all3), all4)
+        if exit in (None, 0):
+            kept = yield sums
+            image, all, all2, all3, all4, sums = rows(kept, image, all, all2, all3, all4, sums)
+        all5 = torch.minimum(torch.minimum(all, all2), all3)
+        yield all4 + (all5 - (all + all2 + all3 + image + sums)) + sums
+
+
+# --- archc runtime
+
+from collections.abc import Sequence
+from math import log
+from typing import Any, NamedTuple
+
+
+class Prediction(NamedTuple):
+    """For each sample: the class, the number of the exit that gave it, its confidence [N]."""
+
+    label: Tensor
+    exit: Tensor
+    confidence: Tensor
+
+
+def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
+    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+
+
+CRITERIA = ("confidence", "entropy")
+"""How sure scores are: the largest probability, or 1 less the entropy's share of its maximum."""
+
+
+def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
+    """How sure scores [N, classes] are of a class, from 0 to 1 [N]."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+    if criterion == "confidence":
+        return scores.softmax(1).amax(1)
+    logs = scores.log_softmax(1)
+    return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def leave_early(
+    net: Any,
+    exits: Generator[Tensor, Tensor | None, None],
+    thresholds: Sequence[float],
+    criterion: str,
+) -> Prediction:
+    """What a net predicts if each sample leaves at the first exit that is sure enough of it.
+
+    That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
+    it needs none. Samples that left are not computed further (Huang et al., 1703.09844, 3).
+    """
+    if net.training:
+        raise RuntimeError("predict is for evaluation: call net.eval() first")
+    count = len(net.exit_names) - 1
+    if len(thresholds) != count:
+        raise ValueError(f"predict takes {count} thresholds, one for each exit but the last")
+    with torch.no_grad():
+        return _gathered(exits, tuple(thresholds), criterion)
+
+
+def _gathered(
+    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
+) -> Prediction:
+    scores = next(exits)
+    left = torch.arange(len(scores), device=scores.device)
+    label, exit = torch.zeros_like(left), torch.zeros_like(left)
+    sure = scores.new_zeros(len(scores))
+    for k, threshold in enumerate((*thresholds, float("-inf"))):
+        found = confidence(scores, criterion)
+        leaves = found >= threshold
+        gone = left[leaves]
+        label[gone], exit[gone], sure[gone] = scores.argmax(1)[leaves], k, found[leaves]
+        stays = leaves.logical_not().nonzero().flatten()
+        if not len(stays):
+            break
+        left = left[stays]
+        scores = exits.send(None if len(stays) == len(leaves) else stays)
+    return Prediction(label, exit, sure)

@@ -2,8 +2,10 @@
 """Skipped, compiled by archc 0 from skipped_branches.arch.
 
     archc compile skipped_branches.arch -O0
-Checksum e1c8f1dd521ce443; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum f44f44ccb5fc119c; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
+
+from collections.abc import Generator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -65,20 +67,41 @@ class Skipped(nn.Module):  # skipped_branches.arch:16
         self.before = nn.Conv2d(8, 8, 3, padding=1, bias=False)
         self.after = nn.BatchNorm2d(8)
         self.fc = nn.Linear(8, num_classes)
+        self.exit_names = ["early", "late"]
+        self.exit_macs = [164640, 201504]
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
+        exits = self.iter_exits(image, exit)
+        return list(exits) if exit is None else next(exits)
+
+    def iter_exits(
+        self, image: Tensor, exit: int | None = None
+    ) -> Generator[Tensor, Tensor | None, None]:
+        """Each exit from what the one before has left; or one `exit`, and only what it needs."""
+        exit = None if exit is None else range(2)[exit]
         x = torch.relu(self.stem(image))
         for layer in (self.get_submodule(f"unit{i}") for i in range(3)):
             x = layer(x)
         x = torch.relu(self.unit3(x))
         x = self.tail(x)
-        early = self.head(x.mean((2, 3)))
+        if exit in (None, 0):
+            kept = yield self.head(x.mean((2, 3)))
+            (x,) = rows(kept, x)
         late = torch.relu(self.after(self.before(x)))
         late = (x + drop_path(late, 1 - 8 / 8 * (1 - 0.6), self.training)).mean((2, 3))
-        return [early, self.fc(late)]
+        yield self.fc(late)
+
+    def predict(
+        self, image: Tensor, thresholds: Sequence[float], criterion: str = "confidence"
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples leave at the first exit that is as sure of them as its threshold says."""
+        return leave_early(self, self.iter_exits(image), thresholds, criterion)
 
 
 # --- archc runtime
+
+from math import log
+from typing import Any, NamedTuple
 
 
 def drop_path(x: Tensor, survival: float, training: bool, mode: str = "paper") -> Tensor:
@@ -96,3 +119,70 @@ def drop_path(x: Tensor, survival: float, training: bool, mode: str = "paper") -
     shape = (x.shape[0], *(1,) * (x.dim() - 1)) if mode == "sample" else ()
     gate = (torch.rand(shape, device=x.device) < survival).to(x.dtype)
     return x * (gate if mode == "paper" else gate / survival)
+
+
+class Prediction(NamedTuple):
+    """For each sample: the class, the number of the exit that gave it, its confidence [N]."""
+
+    label: Tensor
+    exit: Tensor
+    confidence: Tensor
+
+
+def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
+    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+
+
+CRITERIA = ("confidence", "entropy")
+"""How sure scores are: the largest probability, or 1 less the entropy's share of its maximum."""
+
+
+def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
+    """How sure scores [N, classes] are of a class, from 0 to 1 [N]."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+    if criterion == "confidence":
+        return scores.softmax(1).amax(1)
+    logs = scores.log_softmax(1)
+    return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def leave_early(
+    net: Any,
+    exits: Generator[Tensor, Tensor | None, None],
+    thresholds: Sequence[float],
+    criterion: str,
+) -> Prediction:
+    """What a net predicts if each sample leaves at the first exit that is sure enough of it.
+
+    That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
+    it needs none. Samples that left are not computed further (Huang et al., 1703.09844, 3).
+    """
+    if net.training:
+        raise RuntimeError("predict is for evaluation: call net.eval() first")
+    count = len(net.exit_names) - 1
+    if len(thresholds) != count:
+        raise ValueError(f"predict takes {count} thresholds, one for each exit but the last")
+    with torch.no_grad():
+        return _gathered(exits, tuple(thresholds), criterion)
+
+
+def _gathered(
+    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
+) -> Prediction:
+    scores = next(exits)
+    left = torch.arange(len(scores), device=scores.device)
+    label, exit = torch.zeros_like(left), torch.zeros_like(left)
+    sure = scores.new_zeros(len(scores))
+    for k, threshold in enumerate((*thresholds, float("-inf"))):
+        found = confidence(scores, criterion)
+        leaves = found >= threshold
+        gone = left[leaves]
+        label[gone], exit[gone], sure[gone] = scores.argmax(1)[leaves], k, found[leaves]
+        stays = leaves.logical_not().nonzero().flatten()
+        if not len(stays):
+            break
+        left = left[stays]
+        scores = exits.send(None if len(stays) == len(leaves) else stays)
+    return Prediction(label, exit, sure)

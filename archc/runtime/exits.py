@@ -1,0 +1,75 @@
+"""Early exits: rows of a batch that go on, and prediction that samples leave early."""
+
+from collections.abc import Generator, Sequence
+from math import log
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Prediction(NamedTuple):
+    """For each sample: the class, the number of the exit that gave it, its confidence [N]."""
+
+    label: Tensor
+    exit: Tensor
+    confidence: Tensor
+
+
+def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
+    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+
+
+CRITERIA = ("confidence", "entropy")
+"""How sure scores are: the largest probability, or 1 less the entropy's share of its maximum."""
+
+
+def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
+    """How sure scores [N, classes] are of a class, from 0 to 1 [N]."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+    if criterion == "confidence":
+        return scores.softmax(1).amax(1)
+    logs = scores.log_softmax(1)
+    return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def leave_early(
+    net: Any,
+    exits: Generator[Tensor, Tensor | None, None],
+    thresholds: Sequence[float],
+    criterion: str,
+) -> Prediction:
+    """What a net predicts if each sample leaves at the first exit that is sure enough of it.
+
+    That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
+    it needs none. Samples that left are not computed further (Huang et al., 1703.09844, 3).
+    """
+    if net.training:
+        raise RuntimeError("predict is for evaluation: call net.eval() first")
+    count = len(net.exit_names) - 1
+    if len(thresholds) != count:
+        raise ValueError(f"predict takes {count} thresholds, one for each exit but the last")
+    with torch.no_grad():
+        return _gathered(exits, tuple(thresholds), criterion)
+
+
+def _gathered(
+    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
+) -> Prediction:
+    scores = next(exits)
+    left = torch.arange(len(scores), device=scores.device)
+    label, exit = torch.zeros_like(left), torch.zeros_like(left)
+    sure = scores.new_zeros(len(scores))
+    for k, threshold in enumerate((*thresholds, float("-inf"))):
+        found = confidence(scores, criterion)
+        leaves = found >= threshold
+        gone = left[leaves]
+        label[gone], exit[gone], sure[gone] = scores.argmax(1)[leaves], k, found[leaves]
+        stays = leaves.logical_not().nonzero().flatten()
+        if not len(stays):
+            break
+        left = left[stays]
+        scores = exits.send(None if len(stays) == len(leaves) else stays)
+    return Prediction(label, exit, sure)
