@@ -35,7 +35,7 @@ def losses(net: nn.Module, batch: int, steps: int) -> list[float]:
 def test_the_cifar_net_is_a_short_file() -> None:
     lines = emitted.emit("msdnet_cifar", "MSDNetAnytime").model_lines
     model = lines[next(i for i, line in enumerate(lines) if line.startswith("__all__")) :]
-    assert len(model) <= 216
+    assert len(model) <= 250
     classes = [line.split("(")[0] for line in lines if line.startswith("class ")]
     assert [name for name in classes if name.startswith("class MSDLayer")] == [
         "class MSDLayer3To3",
@@ -46,13 +46,12 @@ def test_the_cifar_net_is_a_short_file() -> None:
     ]
 
 
-def test_layers_between_two_exits_are_a_loop() -> None:
+def test_layers_that_the_next_exit_needs_whole_are_a_loop() -> None:
     source = emitted.emit("msdnet", "MSDNetStep7", emitted.O0).source
     assert (
         """\
-        for layer in (self.get_submodule(f"layer{i}") for i in range(1, 8)):
+        for layer in (self.get_submodule(f"layer{i}") for i in range(1, 5)):
             x0, x1, x2, x3 = layer(x0, x1, x2, x3)
-        classifier1 = self.classifier1(x3)
 """
         in source
     )

@@ -40,7 +40,7 @@ def import_lines(
 
 
 _MENTIONED = {
-    "Generator": "from collections.abc import Generator",
+    "Iterator": "from collections.abc import Iterator",
     "Sequence": "from collections.abc import Sequence",
     "torch": "import torch",
     "F": "from torch.nn import functional as F",

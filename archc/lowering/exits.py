@@ -14,6 +14,7 @@ from archc.lowering.bindings import Binding, reads
 from archc.lowering.classes import ClassWriter
 from archc.lowering.modules import Modules, Step
 from archc.lowering.naming import Names
+from archc.lowering.values import turns
 from archc.ops.extern import Result
 from archc.program.tree import (
     Argument,
@@ -22,10 +23,12 @@ from archc.program.tree import (
     Compare,
     Constant,
     Evaluate,
+    Expr,
     FunctionDef,
+    GeneratorExp,
     If,
     IfExp,
-    List,
+    JoinedStr,
     Name,
     Return,
     Stmt,
@@ -175,7 +178,7 @@ def exit_methods(
     yield FunctionDef(
         "iter_exits",
         (Argument("self"), *_tensors(inputs), _EXIT),
-        Subscript(Name("Generator"), Tuple((tensor, BinOp("|", (tensor, none)), none))),
+        Subscript(Name("Iterator"), tensor),
         (exists, *checks, *ExitsWriter(writer).statements(inputs)),
         ("Each exit from what the one before has left; or one `exit`, and only what it needs.",),
     )
@@ -201,7 +204,7 @@ def exit_facts(graph: Graph) -> Iterator[Stmt]:
     """The attributes that name the exits, and say what each one costs alone where that is known."""
     if not has_exits(graph):
         return
-    yield Assign(dotted("self.exit_names"), List(tuple(map(Constant, graph.output_names()))))
+    yield Assign(dotted("self.exit_names"), _words(graph.output_names()))
     needed = needed_by(graph)
     macs = {n.id: n.op.macs(graph.operand_types(n.id), n.type) for n in graph.nodes()}
     known = {id: count for id, count in macs.items() if count is not None}
@@ -210,4 +213,14 @@ def exit_facts(graph: Graph) -> Iterator[Stmt]:
             sum(count for id, count in known.items() if needed.get(id, 0) >> k & 1)
             for k in range(len(graph.outputs))
         ]
-        yield Assign(dotted("self.exit_macs"), List(tuple(map(Constant, total))))
+        yield Assign(dotted("self.exit_macs"), Tuple(tuple(map(Constant, total))))
+
+
+def _words(words: Sequence[str]) -> Expr:
+    """Words as a tuple; those that are numbered in turn by their numbers."""
+    stem = words[0].rstrip("0123456789")
+    start = int(words[0].removeprefix(stem) or 0)
+    if len(words) < 3 or any(word != f"{stem}{k}" for k, word in enumerate(words, start)):
+        return Tuple(tuple(map(Constant, words)))
+    numbers = turns(start, Constant(len(words)))
+    return call("tuple", GeneratorExp(JoinedStr((stem, Name("k"))), Name("k"), numbers))

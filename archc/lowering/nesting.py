@@ -142,16 +142,19 @@ class _Nesting:
             self._bind(part)
         assert isinstance(sum_, Let)
         self._end_line(sum_)
-        code, _ = self._taken(sum_)
+        code, ops = self._taken(sum_)
         otherwise = self._filled(each.otherwise)
         (value,) = sum_.values
         name = self.names.choose(value)
-        target, inside = Name(name), self.out
-        statement: Stmt = Assign(target, IfExp(each.keeps, code, otherwise))
-        if inside or not fits(statement, self.given.depth):
-            body = (*inside, Assign(target, code))
-            statement = If(each.keeps, body, (Assign(target, otherwise),))
-        self.out = [*before, statement]
+        target, inside, self.out = Name(name), self.out, before
+        choice = IfExp(each.keeps, code, otherwise)
+        if not inside and fits(Assign(target, choice), self.given.depth):
+            self.pending.append(_Pending(value, choice, ops, "choice"))
+            if self.names.left.get(value, 0) != 1:
+                self._flush()
+            return
+        body = (*inside, Assign(target, code))
+        self.out.append(If(each.keeps, body, (Assign(target, otherwise),)))
         self.names.hold(value, name)
 
     def _filled(self, code: Expr) -> Expr:

@@ -2,10 +2,10 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum bc56014a0dc2e515; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 1191d70e880b3eef; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -72,16 +72,14 @@ class N(nn.Module):  # everything.arch:5
         self.blk = Use()
         self.h2 = Head(8, classes=num_classes)
         self.h3 = Head(24, classes=num_classes)
-        self.exit_names = ["early", "h2", "return"]
-        self.exit_macs = [618576, 1110096, 1274096]
+        self.exit_names = "early", "h2", "return"
+        self.exit_macs = 618576, 1110096, 1274096
 
     def forward(self, a: Tensor, b: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
         exits = self.iter_exits(a, b, exit)
         return list(exits) if exit is None else next(exits)
 
-    def iter_exits(
-        self, a: Tensor, b: Tensor, exit: int | None = None
-    ) -> Generator[Tensor, Tensor | None, None]:
+    def iter_exits(self, a: Tensor, b: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(3)[exit]
         x = self.stem(a)
@@ -145,12 +143,7 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
 
 
-def leave_early(
-    net: Any,
-    exits: Generator[Tensor, Tensor | None, None],
-    thresholds: Sequence[float],
-    criterion: str,
-) -> Prediction:
+def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
     """What a net predicts if each sample leaves at the first exit that is sure enough of it.
 
     That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
@@ -165,10 +158,8 @@ def leave_early(
         return _gathered(exits, tuple(thresholds), criterion)
 
 
-def _gathered(
-    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
-) -> Prediction:
-    scores = next(exits)
+def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Prediction:
+    scores: Tensor = next(exits)
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))

@@ -2,10 +2,10 @@
 """N, compiled by archc 0 from exits.arch.
 
     archc compile exits.arch -O0
-Checksum 422a5b4651266f87; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 425fa91f9ac4bab4; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -33,16 +33,14 @@ class N(nn.Module):  # exits.arch:2
         self.b = nn.Conv2d(8, 8, 3, stride=2, padding=1, bias=False)
         self.head2 = Head(num_classes)
         self.head3 = Head(num_classes)
-        self.exit_names = ["early", "head2", "return"]
-        self.exit_macs = [13904, 23120, 23120]
+        self.exit_names = "early", "head2", "return"
+        self.exit_macs = 13904, 23120, 23120
 
     def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
         exits = self.iter_exits(image, exit)
         return list(exits) if exit is None else next(exits)
 
-    def iter_exits(
-        self, image: Tensor, exit: int | None = None
-    ) -> Generator[Tensor, Tensor | None, None]:
+    def iter_exits(self, image: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(3)[exit]
         x = self.a(image)
@@ -97,12 +95,7 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
 
 
-def leave_early(
-    net: Any,
-    exits: Generator[Tensor, Tensor | None, None],
-    thresholds: Sequence[float],
-    criterion: str,
-) -> Prediction:
+def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
     """What a net predicts if each sample leaves at the first exit that is sure enough of it.
 
     That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
@@ -117,10 +110,8 @@ def leave_early(
         return _gathered(exits, tuple(thresholds), criterion)
 
 
-def _gathered(
-    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
-) -> Prediction:
-    scores = next(exits)
+def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Prediction:
+    scores: Tensor = next(exits)
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))

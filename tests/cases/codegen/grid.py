@@ -2,10 +2,10 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum b73131906095e912; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 41d8edea064256e5; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
-from collections.abc import Generator
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
@@ -70,22 +70,20 @@ class N(nn.Module):  # grid.arch:13
         self.layer7 = Layer2To1()
         self.layer8 = Layer1To1()
         self.last = nn.Linear(8, num_classes)
-        self.exit_names = [
+        self.exit_names = (
             "an_exit_of_a_name_that_is_rather_long0",
             "an_exit_of_a_name_that_is_rather_long1",
             "an_exit_of_a_name_that_is_rather_long2",
             "layer7",
             "return",
-        ]
-        self.exit_macs = [3999854, 5419088, 6525008, 8359936, 8507472]
+        )
+        self.exit_macs = 3999854, 5419088, 6525008, 8359936, 8507472
 
     def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
         exits = self.iter_exits(image, exit)
         return list(exits) if exit is None else next(exits)
 
-    def iter_exits(
-        self, image: Tensor, exit: int | None = None
-    ) -> Generator[Tensor, Tensor | None, None]:
+    def iter_exits(self, image: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(5)[exit]
         x0 = self.scale0(image)
@@ -153,12 +151,7 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
 
 
-def leave_early(
-    net: Any,
-    exits: Generator[Tensor, Tensor | None, None],
-    thresholds: Sequence[float],
-    criterion: str,
-) -> Prediction:
+def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
     """What a net predicts if each sample leaves at the first exit that is sure enough of it.
 
     That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
@@ -173,10 +166,8 @@ def leave_early(
         return _gathered(exits, tuple(thresholds), criterion)
 
 
-def _gathered(
-    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
-) -> Prediction:
-    scores = next(exits)
+def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Prediction:
+    scores: Tensor = next(exits)
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))

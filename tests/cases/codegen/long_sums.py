@@ -2,10 +2,10 @@
 """LongSums, compiled by archc 0 from long_sums.arch.
 
     archc compile long_sums.arch -O0
-Checksum d98bc7105796ae3a; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum dbbeb9516a0f12f0; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
-from collections.abc import Generator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -54,16 +54,14 @@ class LongSums(nn.Module):  # long_sums.arch:14
     def __init__(self, in_chans: int = 3) -> None:
         super().__init__()
         self.sums = Sums(in_chans)
-        self.exit_names = ["sums", "return"]
-        self.exit_macs = [322560, 322560]
+        self.exit_names = "sums", "return"
+        self.exit_macs = 322560, 322560
 
     def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
         exits = self.iter_exits(image, exit)
         return list(exits) if exit is None else next(exits)
 
-    def iter_exits(
-        self, image: Tensor, exit: int | None = None
-    ) -> Generator[Tensor, Tensor | None, None]:
+    def iter_exits(self, image: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(2)[exit]
         all = self.sums.conv1(image)
@@ -112,12 +110,7 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
 
 
-def leave_early(
-    net: Any,
-    exits: Generator[Tensor, Tensor | None, None],
-    thresholds: Sequence[float],
-    criterion: str,
-) -> Prediction:
+def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
     """What a net predicts if each sample leaves at the first exit that is sure enough of it.
 
     That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
@@ -132,10 +125,8 @@ def leave_early(
         return _gathered(exits, tuple(thresholds), criterion)
 
 
-def _gathered(
-    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
-) -> Prediction:
-    scores = next(exits)
+def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Prediction:
+    scores: Tensor = next(exits)
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))

@@ -2,10 +2,10 @@
 """Net, compiled by archc 0 from names_that_wait.arch.
 
     archc compile names_that_wait.arch -O0
-Checksum 9549fcba0ad503cf; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum a8367f75d9fd5035; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
-from collections.abc import Generator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -34,16 +34,14 @@ class Net(nn.Module):  # names_that_wait.arch:9
         super().__init__()
         self.two = Two(in_chans)
         self.fc = nn.Linear(in_chans + 5, num_classes)
-        self.exit_names = ["two.mixer", "return"]
-        self.exit_macs = [6, 8720]
+        self.exit_names = "two.mixer", "return"
+        self.exit_macs = 6, 8720
 
     def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
         exits = self.iter_exits(image, exit)
         return list(exits) if exit is None else next(exits)
 
-    def iter_exits(
-        self, image: Tensor, exit: int | None = None
-    ) -> Generator[Tensor, Tensor | None, None]:
+    def iter_exits(self, image: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(2)[exit]
         if exit in (None, 0):
@@ -86,12 +84,7 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
 
 
-def leave_early(
-    net: Any,
-    exits: Generator[Tensor, Tensor | None, None],
-    thresholds: Sequence[float],
-    criterion: str,
-) -> Prediction:
+def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
     """What a net predicts if each sample leaves at the first exit that is sure enough of it.
 
     That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
@@ -106,10 +99,8 @@ def leave_early(
         return _gathered(exits, tuple(thresholds), criterion)
 
 
-def _gathered(
-    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
-) -> Prediction:
-    scores = next(exits)
+def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Prediction:
+    scores: Tensor = next(exits)
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))

@@ -2,10 +2,10 @@
 """Skipped, compiled by archc 0 from skipped_branches.arch.
 
     archc compile skipped_branches.arch -O0
-Checksum f44f44ccb5fc119c; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 7ee67da618c33bbd; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -67,16 +67,14 @@ class Skipped(nn.Module):  # skipped_branches.arch:16
         self.before = nn.Conv2d(8, 8, 3, padding=1, bias=False)
         self.after = nn.BatchNorm2d(8)
         self.fc = nn.Linear(8, num_classes)
-        self.exit_names = ["early", "late"]
-        self.exit_macs = [164640, 201504]
+        self.exit_names = "early", "late"
+        self.exit_macs = 164640, 201504
 
     def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
         exits = self.iter_exits(image, exit)
         return list(exits) if exit is None else next(exits)
 
-    def iter_exits(
-        self, image: Tensor, exit: int | None = None
-    ) -> Generator[Tensor, Tensor | None, None]:
+    def iter_exits(self, image: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(2)[exit]
         x = torch.relu(self.stem(image))
@@ -148,12 +146,7 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
 
 
-def leave_early(
-    net: Any,
-    exits: Generator[Tensor, Tensor | None, None],
-    thresholds: Sequence[float],
-    criterion: str,
-) -> Prediction:
+def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
     """What a net predicts if each sample leaves at the first exit that is sure enough of it.
 
     That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
@@ -168,10 +161,8 @@ def leave_early(
         return _gathered(exits, tuple(thresholds), criterion)
 
 
-def _gathered(
-    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
-) -> Prediction:
-    scores = next(exits)
+def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Prediction:
+    scores: Tensor = next(exits)
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))

@@ -2,10 +2,10 @@
 """Waiting, compiled by archc 0 from waiting_results.arch.
 
     archc compile waiting_results.arch -O0
-Checksum e79a37a28b8843b6; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 6e5e5d7a34e0d98e; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
-from collections.abc import Generator
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,16 +43,14 @@ class Waiting(nn.Module):  # waiting_results.arch:13
         self.conv = nn.Conv2d(in_chans, 4, 3, padding=1, bias=False)
         self.stage = Stage()
         self.halves = Halves()
-        self.exit_names = ["stage.fc", "return[0]", "return[1]"]
-        self.exit_macs = [9228, 9216, 9216]
+        self.exit_names = "stage.fc", "return[0]", "return[1]"
+        self.exit_macs = 9228, 9216, 9216
 
     def forward(self, image: Tensor, exit: int | None = None) -> list[Tensor] | Tensor:
         exits = self.iter_exits(image, exit)
         return list(exits) if exit is None else next(exits)
 
-    def iter_exits(
-        self, image: Tensor, exit: int | None = None
-    ) -> Generator[Tensor, Tensor | None, None]:
+    def iter_exits(self, image: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(3)[exit]
         x = self.conv(image)
@@ -102,12 +100,7 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
 
 
-def leave_early(
-    net: Any,
-    exits: Generator[Tensor, Tensor | None, None],
-    thresholds: Sequence[float],
-    criterion: str,
-) -> Prediction:
+def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
     """What a net predicts if each sample leaves at the first exit that is sure enough of it.
 
     That is where `confidence` is at least the exit's threshold; at the last one all leave, so that
@@ -122,10 +115,8 @@ def leave_early(
         return _gathered(exits, tuple(thresholds), criterion)
 
 
-def _gathered(
-    exits: Generator[Tensor, Tensor | None, None], thresholds: tuple[float, ...], criterion: str
-) -> Prediction:
-    scores = next(exits)
+def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Prediction:
+    scores: Tensor = next(exits)
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))
