@@ -48,6 +48,8 @@ ODD: list[tuple[str, str, dict[str, Any]]] = [
 """Settings that change the shape of the file, not only its numbers."""
 
 LINT = {
+    "A001": "`exit` is checked",
+    "A002": "`forward(x, exit=k)` is said so",
     "COM812": "the formatter decides about commas",
     "CPY001": "the file belongs to whoever compiles it",
     "D102": "`forward` and timm's methods are known by their names",
@@ -409,7 +411,7 @@ net Many()(image: [8, 12, 12], mask: [1, 12, 12]) {
 """
     )
     found = emitted.emit(spec)
-    assert "exits.append(mask)" in found.source
+    assert "kept = yield mask\n" in found.source
     mask = torch.randn(2, 1, 12, 12)
     outputs = found.build()(torch.randn(2, 8, 12, 12), mask)
     shapes = [list(found.graph.node(output.node).type.shape) for output in found.graph.outputs]
