@@ -82,10 +82,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         COMPILER | {"analysis", "api", "channels", "compiler", "train", "weights"},
         {"torch", "safetensors", "msgspec"},
     ),
+    "anytime": ({"diagnostics", "runtime", "train", "writing"}, {"torch", "msgspec", "PIL"}),
     "cli": (
         COMPILER
         | {"analysis", "api", "checking", "compiler", "explanations", "train", "viz"}
-        | {"channels", "slim", "watch", "weights", "writing"},
+        | {"anytime", "channels", "slim", "watch", "weights", "writing"},
         {"typer", "rich"},
     ),
     "__main__": ({"cli"}, set()),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archc.cli.anytime import draw_exits, exits_lines
 from archc.cli.console import say, write_data, write_json
 from archc.cli.data_options import Download, OtherData, OtherDataDir, OtherImageSize
 from archc.cli.options import Limit, Net, Passes, Plain, Set, make_request
@@ -57,6 +58,15 @@ def eval_command(
     confusion: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw what was taken for what, as SVG.")
     ] = None,
+    anytime: Annotated[
+        bool, typer.Option("--anytime", help="Of a net with exits: what each of them costs.")
+    ] = False,
+    budgets: Annotated[
+        bool, typer.Option("--budgets", help="Of a net with exits: accuracy under budgets.")
+    ] = False,
+    criterion: Annotated[
+        str, typer.Option(metavar="confidence|entropy", help="Who leaves, for `--budgets`.")
+    ] = "confidence",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data: OtherData = None,
     data_dir: OtherDataDir = None,
@@ -75,6 +85,7 @@ def eval_command(
     """
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     is_run = Path(run_or_spec).is_dir()
+    wanted = [name for name, on in (("anytime", anytime), ("budgets", budgets)) if on]
     if is_run and (net or set_ or passes or plain or limit):
         raise typer.BadParameter("a run has its net: `--net`, `--set` and passes are for specs")
     if not is_run and (weights is None or data is None or ensemble):
@@ -82,8 +93,9 @@ def eval_command(
             f"`{run_or_spec}` is not the folder of a run, and a spec takes `--weights FILE` and "
             "`--data NAME`, without `--ensemble`"
         )
-    if (ensemble and weights) or (emit and not ensemble):
-        raise typer.BadParameter("`--ensemble` stands without `--weights`, `--emit` with it")
+    _check_ensemble(ensemble, weights, emit, wanted)
+    from archc.anytime.calibration import check_exits
+    from archc.anytime.report import measure
     from archc.train.data import Origin
     from archc.train.devices import Machine
     from archc.train.ensemble import emit_ensemble, members_of
@@ -103,13 +115,28 @@ def eval_command(
     else:
         request = make_request(run_or_spec, net, set_, limit, passes, plain)
         trained = trained_spec(request, Origin(**given))
+    if wanted:
+        check_exits(trained)
     report = evaluate(trained, names, split.value, Machine(device).kind)
+    exits = measure(trained, split.value, criterion) if wanted else None
+    if exits:
+        draw_exits(exits, trained, wanted, Path(run_or_spec) if is_run else Path())
     if confusion:
         _draw(report, confusion)
     if as_json:
-        write_json(report.to_json())
+        write_json(report.to_json() | ({"anytime": exits.to_json()} if exits else {}))
     else:
-        write_data("".join(f"{line}\n" for line in _lines(report)))
+        lines = [*_lines(report), *(exits_lines(exits, wanted) if exits else ())]
+        write_data("".join(f"{line}\n" for line in lines))
+
+
+def _check_ensemble(
+    ensemble: str | None, weights: str | None, emit: Path | None, wanted: list[str]
+) -> None:
+    if (ensemble and weights) or (emit and not ensemble):
+        raise typer.BadParameter("`--ensemble` stands without `--weights`, `--emit` with it")
+    if ensemble and wanted:
+        raise typer.BadParameter("`--anytime` and `--budgets` are of one net, not of an ensemble")
 
 
 def _draw(report: "Report", path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from archc.cli.calibrate import calibrate_command
 from archc.cli.check import check_command
 from archc.cli.compile import compile_command
 from archc.cli.diff import diff_command
@@ -151,6 +152,7 @@ for _name, _command in (
     ("weights", weights_command),
     ("train", train_command),
     ("eval", eval_command),
+    ("calibrate", calibrate_command),
     ("explain", explain_command),
 ):
     app.command(_name)(with_error_format(_command))

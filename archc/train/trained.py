@@ -1,10 +1,11 @@
 """A trained net beside its data: that of a run's folder, or of a spec with a file of weights."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from msgspec import structs
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -31,6 +32,11 @@ class Trained:
     size: tuple[int, int]
     data: Dataset
     read: Callable[[str], Weights]
+
+    def on(self, device: str) -> "Trained":
+        """The same net and data on a device."""
+        place = torch.device(device)
+        return replace(self, net=self.net.to(place), data=self.data.to(place))
 
     def adapt(self, images: Tensor) -> Tensor:
         return adapt(images, self.channels, self.size)

@@ -1,0 +1,1 @@
+"""Prediction under a budget: thresholds at which samples leave, and what they cost."""

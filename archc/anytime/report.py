@@ -1,0 +1,154 @@
+"""Anytime prediction and prediction under budgets, measured: accuracy against compute and time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archc.anytime.calibration import asked, choose, exit_costs, samples_of
+from archc.anytime.costs import BATCH, now
+from archc.anytime.thresholds import Samples
+from archc.train.trained import Trained
+
+_BUDGETS = 8
+"""So many budgets, evenly between what the first and the last exit cost."""
+
+
+@dataclass(frozen=True)
+class ExitRow:
+    """An exit: the share of images that it is right of, and what it costs an image, alone and with
+    those before it: multiply-accumulates, and milliseconds at a batch of 256."""
+
+    name: str
+    accuracy: float
+    macs: float
+    milliseconds: float
+    alone_milliseconds: float
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """Thresholds for a budget of multiply-accumulates: what came of them on the images.
+
+    `milliseconds` are those of `predict` for an image, `expected_milliseconds` what its exits take
+    alone, sum of n_k t_k / n; `leave` are the images that leave at each exit.
+    """
+
+    budget: float
+    accuracy: float
+    macs: float
+    milliseconds: float
+    expected_milliseconds: float
+    family_accuracy: float | None
+    family_macs: float | None
+    leave: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Anytime:
+    """A net with exits, on the images of `split`; thresholds were chosen by those of `chosen_by`.
+
+    `order` has the numbers of images: those that leave first, the surest first, and last.
+    """
+
+    net: str
+    split: str
+    chosen_by: str
+    exits: tuple[ExitRow, ...]
+    budgets: tuple[BudgetRow, ...]
+    order: Tensor
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "net": self.net,
+            "split": self.split,
+            "chosen_by": self.chosen_by,
+            "exits": [asdict(row) for row in self.exits],
+            "budgets": [asdict(row) for row in self.budgets],
+        }
+
+
+def measure(trained: Trained, split: str, criterion: str) -> Anytime:
+    """Raises ArchError where there are no such images."""
+    macs = exit_costs(trained, "macs")
+    found = samples_of(asked(trained, split), macs, criterion)
+    chosen_by = "val" if trained.data.val is not None and split != "val" else split
+    chooser = samples_of(asked(trained, chosen_by), macs, criterion)
+    images = _images(trained, split)
+    batches = [next(iter(images))]
+    net: Any = trained.net
+    alone = [_milliseconds(batches, partial(net, exit=k)) for k in range(len(macs))]
+    together = exit_costs(trained, "ms").tolist()
+    accuracies = found.hits.double().mean(1).tolist()
+    rows = zip(trained.exits, accuracies, macs.tolist(), together, alone, strict=True)
+    low, high = macs[0].item(), macs[-1].item()
+    budgets = [low + (high - low) * k / _BUDGETS for k in range(_BUDGETS + 1)]
+    return Anytime(
+        net=trained.name,
+        split=split,
+        chosen_by=chosen_by,
+        exits=tuple(ExitRow(*row) for row in rows),
+        budgets=tuple(
+            _budget(trained, each, chooser, found, criterion, batches, alone) for each in budgets
+        ),
+        order=_order(found, chooser, (low + high) / 2),
+    )
+
+
+def _budget(
+    trained: Trained,
+    budget: float,
+    chooser: Samples,
+    found: Samples,
+    criterion: str,
+    batches: Sequence[Tensor],
+    alone: Sequence[float],
+) -> BudgetRow:
+    chosen = choose(chooser, budget, "macs")
+    outcome = found.outcome(chosen.thresholds)
+    other = None if chosen.family is None else found.outcome(chosen.family)
+
+    net: Any = trained.net
+    predict = partial(net.predict, thresholds=chosen.thresholds, criterion=criterion)
+    exits = predict(batches[0]).exit.tolist()
+    return BudgetRow(
+        budget=budget,
+        accuracy=outcome.accuracy,
+        macs=outcome.cost,
+        milliseconds=_milliseconds(batches, predict),
+        expected_milliseconds=sum(alone[k] for k in exits) / len(exits),
+        family_accuracy=None if other is None else other.accuracy,
+        family_macs=None if other is None else other.cost,
+        leave=outcome.counts,
+    )
+
+
+def _images(trained: Trained, split: str) -> Iterator[Tensor]:
+    data = trained.data
+    images = {"train": data.train, "val": data.val, "test": data.test}[split]
+    assert images is not None
+    return (trained.adapt(batch.images) for batch in data.batches(images, BATCH))
+
+
+@torch.no_grad()
+def _milliseconds(batches: Sequence[Tensor], run: Callable[[Tensor], object]) -> float:
+    """Milliseconds an image, the median of some runs after one that warms up."""
+    times = []
+    for _ in range(6):
+        start = now(batches[0])
+        for x in batches:
+            run(x)
+        times.append(now(batches[0]) - start)
+    middle = sorted(times[1:])[2]
+    return 1000 * middle / sum(map(len, batches))
+
+
+def _order(found: Samples, chooser: Samples, budget: float) -> Tensor:
+    """The images in the order in which they leave at a budget; of one exit, the surest first."""
+    exits = found.leaving(choose(chooser, budget, "macs").thresholds)
+    sure = found.confidences.gather(0, exits[None])[0]
+    return torch.tensor(sorted(range(len(exits)), key=lambda i: (int(exits[i]), -float(sure[i]))))
