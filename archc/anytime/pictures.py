@@ -20,7 +20,8 @@ def grid_png(data: Dataset, split: str, rows: Sequence[Tensor]) -> bytes:
     lines = []
     for numbers in rows:
         (found,) = images.read([numbers], None, (0, 0))
-        padded = torch.nn.functional.pad(found.cpu(), (0, _GAP, 0, _GAP), value=255)
+        bright = (found.cpu() * (255 / max(1, int(found.max())))).to(torch.uint8)
+        padded = torch.nn.functional.pad(bright, (0, _GAP, 0, _GAP), value=255)
         lines.append(torch.cat(list(padded), 2))
     grid = torch.cat(lines, 1).expand(3, -1, -1).permute(1, 2, 0)
     picture = Image.fromarray(grid.contiguous().numpy())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archc.anytime.calibration import asked, choose, exit_costs, samples_of
 from archc.anytime.costs import BATCH, now
-from archc.anytime.thresholds import Samples
+from archc.anytime.thresholds import Outcome, Samples, family_curve
 from archc.train.trained import Trained
 
 _BUDGETS = 8
@@ -59,6 +59,8 @@ class Anytime:
     chosen_by: str
     exits: tuple[ExitRow, ...]
     budgets: tuple[BudgetRow, ...]
+    family: tuple[Outcome, ...]
+    """What comes of the thresholds of the paper's curve."""
     order: Tensor
 
     def to_json(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class Anytime:
             "chosen_by": self.chosen_by,
             "exits": [asdict(row) for row in self.exits],
             "budgets": [asdict(row) for row in self.budgets],
+            "family": [asdict(outcome) for outcome in self.family],
         }
 
 
@@ -95,6 +98,7 @@ def measure(trained: Trained, split: str, criterion: str) -> Anytime:
         budgets=tuple(
             _budget(trained, each, chooser, found, criterion, batches, alone) for each in budgets
         ),
+        family=tuple(map(found.outcome, family_curve(chooser))),
         order=_order(found, chooser, (low + high) / 2),
     )
 

@@ -89,10 +89,9 @@ def _draw_budgets(found: "Anytime", trained: "Trained", folder: Path) -> None:
     from archc.writing import write_atomically
 
     rows = found.budgets
-    families = [(r.family_macs, r.family_accuracy) for r in rows]
     macs = {
         "search": [(row.macs / 1e6, row.accuracy) for row in rows],
-        "paper's family": [(x / 1e6, y) for x, y in families if x is not None and y is not None],
+        "paper's family": [(each.cost / 1e6, each.accuracy) for each in found.family],
         "one exit for all": [(row.macs / 1e6, row.accuracy) for row in found.exits],
     }
     times = {

@@ -39,6 +39,7 @@ def _curves(unit: str, series: Mapping[str, Points]) -> Iterator[Mark]:
         x = _WIDTH * k / 4
         yield Text(f"{most * k / 4:.3g}", x, _HEIGHT + 16, style.LABEL_SIZE)
     yield Text(unit, _WIDTH / 2, _HEIGHT + 32, style.LABEL_SIZE)
+    yield Text("accuracy", 6, 4, style.LABEL_SIZE, "start", fill=style.FAINT)
     for i, (name, points) in enumerate(series.items()):
         colour = _COLOURS[i % len(_COLOURS)]
         places = [
@@ -56,7 +57,9 @@ def _bars(leave: Sequence[tuple[str, Sequence[int]]]) -> Iterator[Mark]:
     if not leave:
         return
     top, step = _HEIGHT + 56, _WIDTH / len(leave)
-    yield Text("images that leave at each exit", 0, top - 8, style.LABEL_SIZE, "start")
+    yield Text(
+        "images that leave at each exit, the first one below", 0, top - 8, style.LABEL_SIZE, "start"
+    )
     for i, (label, counts) in enumerate(leave):
         bottom, total = top + _BAR, sum(counts)
         for k, count in enumerate(counts):
