@@ -411,7 +411,7 @@ net Many()(image: [8, 12, 12], mask: [1, 12, 12]) {
 """
     )
     found = emitted.emit(spec)
-    assert "kept = yield mask\n" in found.source
+    assert "staying = yield mask\n" in found.source
     mask = torch.randn(2, 1, 12, 12)
     outputs = found.build()(torch.randn(2, 8, 12, 12), mask)
     shapes = [list(found.graph.node(output.node).type.shape) for output in found.graph.outputs]

@@ -39,7 +39,7 @@ from archc.program.tree import (
     dotted,
 )
 
-EXIT, KEPT = "exit", "kept"
+EXIT, STAYING = "exit", "staying"
 """Which exit alone is wanted; the rows of the batch that go on."""
 
 _EXIT = Argument(EXIT, BinOp("|", (Name("int"), Constant(None))), Constant(None))
@@ -135,7 +135,7 @@ class ExitsWriter:
         result = Yield(returned.value)
         if last:
             return (*before, Evaluate(result))
-        return (*before, Assign(Name(KEPT), result), *self._selected())
+        return (*before, Assign(Name(STAYING), result), *self._selected())
 
     def _selected(self) -> Iterator[Stmt]:
         """The rows that go on, of all that is read later."""
@@ -148,7 +148,7 @@ class ExitsWriter:
         ]
         if live:
             targets = tuple(map(Name, live))
-            yield Assign(Tuple(targets), call("rows", Name(KEPT), *targets))
+            yield Assign(Tuple(targets), call("rows", Name(STAYING), *targets))
 
 
 def _if_wanted(exits: int, statements: Sequence[Stmt]) -> If:

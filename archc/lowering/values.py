@@ -9,7 +9,7 @@ from archc.program.tree import BinOp, Call, Constant, Expr, Name, Subscript, Tup
 MEANINGFUL = frozenset(
     {"self", "super", "nn", "torch", "F", "enumerate", "isinstance", "len", "range", "tuple", "zip"}
     | {"Sequence", "ValueError", "concat", "dense_block", "drop_block", "drop_path", "exits"}
-    | {"max_dropout", "shake_shake", "criterion", "exit", "kept", "leave_early", "rows"}
+    | {"max_dropout", "shake_shake", "criterion", "exit", "staying", "leave_early", "rows"}
     | {"thresholds"}
     | {"_", "norm_act", "norm_relu", "pooled", "rerun", "shares_storage", "sign_ste", "skipped"}
 )

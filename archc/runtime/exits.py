@@ -16,9 +16,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those whose numbers are in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")
