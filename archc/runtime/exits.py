@@ -17,7 +17,7 @@ class Prediction(NamedTuple):
 
 
 def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `staying` [M], or all of them."""
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
     return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum 1191d70e880b3eef; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 65b26e83adf25771; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator, Sequence
@@ -91,15 +91,15 @@ class N(nn.Module):  # everything.arch:5
         if exit in (None, 0, 2):
             p2 = self.two.c1(p)
         if exit in (None, 0):
-            kept = yield self.h1(p2)
-            p, p2 = rows(kept, p, p2)
+            staying = yield self.h1(p2)
+            p, p2 = rows(staying, p, p2)
         q = self.two.c2(p)
         z = q * self.g
         z = self.tail.last(self.tail(z))
         z2 = self.blk(self.blk(z, self.shared), self.shared)
         if exit in (None, 1):
-            kept = yield self.h2(z2)
-            p2, z, z2 = rows(kept, p2, z, z2)
+            staying = yield self.h2(z2)
+            p2, z, z2 = rows(staying, p2, z, z2)
         z = torch.cat([z2, p2, self.row(z)], 1)
         yield self.h3(z)
 
@@ -124,9 +124,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from exits.arch.
 
     archc compile exits.arch -O0
-Checksum 425fa91f9ac4bab4; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 02829436d9d75988; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,12 +45,12 @@ class N(nn.Module):  # exits.arch:2
         exit = None if exit is None else range(3)[exit]
         x = self.a(image)
         if exit in (None, 0):
-            kept = yield self.head1(x)
-            (x,) = rows(kept, x)
+            staying = yield self.head1(x)
+            (x,) = rows(staying, x)
         x = self.b(x)
         if exit in (None, 1):
-            kept = yield self.head2(x)
-            (x,) = rows(kept, x)
+            staying = yield self.head2(x)
+            (x,) = rows(staying, x)
         yield self.head3(x)
 
     def predict(
@@ -76,9 +76,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum 41d8edea064256e5; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum b839b44cae8987e5; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator
@@ -93,25 +93,25 @@ class N(nn.Module):  # grid.arch:13
         x0_2 = self.layer3.conv1(x1)
         x1 = x0_2 + self.layer3.down1(x0)
         if exit in (None, 0):
-            kept = yield self.an_exit_of_a_name_that_is_rather_long0(x1.mean((2, 3)))
-            x0, x1 = rows(kept, x0, x1)
+            staying = yield self.an_exit_of_a_name_that_is_rather_long0(x1.mean((2, 3)))
+            x0, x1 = rows(staying, x0, x1)
         x0 = self.layer3.conv0(x0)
         x0_2 = self.layer4.conv1(x1)
         x1 = x0_2 + self.layer4.down1(x0)
         if exit in (None, 1):
-            kept = yield self.an_exit_of_a_name_that_is_rather_long1(x1.mean((2, 3)))
-            x0, x1 = rows(kept, x0, x1)
+            staying = yield self.an_exit_of_a_name_that_is_rather_long1(x1.mean((2, 3)))
+            x0, x1 = rows(staying, x0, x1)
         x0 = self.layer4.conv0(x0)
         x0_2 = self.layer5.conv1(x1)
         x1 = x0_2 + self.layer5.down1(x0)
         if exit in (None, 2):
-            kept = yield self.an_exit_of_a_name_that_is_rather_long2(x1.mean((2, 3)))
-            x0, x1 = rows(kept, x0, x1)
+            staying = yield self.an_exit_of_a_name_that_is_rather_long2(x1.mean((2, 3)))
+            x0, x1 = rows(staying, x0, x1)
         x0, x1 = self.layer6(self.layer5.conv0(x0), x1)
         layer7 = self.layer7(self.first(x0), x1)
         if exit in (None, 3):
-            kept = yield layer7
-            (layer7,) = rows(kept, layer7)
+            staying = yield layer7
+            (layer7,) = rows(staying, layer7)
         yield self.last(self.layer8(layer7).mean((2, 3)))
 
 
@@ -132,9 +132,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")

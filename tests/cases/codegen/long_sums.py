@@ -2,7 +2,7 @@
 """LongSums, compiled by archc 0 from long_sums.arch.
 
     archc compile long_sums.arch -O0
-Checksum dbbeb9516a0f12f0; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 8ed4e4e85584d207; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator
@@ -70,8 +70,8 @@ class LongSums(nn.Module):  # long_sums.arch:14
         all4 = image + all + all2 + all3
         sums = torch.maximum(torch.maximum(torch.maximum(all, all2), all3), all4)
         if exit in (None, 0):
-            kept = yield sums
-            image, all, all2, all3, all4, sums = rows(kept, image, all, all2, all3, all4, sums)
+            staying = yield sums
+            image, all, all2, all3, all4, sums = rows(staying, image, all, all2, all3, all4, sums)
         all5 = torch.minimum(torch.minimum(all, all2), all3)
         yield all4 + (all5 - (all + all2 + all3 + image + sums)) + sums
 
@@ -91,9 +91,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")

@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from names_that_wait.arch.
 
     archc compile names_that_wait.arch -O0
-Checksum a8367f75d9fd5035; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 287362588734cf90; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator
@@ -45,8 +45,8 @@ class Net(nn.Module):  # names_that_wait.arch:9
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
         exit = None if exit is None else range(2)[exit]
         if exit in (None, 0):
-            kept = yield self.two.mixer(image.mean((2, 3)))
-            (image,) = rows(kept, image)
+            staying = yield self.two.mixer(image.mean((2, 3)))
+            (image,) = rows(staying, image)
         yield self.fc(torch.cat([image, self.two.keys(image)], 1).mean((2, 3)))
 
 
@@ -65,9 +65,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")

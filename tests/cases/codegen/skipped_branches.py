@@ -2,7 +2,7 @@
 """Skipped, compiled by archc 0 from skipped_branches.arch.
 
     archc compile skipped_branches.arch -O0
-Checksum 7ee67da618c33bbd; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum ec440df86d2b5662; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator, Sequence
@@ -83,8 +83,8 @@ class Skipped(nn.Module):  # skipped_branches.arch:16
         x = torch.relu(self.unit3(x))
         x = self.tail(x)
         if exit in (None, 0):
-            kept = yield self.head(x.mean((2, 3)))
-            (x,) = rows(kept, x)
+            staying = yield self.head(x.mean((2, 3)))
+            (x,) = rows(staying, x)
         late = torch.relu(self.after(self.before(x)))
         late = (x + drop_path(late, 1 - 8 / 8 * (1 - 0.6), self.training)).mean((2, 3))
         yield self.fc(late)
@@ -127,9 +127,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")

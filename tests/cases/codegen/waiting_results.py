@@ -2,7 +2,7 @@
 """Waiting, compiled by archc 0 from waiting_results.arch.
 
     archc compile waiting_results.arch -O0
-Checksum 6e5e5d7a34e0d98e; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum f1ddd7f7416277d8; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator
@@ -55,12 +55,12 @@ class Waiting(nn.Module):  # waiting_results.arch:13
         exit = None if exit is None else range(3)[exit]
         x = self.conv(image)
         if exit in (None, 0):
-            kept = yield self.stage.fc(x.mean((2, 3)))
-            (x,) = rows(kept, x)
+            staying = yield self.stage.fc(x.mean((2, 3)))
+            (x,) = rows(staying, x)
         x = F.dropout(1 - x, 0.25, self.training)
         if exit in (None, 1):
-            kept = yield -(x / 2)
-            (x,) = rows(kept, x)
+            staying = yield -(x / 2)
+            (x,) = rows(staying, x)
         yield 3 * x - 1
 
 
@@ -81,9 +81,9 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
-def rows(kept: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Some samples of tensors [N, ...]: those whose numbers are in `kept` [M], or all of them."""
-    return tensors if kept is None else tuple(x.index_select(0, kept) for x in tensors)
+def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
+    return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
 
 
 CRITERIA = ("confidence", "entropy")
