@@ -7,9 +7,11 @@ import emitted
 import pytest
 import torch
 from early_exits import check_exits, close
+from slimmed import drawn, graph_of, pair_of
 from torch import Tensor
 
 from archc.passes.pipeline import DEFAULT
+from archc.passes.slim import thin
 
 NETS = [("msdnet_cifar", "MSDNetAnytime"), ("msdnet_cifar", "MSDNetBudgeted")]
 
@@ -133,3 +135,10 @@ def test_one_exit_is_exported_alone() -> None:
     assert convolutions < sum(
         node.target is torch.ops.aten.conv2d.default for node in whole.graph.nodes
     )
+
+
+def test_a_slimmed_net_stops_as_well() -> None:
+    graph = graph_of("msdnet_cifar MSDNetBudgeted", exits=3, classes=4)
+    pair = pair_of(graph, drawn(graph, 0.4))
+    slimmed = thin(pair.channels)
+    check_exits(pair.narrow.double(), slimmed, [images(3)])
