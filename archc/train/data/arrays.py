@@ -35,7 +35,8 @@ class Origin(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
     @property
     def kind(self) -> str:
-        return self.name.partition(":")[0]
+        """What there is a reader for: `fashion_mnist` is `fashion-mnist`."""
+        return self.name.partition(":")[0].replace("_", "-")
 
     @property
     def place(self) -> Path:
