@@ -63,6 +63,7 @@ def test_no_image_is_both_trained_and_tested_on() -> None:
 @needs_fashion_mnist
 def test_fashion_mnist_is_that_of_its_authors() -> None:
     data = load_data("fashion-mnist")
+    assert Origin("fashion_mnist").kind == Origin("fashion-mnist").kind
     assert (data.channels, data.size, len(data.train.labels)) == (1, 28, 60000)
     assert torch.equal(data.test.labels.bincount(), torch.full((10,), 1000))
     assert data.class_names[data.train.labels[0]] == "Ankle boot"
