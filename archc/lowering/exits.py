@@ -7,6 +7,8 @@ layers, for example.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
 from archc.ir.exits import computed, first_of, has_exits, needed_by, turn_of
 from archc.ir.graph import Graph
@@ -126,7 +128,7 @@ class ExitsWriter:
     def _uses(self, binding: Binding) -> int:
         """The exits that need what is bound."""
         values = self.writer.body.values
-        return max(self.needed.get(values[each], 0) for each in binding.values)
+        return reduce(or_, (self.needed.get(values[each], 0) for each in binding.values))
 
     def _yielded(self, statements: Sequence[Stmt], *, last: bool) -> tuple[Stmt, ...]:
         """Statements that give a result in place of returning it."""
