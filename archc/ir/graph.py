@@ -158,6 +158,7 @@ class Graph:
         self.unused: dict[int, Unused] = {}
         self._topology: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._payload: dict[int, Node] = {}
+        self._operands: dict[int, tuple[int, ...]] = {}  # of each node, to be read without a sort
         self._next = 0
 
     # ------------------------------------------------------------- building
@@ -174,6 +175,7 @@ class Graph:
     def add_node(self, node: Node, operands: tuple[int, ...]) -> None:
         """Add an application; edge keys are operand positions, so `concat(x, x)` has two edges."""
         self._payload[node.id] = node
+        self._operands[node.id] = operands
         self._topology.add_node(node.id)
         for position, operand in enumerate(operands):
             self._topology.add_edge(operand, node.id, key=position)
@@ -187,6 +189,7 @@ class Graph:
         other.unused = dict(self.unused)
         other._topology = self._topology.copy()
         other._payload = dict(self._payload)
+        other._operands = dict(self._operands)
         other._next = self._next
         return other
 
@@ -212,10 +215,7 @@ class Graph:
 
     def operands(self, id: int) -> tuple[int, ...]:
         """The ids of a node's operands, by position."""
-        sources = self._topology.pred[id].items()
-        pairs = [(position, source) for source, positions in sources for position in positions]
-        pairs.sort()
-        return tuple(source for _, source in pairs)
+        return self._operands[id]
 
     def operand_types(self, id: int) -> tuple[TensorType, ...]:
         """The types of a node's operands, also of one that was set aside."""
@@ -289,7 +289,7 @@ class Graph:
         dead = [node for node in self.nodes() if node.id not in live]
         for node in dead:
             self._topology.remove_node(node.id)
-            del self._payload[node.id]
+            del self._payload[node.id], self._operands[node.id]
         self._prune_regions()
         return tuple(dead)
 
