@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 	@echo 'demo/ has the compiled net, its picture, and what the training left.'
 
 # A few files at a time; more would fight for memory.
-AT_ONCE := -n auto --maxprocesses 4 --dist loadfile
+AT_ONCE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(AT_ONCE)

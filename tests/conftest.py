@@ -1,5 +1,6 @@
 """What all tests share: folders, caches, torchvision, and the switch for long runs."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,23 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
 
 
+LONG = (
+    "test_generated.py",
+    "test_emitted_code.py",
+    "test_allocated.py",
+    "test_export.py",
+    "test_docs.py",
+    "test_deploy.py",
+    "test_whole_nets.py",
+    "test_reference.py",
+    "test_limits.py",
+)
+"""Files that take longest, the longest first: beside it, the other processes do all the others."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
     if config.getoption("--full"):
         return
     skip = pytest.mark.skip(reason="a long run: give --full")
@@ -55,6 +72,17 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_behind() -> None:
+    """What earlier files of tests left in this process, and torch, is not searched for garbage.
+
+    Whole nets are, and a search for garbage among millions of objects takes seconds: where memory
+    is measured, each measurement begins with one.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
