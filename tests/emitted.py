@@ -4,7 +4,7 @@ import importlib.util
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,6 +77,42 @@ SHIPPED = {
 }
 """The nets of the shipped specs."""
 
+ALIKE = {
+    "densenet": ("DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
+    "convnext": ("ConvNeXtBase",),
+    "mobilenet_v2": ("MobileNetV2x140",),
+    "ghostnet": ("GhostNet050", "GhostNet130"),
+    "preact_resnet": ("PreActResNet152",),
+    "preact_resnet_cifar": ("PreActResNet1001",),
+    "fpn": ("ResNet101FPN",),
+    "resnet": ("ResNet101", "ResNet152"),
+    "resnet3d": ("ResNet3D101", "ResNet3D152", "ResNet3D200"),
+    "resnext": ("ResNeXt101", "ResNeXt101x64"),
+    "resnext_cifar": ("ResNeXt29x16",),
+    "se_resnet": ("SEResNet101", "SEResNet152"),
+    "wide_resnet": ("WideResNet101",),
+    "wide_resnet_cifar": ("WideResNet40x4",),
+    "threshnet": ("ThreshNet95",),
+}
+"""Nets whose texts differ in names and numbers only from that of one before them in their spec."""
+
+SMALL: list[tuple[str, str, dict[str, Any]]] = [
+    ("densenet", "DenseNet121", {"blocks": [2, 3, 2, 2], "growth": 4, "stem": 8}),
+    ("densenet_cifar", "DenseNetBC", {"depth": 16, "growth": 4}),
+    ("densenet_cifar", "DenseNet", {"depth": 13, "growth": 4, "dropout_rate": 0.2}),
+    ("g_ghost", "GGhostRegNetX032", {"blocks": [1, 4, 2, 1], "group_width": 24}),
+    ("preact_resnet", "PreActResNet200", {"blocks": [1, 2, 1]}),
+    ("preact_resnet_cifar", "PreActResNet164", {"depth": 20}),
+    ("preact_resnet_cifar", "SlimmingResNet164", {"depth": 20}),
+    ("resnet", "ResNet18", {}),
+    ("resnet", "ResNet50", {"blocks": [1, 2, 1, 1]}),
+    ("resnet_cifar", "ResNet", {"depth": 14}),
+    ("resnet_cifar", "ResNet", {"depth": 14, "projection": True, "bias": True}),
+    ("se_resnet", "CaffeSEResNet50", {"blocks": [1, 2, 1]}),
+    ("wide_resnet_cifar", "WideResNet28x10", {"depth": 16, "widen": 2, "dropout_rate": 0.3}),
+]
+"""Small members of families: spec, net, settings."""
+
 RUNTIME_HEADING = "# --- archc runtime"
 O0: tuple[Pass, ...] = ()
 
@@ -85,11 +121,20 @@ _folder = tempfile.TemporaryDirectory(prefix="archc-tests-")
 
 @dataclass(frozen=True)
 class Emitted:
-    """A compiled net, its text, and the file that holds the text."""
+    """A compiled net; its text, and the file that holds it, are made when they are asked for."""
 
     compilation: Compilation
-    source: str
-    path: Path
+
+    @cached_property
+    def source(self) -> str:
+        return self.compilation.source()
+
+    @cached_property
+    def path(self) -> Path:
+        number = len(list(Path(_folder.name).glob("*.py")))
+        path = Path(_folder.name) / f"emitted_{number}_{self.graph.name}.py"
+        path.write_text(self.source, encoding="utf-8")
+        return path
 
     @property
     def graph(self) -> Graph:
@@ -147,12 +192,7 @@ def emit(
 def _compiled(
     spec: str, net: str | None, passes: tuple[Pass, ...], settings: tuple[tuple[str, str], ...]
 ) -> Emitted:
-    compilation = compile_spec(Request(spec, net, dict(settings), passes))
-    source = compilation.source()
-    number = len(list(Path(_folder.name).glob("*.py")))
-    path = Path(_folder.name) / f"emitted_{number}_{compilation.graph.name}.py"
-    path.write_text(source, encoding="utf-8")
-    return Emitted(compilation, source, path)
+    return Emitted(compile_spec(Request(spec, net, dict(settings), passes)))
 
 
 @cache

@@ -69,13 +69,6 @@ def test_check_accepts_a_file_of_blocks() -> None:
     assert (result.exit_code, result.stdout) == (0, "")
 
 
-def test_check_accepts_every_shipped_spec() -> None:
-    names = [line.split()[0] for line in run("list").stdout.splitlines()]
-    result = run("check", *names)
-    assert result.exit_code == 0, result.stderr
-    assert "warning" not in result.stderr
-
-
 def test_errors_beyond_twenty_are_counted() -> None:
     lines = "".join(f"    y{i} = missing{i} -> relu\n" for i in range(33))
     Path("many.arch").write_text(f"net Many()(x: [3, 8, 8]) {{\n{lines}    return x\n}}\n")

@@ -1,4 +1,4 @@
-"""The emitted file as a reader and a timm user meet it: its length, its style, its surface."""
+"""The emitted file as a reader meets it: its length, its style, what importing it does."""
 
 import ast
 import json
@@ -14,29 +14,20 @@ import torch
 from emitted import Emitted
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 import archc
 from archc.passes.pipeline import DEFAULT
 from archc.program.printing import constant
 
 COLUMNS = 100
-NETS = [(spec, net) for spec, nets in emitted.SHIPPED.items() for net in nets]
-SMALL: list[tuple[str, str, dict[str, Any]]] = [
-    ("densenet", "DenseNet121", {"blocks": [2, 3, 2, 2], "growth": 4, "stem": 8}),
-    ("densenet_cifar", "DenseNetBC", {"depth": 16, "growth": 4}),
-    ("densenet_cifar", "DenseNet", {"depth": 13, "growth": 4, "dropout_rate": 0.2}),
-    ("g_ghost", "GGhostRegNetX032", {"blocks": [1, 4, 2, 1], "group_width": 24}),
-    ("preact_resnet", "PreActResNet200", {"blocks": [1, 2, 1]}),
-    ("preact_resnet_cifar", "PreActResNet164", {"depth": 20}),
-    ("preact_resnet_cifar", "SlimmingResNet164", {"depth": 20}),
-    ("resnet", "ResNet18", {}),
-    ("resnet", "ResNet50", {"blocks": [1, 2, 1, 1]}),
-    ("resnet_cifar", "ResNet", {"depth": 14}),
-    ("resnet_cifar", "ResNet", {"depth": 14, "projection": True, "bias": True}),
-    ("se_resnet", "CaffeSEResNet50", {"blocks": [1, 2, 1]}),
-    ("wide_resnet_cifar", "WideResNet28x10", {"depth": 16, "widen": 2, "dropout_rate": 0.3}),
+NETS = [
+    (spec, net, net in emitted.ALIKE.get(spec, ()))
+    for spec, nets in emitted.SHIPPED.items()
+    for net in nets
 ]
+"""The shipped nets; whether they are like another, and left to long runs."""
+
 ODD: list[tuple[str, str, dict[str, Any]]] = [
     ("densenet", "DenseNet121", {"blocks": [1, 1]}),
     ("densenet", "DenseNet121", {"blocks": [6, 1, 24, 16], "dropout_rate": 0.2}),
@@ -68,27 +59,42 @@ LINT = {
 }
 """Every other rule of ruff holds."""
 
-each_net = pytest.mark.parametrize(
-    ("spec", "net"), NETS, ids=[f"{spec}-{net}" for spec, net in NETS]
-)
-each_small = pytest.mark.parametrize(("spec", "net", "settings"), SMALL)
 
-
-def _bodies() -> dict[str, Emitted]:
-    """All shipped nets, as they come, and with other settings, at -O0 too."""
-    found = {f"{spec}_{net}": emitted.emit(spec, net) for spec, net in NETS}
-    for number, (spec, net, settings) in enumerate(SMALL + ODD):
+@pytest.fixture(scope="module")
+def bodies(pytestconfig: pytest.Config) -> dict[str, Emitted]:
+    """Shipped nets as they come, those `ALIKE` others in long runs only; and some with other
+    settings, at -O0 too."""
+    every = pytestconfig.getoption("--full")
+    found = {
+        f"{spec}_{net}": emitted.emit(spec, net) for spec, net, alike in NETS if every or not alike
+    }
+    for number, (spec, net, settings) in enumerate(emitted.SMALL + ODD):
         found[f"{net}_{number}"] = emitted.emit(spec, net, **settings)
         found[f"{net}_{number}_O0"] = emitted.emit(spec, net, emitted.O0, **settings)
     return found
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, bodies: dict[str, Emitted]) -> Path:
     folder = tmp_path_factory.mktemp("emitted")
-    for name, net in _bodies().items():
+    for name, net in bodies.items():
         (folder / f"{name.lower()}.py").write_text(net.source, encoding="utf-8")
     return folder
+
+
+@pytest.mark.full
+def test_alike_nets_differ_in_names_and_numbers_only() -> None:
+    for spec, nets in emitted.ALIKE.items():
+        first = {_without_numbers(spec, net) for net in emitted.SHIPPED[spec] if net not in nets}
+        assert {_without_numbers(spec, net) for net in nets} <= first, spec
+
+
+def _without_numbers(spec: str, net: str) -> str:
+    """The text of a model, each list of numbers in it one number, and its docstrings left out."""
+    text = "\n".join(emitted.emit(spec, net).model_lines).replace(net, "Net")
+    text = re.sub(r'""".*?"""', "", text, flags=re.DOTALL)
+    text = re.sub(r"0(?:,\s*0)+", "0", re.sub(r"[\d.]+", "0", text))
+    return " ".join(text.split())
 
 
 def _run(*command: str | Path) -> str:
@@ -111,8 +117,8 @@ def test_a_dense_net_stays_within_its_lines(spec: str, net: str, plain: int, sha
     assert len(emitted.emit(spec, net, DEFAULT).model_lines) <= shared
 
 
-def test_what_only_the_runtime_imports_stands_with_it() -> None:
-    for name, net in _bodies().items():
+def test_what_only_the_runtime_imports_stands_with_it(bodies: dict[str, Emitted]) -> None:
+    for name, net in bodies.items():
         model = ast.parse("\n".join(net.model_lines))
         heads = [node for node in model.body if isinstance(node, ast.Import | ast.ImportFrom)]
         imported = {alias.asname or alias.name for node in heads for alias in node.names}
@@ -132,8 +138,8 @@ def test_blocks_that_differ_by_a_child_or_an_activation_are_one_class() -> None:
         assert re.findall(rf"class ({block}\w*)\(", text) == [block], net
 
 
-def test_every_class_says_what_it_is() -> None:
-    for name, net in _bodies().items():
+def test_every_class_says_what_it_is(bodies: dict[str, Emitted]) -> None:
+    for name, net in bodies.items():
         classes = ast.parse("\n".join(net.model_lines)).body
         for each in classes:
             assert not isinstance(each, ast.ClassDef) or ast.get_docstring(each), (name, each.name)
@@ -141,7 +147,7 @@ def test_every_class_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("passes", [emitted.O0, DEFAULT], ids=["O0", "default"])
 def test_depth_does_not_lengthen_the_file(passes: tuple[Any, ...]) -> None:
-    deep = emitted.emit("resnet_cifar", "ResNet", passes, depth=1202)
+    deep = emitted.emit("resnet_cifar", "ResNet", passes, depth=326)
     shallow = emitted.emit("resnet_cifar", "ResNet", passes, depth=110)
     assert len(deep.model_lines) <= len(shallow.model_lines) + 2
 
@@ -149,10 +155,10 @@ def test_depth_does_not_lengthen_the_file(passes: tuple[Any, ...]) -> None:
 # ------------------------------------------------------------------------------- style
 
 
-def test_no_line_is_longer_than_100_columns() -> None:
+def test_no_line_is_longer_than_100_columns(bodies: dict[str, Emitted]) -> None:
     long = [
         (name, number, len(line))
-        for name, net in _bodies().items()
+        for name, net in bodies.items()
         for number, line in enumerate(net.source.split("\n"), start=1)
         if len(line) > COLUMNS
     ]
@@ -187,8 +193,8 @@ def test_mypy_has_nothing_to_say(folder: Path, type_cache: Path) -> None:
     assert not _run("mypy", "--strict", "--config-file=", "--cache-dir", type_cache, folder)
 
 
-def test_there_is_one_suppression_and_no_other() -> None:
-    for name, net in _bodies().items():
+def test_there_is_one_suppression_and_no_other(bodies: dict[str, Emitted]) -> None:
+    for name, net in bodies.items():
         first, *rest = net.source.split("\n")
         assert first == "# mypy: disable-error-code=no-any-return", name
         assert not any(word in line for line in rest for word in ("type: ignore", "noqa", "# mypy"))
@@ -199,12 +205,12 @@ def test_texts_are_written_as_literals(text: str) -> None:
     assert ast.literal_eval(constant(text)) == text
 
 
-def test_names_are_words() -> None:
+def test_names_are_words(bodies: dict[str, Emitted]) -> None:
     """No numbered temporaries, nothing private, no name that the spec or torch did not give.
 
     The elements of a spec's list `xs` are `x0`, `x1`, ...; a temporary would begin with `x2`.
     """
-    for name, net in _bodies().items():
+    for name, net in bodies.items():
         model = ast.parse("\n".join(net.model_lines))
         names = {n.id for n in ast.walk(model) if isinstance(n, ast.Name)}
         assert not [n for n in names if n.startswith("_") and n not in ("_", "__all__")], name
@@ -216,8 +222,8 @@ def test_names_are_words() -> None:
 # ------------------------------------------------------------- what importing it does
 
 
-def test_only_torch_and_the_standard_library_are_imported() -> None:
-    for name, net in _bodies().items():
+def test_only_torch_and_the_standard_library_are_imported(bodies: dict[str, Emitted]) -> None:
+    for name, net in bodies.items():
         roots = set()
         for node in ast.walk(ast.parse(net.source)):
             if isinstance(node, ast.Import):
@@ -264,113 +270,13 @@ def test_importing_has_no_effect(folder: Path) -> None:
     assert json.loads(done.stdout) == names
 
 
-# ----------------------------------------------------------------------- timm's surface
-
-
-def _images(size: int = 32) -> Tensor:
-    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
-
-
-def _small(spec: str, net: str, settings: dict[str, Any]) -> nn.Module:
-    return emitted.emit(spec, net, **settings).build().eval()
-
-
-@each_small
-def test_forward_is_the_head_of_the_features(spec: str, net: str, settings: dict[str, Any]) -> None:
-    model: Any = _small(spec, net, settings)
-    images = _images()
-    features = model.forward_features(images)
-    pooled = model.forward_head(features, pre_logits=True)
-    assert features.shape[:2] == pooled.shape == (2, model.num_features)
-    assert torch.equal(pooled, features.mean((2, 3)))
-    assert torch.equal(model.get_classifier()(pooled), model(images))
-    assert torch.equal(model.forward_head(features), model(images))
-
-
-@each_small
-def test_the_classifier_can_be_replaced(spec: str, net: str, settings: dict[str, Any]) -> None:
-    model: Any = _small(spec, net, settings)
-    images = _images()
-    features = model.forward_features(images)
-    keys = list(model.state_dict())
-
-    model.reset_classifier(5)
-    assert isinstance(model.get_classifier(), nn.Linear)
-    assert model.get_classifier().in_features == model.num_features
-    assert model(images).shape == (2, 5)
-    assert list(model.state_dict()) == keys
-
-    model.reset_classifier(0)
-    assert torch.equal(model(images), model.forward_head(features, pre_logits=True))
-    model.reset_classifier(10)
-    assert model(images).shape == (2, 10)
-
-
-@each_small
-def test_feature_info_is_true(spec: str, net: str, settings: dict[str, Any]) -> None:
-    """Each named module gives, once per image, what `feature_info` promises of it."""
-    model: Any = _small(spec, net, settings)
-    found: dict[str, list[torch.Size]] = {}
-    for info in model.feature_info:
-        name = info["module"]
-        seen = found.setdefault(name, [])
-        model.get_submodule(name).register_forward_hook(
-            lambda _module, _args, output, seen=seen: seen.append(output.shape)
-        )
-    model(_images(64))
-    assert len(found) == len(model.feature_info)
-    for info in model.feature_info:
-        side = 64 // info["reduction"]
-        assert found[info["module"]] == [(2, info["num_chs"], side, side)]
-    reductions = [info["reduction"] for info in model.feature_info]
-    assert reductions == sorted(set(reductions))
-    assert model.feature_info[-1]["num_chs"] == model.num_features
-
-
-def test_channels_that_follow_an_argument_are_written_as_it() -> None:
-    case = Path(__file__).parent / "cases" / "codegen" / "arguments.arch"
-    net: Any = emitted.emit(case).build(in_chans=1, num_classes=7)
-    images = torch.randn(2, 1, 32, 32)
-    assert net.num_features == net.forward_features(images).shape[1] == 6
-    assert [info["num_chs"] for info in net.feature_info] == [6, 6]
-    net.reset_classifier(4)
-    assert net(images).shape == (2, 4)
-    net.reset_classifier(0)
-    assert net(images).shape == (2, 6)
-
-
-def test_channels_may_be_a_multiple_of_an_argument(tmp_path: Path) -> None:
-    spec = tmp_path / "double.arch"
-    spec.write_text(
-        "net Double(classes=10)(x: [3, 8, 8]) {\n"
-        "    return concat(x, x) -> a: conv(4) -> global_avg_pool -> fc: linear(2 * classes)\n}\n"
-    )
-    net: Any = emitted.emit(spec).build(in_chans=5, num_classes=7)
-    assert net(torch.randn(2, 5, 8, 8)).shape == (2, 14)
-
-
-@pytest.mark.parametrize("size", [9, 10, 28, 33])
-def test_reductions_are_those_of_the_strides_where_sizes_do_not_divide(size: int) -> None:
-    net: Any = emitted.emit("densenet_cifar", depth=10, growth=4, size=size).build()
-    assert [info["reduction"] for info in net.feature_info] == [1, 2, 4]
-
-
 @pytest.mark.parametrize(
-    ("net", "modules"),
+    ("spec", "net"),
     [
-        ("DenseNet121", ["relu0", "denseblock1", "denseblock2", "denseblock3", "norm5"]),
-        ("ResNet50", ["relu", "layer1", "layer2", "layer3", "layer4"]),
+        pytest.param(spec, net, id=f"{spec}-{net}", marks=pytest.mark.full if alike else ())
+        for spec, net, alike in NETS
     ],
 )
-def test_feature_info_names_one_module_for_each_scale(net: str, modules: list[str]) -> None:
-    spec = "densenet" if net.startswith("Dense") else "resnet"
-    with torch.device("meta"):
-        model: Any = emitted.emit(spec, net).build()
-    assert [info["module"].split(".")[-1] for info in model.feature_info] == modules
-    assert [info["reduction"] for info in model.feature_info] == [2, 4, 8, 16, 32]
-
-
-@each_net
 def test_the_class_is_the_first_public_name(spec: str, net: str) -> None:
     module = emitted.emit(spec, net).module
     assert module.__all__[0] == net
