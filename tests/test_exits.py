@@ -102,6 +102,14 @@ def test_exits_are_named_and_their_costs_known() -> None:
     assert list(net.exit_macs) == sorted(net.exit_macs)
 
 
+def test_heads_are_replaced_as_in_timm() -> None:
+    net: Any = small().build().eval()
+    assert net.get_classifier() == tuple(getattr(net, f"classifier{k}").linear for k in (1, 2, 3))
+    net.reset_classifier(7)
+    assert [list(scores.shape) for scores in net(images(2).float())] == [[2, 7]] * 3
+    assert all(head.out_features == 7 for head in net.get_classifier())
+
+
 def test_a_break_leaves_the_rest_uncomputed() -> None:
     net: Any = small().build().double().eval()
     called: list[str] = []

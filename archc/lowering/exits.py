@@ -5,9 +5,10 @@ called, so that what only a later exit needs waits for that one: the finer scale
 layers, for example.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 
 from archc.ir.exits import computed, first_of, has_exits, needed_by, turn_of
@@ -45,6 +46,7 @@ EXIT, STAYING = "exit", "staying"
 """Which exit alone is wanted; the rows of the batch that go on."""
 
 _EXIT = Argument(EXIT, BinOp("|", (Name("int"), Constant(None))), Constant(None))
+_DOTS = Name("...")
 _CRITERION = Argument("criterion", Name("str"), Constant("confidence"))
 
 
@@ -198,6 +200,22 @@ def exit_methods(
         )
 
 
+def head_methods(writer: ClassWriter) -> Iterator[FunctionDef]:
+    """timm's methods, where each exit ends in a linear layer of its own."""
+    graph = writer.modules.graph
+    ends = [graph.node(output.node) for output in graph.outputs]
+    paths = [node.layer.path or () for node in ends]
+    if len(set(paths)) < len(ends) or any(node.op.name != "linear" for node in ends):
+        return
+    self_, several = Argument("self"), Subscript(Name("tuple"), Tuple((dotted("nn.Module"), _DOTS)))
+    heads = _numbered(list(map(".".join, paths)), partial(call, "self.get_submodule"))
+    found = heads or Tuple(tuple(map(writer.receiver, paths)))
+    yield FunctionDef("get_classifier", (self_,), several, (Return(found),))
+    reset = call("reset_heads", call("self.get_classifier"), Name("num_classes"))
+    count = Argument("num_classes", Name("int"))
+    yield FunctionDef("reset_classifier", (self_, count), Constant(None), (Evaluate(reset),))
+
+
 def _tensors(names: Sequence[str]) -> Iterator[Argument]:
     return (Argument(each, Name("Tensor")) for each in names)
 
@@ -220,9 +238,19 @@ def exit_facts(graph: Graph) -> Iterator[Stmt]:
 
 def _words(words: Sequence[str]) -> Expr:
     """Words as a tuple; those that are numbered in turn by their numbers."""
-    stem = words[0].rstrip("0123456789")
-    start = int(words[0].removeprefix(stem) or 0)
-    if len(words) < 3 or any(word != f"{stem}{k}" for k, word in enumerate(words, start)):
-        return Tuple(tuple(map(Constant, words)))
-    numbers = turns(start, Constant(len(words)))
-    return call("tuple", GeneratorExp(JoinedStr((stem, Name("k"))), Name("k"), numbers))
+    return _numbered(words, lambda word: word) or Tuple(tuple(map(Constant, words)))
+
+
+def _numbered(words: Sequence[str], of: Callable[[Expr], Expr]) -> Expr | None:
+    """A tuple of something of each word, if these differ by a number that counts the turns."""
+    match = _NUMBER.fullmatch(words[0])
+    if match is None or len(words) < 3:
+        return None
+    before, start, after = match[1], int(match[2]), match[3]
+    if any(word != f"{before}{k}{after}" for k, word in enumerate(words, start)):
+        return None
+    word = JoinedStr(tuple(part for part in (before, Name("k"), after) if part))
+    return call("tuple", GeneratorExp(of(word), Name("k"), turns(start, Constant(len(words)))))
+
+
+_NUMBER = re.compile(r"(\D*)(0|[1-9]\d*)(\D*)")

@@ -8,7 +8,7 @@ from archc.ir.exits import has_exits
 from archc.ir.graph import Graph, Hyper, Node, Path, Region
 from archc.lowering.classes import SELF, ClassWriter
 from archc.lowering.docstrings import shape_text
-from archc.lowering.exits import exit_facts, exit_methods, forward_of_exits
+from archc.lowering.exits import exit_facts, exit_methods, forward_of_exits, head_methods
 from archc.lowering.initialise import initialisation
 from archc.lowering.items import ChainItem, FunctionItem, ModuleItem, operands_of, results_of
 from archc.lowering.nesting import Given
@@ -185,6 +185,7 @@ class NetWriter(ClassWriter):
         body = with_gates(self.graph, while_rebuilding(self.graph, body))
         yield FunctionDef("forward", (SELF, *args), returns, tuple(body))
         yield from exit_methods(self, names, list(self._multiples(names)))
+        yield from head_methods(self)
 
     @property
     def _depth(self) -> int:

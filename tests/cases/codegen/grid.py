@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum b839b44cae8987e5; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 1f4fff6b49b35f63; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator
@@ -149,6 +149,16 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
         return scores.softmax(1).amax(1)
     logs = scores.log_softmax(1)
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def reset_heads(heads: Sequence[Any], num_classes: int) -> None:
+    """Give linear layers new weights, for so many classes."""
+    for head in heads:
+        head.out_features = num_classes
+        head.weight = nn.Parameter(head.weight.new_empty(num_classes, head.in_features))
+        if head.bias is not None:
+            head.bias = nn.Parameter(head.bias.new_empty(num_classes))
+        head.reset_parameters()
 
 
 def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:

@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from names_that_wait.arch.
 
     archc compile names_that_wait.arch -O0
-Checksum 287362588734cf90; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 4c17252b501836a3; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,12 @@ class Net(nn.Module):  # names_that_wait.arch:9
             (image,) = rows(staying, image)
         yield self.fc(torch.cat([image, self.two.keys(image)], 1).mean((2, 3)))
 
+    def get_classifier(self) -> tuple[nn.Module, ...]:
+        return self.two.mixer, self.fc
+
+    def reset_classifier(self, num_classes: int) -> None:
+        reset_heads(self.get_classifier(), num_classes)
+
 
 # --- archc runtime
 
@@ -82,6 +88,16 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
         return scores.softmax(1).amax(1)
     logs = scores.log_softmax(1)
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def reset_heads(heads: Sequence[Any], num_classes: int) -> None:
+    """Give linear layers new weights, for so many classes."""
+    for head in heads:
+        head.out_features = num_classes
+        head.weight = nn.Parameter(head.weight.new_empty(num_classes, head.in_features))
+        if head.bias is not None:
+            head.bias = nn.Parameter(head.bias.new_empty(num_classes))
+        head.reset_parameters()
 
 
 def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:

@@ -2,7 +2,7 @@
 """Skipped, compiled by archc 0 from skipped_branches.arch.
 
     archc compile skipped_branches.arch -O0
-Checksum ec440df86d2b5662; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum f34897b2c28318dc; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator, Sequence
@@ -95,6 +95,12 @@ class Skipped(nn.Module):  # skipped_branches.arch:16
         """Samples leave at the first exit that is as sure of them as its threshold says."""
         return leave_early(self, self.iter_exits(image), thresholds, criterion)
 
+    def get_classifier(self) -> tuple[nn.Module, ...]:
+        return self.head, self.fc
+
+    def reset_classifier(self, num_classes: int) -> None:
+        reset_heads(self.get_classifier(), num_classes)
+
 
 # --- archc runtime
 
@@ -144,6 +150,16 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
         return scores.softmax(1).amax(1)
     logs = scores.log_softmax(1)
     return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+
+
+def reset_heads(heads: Sequence[Any], num_classes: int) -> None:
+    """Give linear layers new weights, for so many classes."""
+    for head in heads:
+        head.out_features = num_classes
+        head.weight = nn.Parameter(head.weight.new_empty(num_classes, head.in_features))
+        if head.bias is not None:
+            head.bias = nn.Parameter(head.bias.new_empty(num_classes))
+        head.reset_parameters()
 
 
 def leave_early(net: Any, exits: Any, thresholds: Sequence[float], criterion: str) -> Prediction:
