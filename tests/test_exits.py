@@ -1,6 +1,9 @@
 """Nets with exits that really stop: each exit alone, one after another, and as samples leave."""
 
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import emitted
@@ -90,6 +93,17 @@ def test_what_is_wrong_is_told() -> None:
         net(images(2), exit=3)
 
 
+@pytest.mark.parametrize("criterion", ["confidence", "entropy"])
+def test_samples_whose_scores_are_no_numbers_leave_at_the_last_exit(criterion: str) -> None:
+    net: Any = small().build().double().eval()
+    x = images(3)
+    x[1] = torch.nan
+    found = net.predict(x, [0.0, 0.0], criterion)
+    assert found.exit.tolist() == [0, 2, 0]
+    one: Any = emitted.emit("msdnet_cifar", "MSDNetBudgeted", exits=2, classes=1).build()
+    assert one.double().eval().predict(images(2), [1.0], criterion).exit.tolist() == [0, 0]
+
+
 def test_no_samples_are_no_predictions() -> None:
     net: Any = small().build().double().eval()
     assert [len(each) for each in net.predict(images(0), [0.5, 0.5])] == [0, 0, 0]
@@ -128,7 +142,8 @@ def test_a_compiled_net_gives_the_same() -> None:
     with torch.no_grad():
         for ours, theirs in zip(whole(x), net(x), strict=True):
             torch.testing.assert_close(ours, theirs)
-        torch.testing.assert_close(whole(x, exit=1), net(x, exit=1))
+        for k in (1, 0, 2, -1):
+            torch.testing.assert_close(whole(x, exit=k), net(x, exit=k))
 
 
 def test_one_exit_is_exported_alone() -> None:
@@ -143,6 +158,44 @@ def test_one_exit_is_exported_alone() -> None:
     assert convolutions < sum(
         node.target is torch.ops.aten.conv2d.default for node in whole.graph.nodes
     )
+
+
+HOSTILE = """
+block Unit()(x) { return x + (x -> conv1: conv(4, 3) -> bn1: bn -> drop_path(survival=0.5)) }
+block Grown()(x) {
+    for i in range(4) {
+        x = concat(x, x -> "l{i}": Growing)
+        if i == 1 { exit x -> global_avg_pool -> head: linear(3) }
+    }
+    return x
+}
+block Growing()(x) { return x -> norm: bn -> relu -> conv: conv(2, 3) }
+net Names()(list: [4, 8, 8], next: [4, 8, 8]) {
+    x = list + next
+    for i in range(3) { x = x -> "unit{i}": Unit }
+    exit x -> global_avg_pool -> "h%1": linear(3)
+    range = x -> grown: Grown
+    return range -> conv2: conv(4, 3) -> global_avg_pool -> fc: linear(3)
+}
+"""
+
+
+@pytest.mark.parametrize("passes", [emitted.O0, DEFAULT], ids=["O0", "default"])
+def test_unusual_names_and_blocks(passes: Any, tmp_path: Path) -> None:
+    """Inputs have the names of what the code calls, a block made in a loop is opened, a label is no
+    name, and branches are skipped."""
+    (tmp_path / "names.arch").write_text(HOSTILE)
+    made = emitted.emit(tmp_path / "names.arch", None, passes)
+    net: Any = made.build().double()
+    x = torch.randn(2, 4, 8, 8, dtype=torch.float64)
+    check_exits(net, made.graph, [x, x + 1])
+    options = ["--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "mypy", *options, str(made.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    torch.manual_seed(0)
+    results = {tuple(next(net.train().iter_exits(x, x)).flatten().tolist()) for _ in range(12)}
+    assert len(results) > 1, "gates are drawn for each run"
 
 
 def test_a_slimmed_net_stops_as_well() -> None:

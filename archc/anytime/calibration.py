@@ -23,8 +23,10 @@ UNITS = ("macs", "ms")
 
 
 def amount(cost: float, unit: Unit) -> str:
-    """A cost for people: `40.00 M MACs`, `2.500 ms`."""
-    return f"{cost / 1e6:,.2f} M MACs" if unit == "macs" else f"{cost:,.3f} ms"
+    """A cost for people: `40.00 M MACs`, `4,688 MACs`, `2.500 ms`."""
+    if unit == "ms":
+        return f"{cost:,.3f} ms"
+    return f"{cost / 1e6:,.2f} M MACs" if cost >= 1e5 else f"{cost:,.0f} MACs"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def parse_budget(text: str, unit: Unit = "macs") -> Budget:
             found = Budget(float(word[:-1]) / 100, unit, share=True)
         else:
             power = {"k": 1e3, "M": 1e6, "G": 1e9}.get(word[-1:], 1.0)
-            found = Budget(float(word.rstrip("kMG")) * power, "macs")
+            found = Budget(float(word[:-1] if power > 1 else word) * power, "macs")
     except ValueError:
         found = Budget(0, unit)
     if not 0 < found.amount < float("inf"):
@@ -94,7 +96,7 @@ def check_exits(trained: Trained) -> None:
     if not hasattr(trained.net, "predict"):
         raise error(
             "E1051",
-            f"`{trained.name}` has no exits at which samples could leave",
+            f"`{trained.name}` does not have several exits at which samples could leave",
             help="`exit x -> head: ...` in a spec is one; all give scores of the same classes",
         )
 
@@ -129,6 +131,12 @@ def samples_of(answers: Answers, costs: Tensor, criterion: str) -> Samples:
         raise error("E1003", f"there is no criterion `{criterion}`", help=", ".join(CRITERIA))
     logs = answers.log_probabilities
     confidences = torch.stack([confidence(each, criterion) for each in logs]).double()
+    if confidences.isnan().any():
+        raise error(
+            "E1052",
+            "the net gives scores that are no numbers",
+            help="`--weights best` takes those of the best epoch; a training that diverged says so",
+        )
     return Samples(confidences, logs.argmax(2) == answers.labels, costs)
 
 

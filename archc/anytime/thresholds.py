@@ -25,8 +25,10 @@ class Samples:
 
     def leaving(self, thresholds: Sequence[float]) -> Tensor:
         """The exit [N] at which each sample leaves; there is a threshold for each but the last."""
-        levels = torch.tensor([*thresholds, -NEVER], dtype=torch.float64)
-        return (self.confidences >= levels[:, None]).int().argmax(0)
+        levels = torch.tensor(thresholds, dtype=torch.float64)
+        leaves = self.confidences[:-1] >= levels[:, None]
+        last = torch.ones_like(self.hits[-1:])
+        return torch.cat([leaves, last]).int().argmax(0)
 
     def outcome(self, thresholds: Sequence[float]) -> "Outcome":
         exits = self.leaving(thresholds)
@@ -133,7 +135,11 @@ def _best(
         if not ends.any():
             return thresholds[k]
     place = int(values.masked_fill(~ends, -torch.inf).argmax())
-    return sure[place - 1].item() if place else NEVER
+    if not place:
+        return NEVER
+    # Midway to the next one: what is computed in another batch differs in the last bits.
+    after = sure[place] if place < len(sure) else sure[place - 1]
+    return ((sure[place - 1] + after) / 2).item()
 
 
 def family_curve(samples: Samples) -> Iterator[tuple[float, ...]]:

@@ -79,7 +79,8 @@ def _lines(
 
     yield f"{found.net}: at most {amount(found.budget, found.unit)} an image, by {found.criterion}"
     yield ""
-    levels = [*("never" if t == NEVER else f"{t:.4f}" for t in found.thresholds), "all"]
+    words = {NEVER: "never", -NEVER: "all"}
+    levels = [*(words.get(t, f"{t:.4f}") for t in found.thresholds), "all"]
     rows = [
         (name, amount(cost, found.unit), level, f"{count / found.images:.1%}")
         for name, cost, level, count in zip(exits, found.costs, levels, found.leave, strict=True)

@@ -298,13 +298,26 @@ class ClassWriter(ConstructorWriter):
             listed = path in self.outliner.chains or path not in self.modules.by_path
             if sequential or listed:
                 code = Subscript(code, Constant(int(word)))
-            elif is_name(word):
+            elif is_name(word) and not self._is_looped(path, word):
                 code = Attribute(code, word)
             else:
                 kind = "parameter" if self.is_learned((*path, word)) else "submodule"
                 code = Call(Attribute(code, f"get_{kind}"), (Constant(word),))
             path += (word,)
         return code
+
+    def _is_looped(self, path: Path, word: str) -> bool:
+        """Whether another class makes a child in a loop, so that types do not know it."""
+        if path == self.module.path or path not in self.outliner.of:
+            return False
+        loops = self.outliner.forms[self.outliner.of[path]].body.items
+        return any(
+            isinstance(item, LoopItem)
+            and not item.container
+            and word.startswith(item.prefix)
+            and word[len(item.prefix) :].isdecimal()
+            for item in loops
+        )
 
     @cached_property
     def passed(self) -> dict[Path, str]:

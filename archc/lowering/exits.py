@@ -12,7 +12,7 @@ from functools import partial, reduce
 from operator import or_
 
 from archc.ir.exits import computed, first_of, has_exits, needed_by, turn_of
-from archc.ir.graph import Graph
+from archc.ir.graph import Graph, Path
 from archc.lowering.bindings import Binding, reads
 from archc.lowering.classes import ClassWriter
 from archc.lowering.modules import Modules, Step
@@ -22,6 +22,7 @@ from archc.ops.extern import Result
 from archc.program.tree import (
     Argument,
     Assign,
+    Attribute,
     BinOp,
     Compare,
     Constant,
@@ -176,9 +177,8 @@ def exit_methods(
     """`iter_exits`, which begins with `checks`, and where the exits give scores of the same
     classes, `predict`."""
     graph = writer.modules.graph
-    tensor, none, wanted = Name("Tensor"), Constant(None), Name(EXIT)
-    number = Subscript(call("range", Constant(len(graph.outputs))), wanted)
-    exists = Assign(wanted, IfExp(Compare(wanted, "is", none), none, number))
+    tensor, wanted = Name("Tensor"), Name(EXIT)
+    exists = Assign(wanted, call("number_of", wanted, Constant(len(graph.outputs))))
     yield FunctionDef(
         "iter_exits",
         (Argument("self"), *_tensors(inputs), _EXIT),
@@ -209,7 +209,7 @@ def head_methods(writer: ClassWriter) -> Iterator[FunctionDef]:
         return
     self_, several = Argument("self"), Subscript(Name("tuple"), Tuple((dotted("nn.Module"), _DOTS)))
     heads = _numbered(list(map(".".join, paths)), partial(call, "self.get_submodule"))
-    found = heads or Tuple(tuple(map(writer.receiver, paths)))
+    found = heads or Tuple(tuple(_head(writer, path) for path in paths))
     yield FunctionDef("get_classifier", (self_,), several, (Return(found),))
     reset = call("reset_heads", call("self.get_classifier"), Name("num_classes"))
     count = Argument("num_classes", Name("int"))
@@ -234,6 +234,15 @@ def exit_facts(graph: Graph) -> Iterator[Stmt]:
             for k in range(len(graph.outputs))
         ]
         yield Assign(dotted("self.exit_macs"), Tuple(tuple(map(Constant, total))))
+
+
+def _head(writer: ClassWriter, path: Path) -> Expr:
+    """A layer by attributes alone, as types know them, or else by its path."""
+    found = inner = writer.receiver(path)
+    while isinstance(inner, Attribute):
+        inner = inner.value
+    dotted_path = Constant(".".join(path))
+    return found if isinstance(inner, Name) else call("self.get_submodule", dotted_path)
 
 
 def _words(words: Sequence[str]) -> Expr:

@@ -182,9 +182,10 @@ class NetWriter(ClassWriter):
         args, body = forward_of_exits(names)
         tensor = Name("Tensor")
         returns = BinOp("|", (Subscript(Name("list"), tensor), tensor))
-        body = with_gates(self.graph, while_rebuilding(self.graph, body))
+        body = while_rebuilding(self.graph, body)
         yield FunctionDef("forward", (SELF, *args), returns, tuple(body))
-        yield from exit_methods(self, names, list(self._multiples(names)))
+        checks = [*self._multiples(names), *with_gates(self.graph, ())]
+        yield from exit_methods(self, names, checks)
         yield from head_methods(self)
 
     @property

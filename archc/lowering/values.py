@@ -10,7 +10,7 @@ MEANINGFUL = frozenset(
     {"self", "super", "nn", "torch", "F", "enumerate", "isinstance", "len", "range", "tuple", "zip"}
     | {"Sequence", "ValueError", "concat", "dense_block", "drop_block", "drop_path", "exits"}
     | {"max_dropout", "shake_shake", "criterion", "exit", "staying", "leave_early", "rows"}
-    | {"thresholds"}
+    | {"list", "next", "number_of", "thresholds"}
     | {"_", "norm_act", "norm_relu", "pooled", "rerun", "shares_storage", "sign_ste", "skipped"}
 )
 """Names that mean something else in emitted code, so that no variable has them."""

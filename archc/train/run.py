@@ -78,7 +78,10 @@ class Run:
 
     def build(self) -> nn.Module:
         """A new instance of the net, for which the weights are made as they are."""
-        module = import_source(self.source, self.config.net)
+        try:
+            module = import_source(self.source, self.config.net)
+        except SyntaxError as problem:
+            raise error("E1006", f"{self.folder / MODEL} is damaged: {problem}") from None
         net: nn.Module = getattr(module, module.__all__[0])()
         return net
 
