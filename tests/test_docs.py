@@ -232,6 +232,8 @@ def test_links_lead_somewhere(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", text):
         path, _, anchor = (target[0] or target[1]).partition("#")
+        if path.startswith("https://arxiv.org/abs/"):
+            continue  # tests stay on the machine
         assert not path or (document.parent / path).exists(), target
         if anchor and not path:
             headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
