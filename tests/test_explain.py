@@ -31,6 +31,8 @@ UNSHOWN = {
     "E1022",  # torchvision is missing
     "E1024",  # the network is
     "E1032",  # an ensemble needs snapshots
+    "E1062",  # a runtime's mistake is: see test_export_command
+    "E1063",  # libraries are missing
     "E1008",  # it takes several processes
 }
 """Codes of what a test cannot bring about; their pages show a text."""

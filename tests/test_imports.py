@@ -83,10 +83,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "safetensors", "msgspec"},
     ),
     "anytime": ({"diagnostics", "runtime", "train", "writing"}, {"torch", "msgspec", "PIL"}),
+    "export": (
+        {"analysis", "anytime", "api", "compiler", "diagnostics", "ops", "train"},
+        {"torch"},
+    ),
     "cli": (
         COMPILER
         | {"analysis", "api", "checking", "compiler", "explanations", "train", "viz"}
-        | {"anytime", "channels", "slim", "watch", "weights", "writing"},
+        | {"anytime", "channels", "export", "slim", "watch", "weights", "writing"},
         {"typer", "rich"},
     ),
     "__main__": ({"cli"}, set()),

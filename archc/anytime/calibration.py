@@ -189,3 +189,15 @@ def calibration_of(
         cost=outcome.cost,
         leave=outcome.counts,
     )
+
+
+def load_calibration(folder: Path) -> Calibration | None:
+    """What `archc calibrate` saved beside the weights of a run, if it did. Raises ArchError for a
+    file that is no such."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Calibration)
+    except msgspec.MsgspecError as problem:
+        raise error("E1006", f"{path} cannot be read: {printable(str(problem))}") from None

@@ -20,6 +20,7 @@ from archc.cli.compile import compile_command
 from archc.cli.diff import diff_command
 from archc.cli.evaluate import eval_command
 from archc.cli.explain import explain_command
+from archc.cli.export import export_command
 from archc.cli.fmt import fmt_command
 from archc.cli.inspect import (
     expand_command,
@@ -153,6 +154,7 @@ for _name, _command in (
     ("train", train_command),
     ("eval", eval_command),
     ("calibrate", calibrate_command),
+    ("export", export_command),
     ("explain", explain_command),
 ):
     app.command(_name)(with_error_format(_command))

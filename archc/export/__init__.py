@@ -1,0 +1,1 @@
+"""Nets as files that run without archc, and mostly without torch: ONNX, torch.export, OpenVINO."""
