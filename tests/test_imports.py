@@ -75,7 +75,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "weights": (
-        {"api", "compiler", "diagnostics", "ops", "train"},
+        {"api", "compiler", "diagnostics", "ir", "ops", "passes", "train"},
         {"torch", "safetensors"},
     ),
     "slim": (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archc.cli.console import fail, say, show, write_file
-from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, make_request
+from archc.cli.options import For, Limit, Net, Passes, Plain, Purpose, Set, Spec, make_request
 from archc.cli.warnings import Allow, Deny, judged
 from archc.timing import Phases
 
@@ -45,6 +45,7 @@ def compile_command(
     ] = None,
     passes: Passes = None,
     plain: Plain = False,
+    purpose: For = Purpose.TRAINING,
     runtime: Annotated[
         Runtime,
         typer.Option(
@@ -80,7 +81,7 @@ def compile_command(
         output = None
     if check and output is None:
         raise typer.BadParameter("--check needs the FILE to compare with: -o FILE")
-    request = make_request(spec, net, set_, limit, passes, plain, in_chans)
+    request = make_request(spec, net, set_, limit, passes, plain, in_chans, purpose)
     compilation = compile_spec(request, dump_after=_dumper(dump_after, request), phases=phases)
     if show(judged(compilation.warnings, deny, allow)):
         raise typer.Exit(1)

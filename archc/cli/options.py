@@ -39,6 +39,16 @@ Passes = Annotated[
 Plain = Annotated[bool, typer.Option("-O0", help="Run no pass.")]
 
 
+class Purpose(StrEnum):
+    """What a net is compiled for."""
+
+    TRAINING = "training"
+    INFERENCE = "inference"
+
+
+For = Annotated[Purpose, typer.Option("--for", help="For inference alone, batch norms are folded.")]
+
+
 class ErrorFormat(StrEnum):
     """How messages are written."""
 
@@ -82,15 +92,20 @@ def make_request(
     passes: str | None = None,
     plain: bool = False,
     channels: int | None = None,
+    purpose: Purpose = Purpose.TRAINING,
 ) -> "Request":
     """What the options ask for. Raises typer.BadParameter, or ArchError for unknown passes."""
     from archc.compiler import Request
     from archc.passes.parse import parse_passes
-    from archc.passes.pipeline import DEFAULT
+    from archc.passes.pipeline import DEFAULT, for_inference
 
     if plain and passes is not None:
         raise typer.BadParameter("-O0 runs no pass, so it cannot be given with --passes")
+    if plain and purpose is Purpose.INFERENCE:
+        raise typer.BadParameter("-O0 runs no pass, and `--for inference` is one")
     chosen = DEFAULT if passes is None else parse_passes(passes)
+    if purpose is Purpose.INFERENCE:
+        chosen = for_inference(chosen)
     return Request(
         spec,
         net,

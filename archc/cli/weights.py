@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archc.cli.console import say, write_data, write_json
-from archc.cli.options import Limit, Net, Passes, Set, Spec, compile_net, make_request
+from archc.cli.options import For, Limit, Net, Passes, Purpose, Set, Spec, compile_net, make_request
 
 if TYPE_CHECKING:
     from archc.compiler import Compilation
@@ -43,6 +43,7 @@ def weights_command(
         bool,
         typer.Option("--pack-binary", help="Store binary weights as signs, one bit each."),
     ] = False,
+    purpose: For = Purpose.TRAINING,
     seed: Annotated[int, typer.Option(help="Of the weights that begin anew.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
@@ -58,6 +59,7 @@ def weights_command(
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     from archc.diagnostics import error
     from archc.weights.checkpoint import read_checkpoint
+    from archc.weights.inference import inference_form, inference_weights
     from archc.weights.mapping import map_checkpoint
     from archc.weights.net import begun, content_of, keys_of, packed_content_of
     from archc.weights.report import to_json, to_text
@@ -75,6 +77,9 @@ def weights_command(
     if mapped.missing:
         raise _misfit(mapped, file, compilation)
     state = {**mapped.state, **begun(compilation, mapped.kept, seed)}
+    if purpose is Purpose.INFERENCE:
+        state = inference_weights(state, compilation)
+        compilation = inference_form(compilation)
     content = content_of(compilation, state)
     if pack_binary:
         plain = len(content)

@@ -10,6 +10,7 @@ from archc import plugins
 from archc.ir.graph import Graph
 from archc.ir.verify import VerifyError, verify
 from archc.passes.base import Pass
+from archc.passes.fold_norms import FoldNorms
 from archc.passes.share_memory import ShareMemory
 from archc.passes.simplify import Simplify
 from archc.passes.slim import Slim
@@ -19,6 +20,7 @@ from archc.timing import Phases
 PASSES: tuple[type[Pass], ...] = (
     Simplify,
     Slim,
+    FoldNorms,
     StochasticDepth,
     ShareMemory,
 )
@@ -26,6 +28,16 @@ PASSES: tuple[type[Pass], ...] = (
 
 DEFAULT: tuple[Pass, ...] = (Simplify(), StochasticDepth(), ShareMemory())
 """What runs unless the user asks for something else; at -O0 nothing does."""
+
+
+def for_inference(passes: Sequence[Pass]) -> tuple[Pass, ...]:
+    """The passes that make of a net what only infers: those of `passes` but for what the backward
+    pass and dropped branches need, with `fold-norms` in its place."""
+    left = [step for step in passes if not isinstance(step, FoldNorms | StochasticDepth)]
+    own = [step for step in left if type(step) in PASSES and not step.last]
+    others = [step for step in left if type(step) not in PASSES]
+    return (*own, FoldNorms(), *others)
+
 
 BEFORE = "elaborate"
 """The name, for `--dump-after`, of the graph that the first pass gets."""

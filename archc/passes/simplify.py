@@ -46,12 +46,12 @@ class Simplify(Pass):
         def rule(visit: Visit) -> Node:
             if visit.node.layer.path is not None or not _computes_nothing(visit, applications):
                 return visit.keep()
-            return visit.keep() if _parts_inputs(visit, given) else visit.operands[0]
+            return visit.keep() if parts_inputs(visit, given) else visit.operands[0]
 
         return rebuild(graph, rule)
 
 
-def _parts_inputs(visit: Visit, given: Mapping[int, Sequence[Region]]) -> bool:
+def parts_inputs(visit: Visit, given: Mapping[int, Sequence[Region]]) -> bool:
     """Whether a node and its operand are two inputs of one region."""
     regions = given.get(visit.node.id, ())
     others = (visit.values.get(other) for region in regions for _, other in region.inputs)
