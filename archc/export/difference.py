@@ -7,9 +7,10 @@ from torch import Tensor
 from archc.diagnostics import error
 from archc.export.nets import Exported
 
-ALLOWED = 1e-3
+ALLOWED = 1e-2
 """The difference that rounding may make: a share of the largest result. In float32, sums in other
-orders differ by about 1e-6, and deep nets pass on more than that."""
+orders differ by about 1e-6; where a net takes signs, as one of binary weights and inputs does, the
+sign of what is nearly zero may be another, and results differ by 1e-3."""
 
 
 def check_close(exported: Exported, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
