@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import torch
 from command_line import files, run
+from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from archc.compiler import Request, compile_spec
-from archc.diagnostics import ArchError
+from archc.diagnostics import ArchError, error
+from archc.export import programs
 from archc.export.conditional import OUTPUTS
 from archc.export.difference import check_close
 from archc.export.nets import Exported, Leaving, alone, of_spec
@@ -160,6 +163,45 @@ def test_a_run_leaves_by_the_thresholds_that_it_was_calibrated_to(
     assert "in onnxruntime its results" in result.stderr
     again = run(*export)
     assert "E0801" in again.stderr
+
+
+class OfTwo(nn.Module):
+    """What torch.export takes for one size of the batch alone."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image.flatten(1) if len(image) in (1, 2) else image.flatten(2)
+
+
+def test_a_net_that_takes_some_batches_alone_is_exported_for_these() -> None:
+    exported = Exported("OfTwo", OfTwo().eval(), ((1, 8, 8),), ("return",))
+    with pytest.raises(ArchError) as caught:
+        program_of(exported, None)
+    assert caught.value.diagnostics[0].code == "E1061"
+    assert caught.value.diagnostics[0].help == "`--batch 1` exports it for single samples"
+    content, difference = pt2_file(exported, program_of(exported, 1), 1)
+    assert content
+    assert difference == 0
+
+
+def test_where_no_batch_of_any_size_is_taken_it_is_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("exits.arch").write_text(EXITS)
+    traced = programs._traced
+
+    def refusing(exported: Exported, batch: int | None) -> ExportedProgram:
+        if batch is None:
+            raise error("E1061", "not for any batch")
+        return traced(exported, batch)
+
+    monkeypatch.setattr(programs, "_traced", refusing)
+    assert "E1061" in run("export", "exits.arch", "--pt2", "a.pt2", "--batch", "dynamic").stderr
+    assert files() == ["exits.arch"]
+    result = run("export", "exits.arch", "--pt2", "a.pt2")
+    assert result.exit_code == 0, result.stderr
+    assert "the batch is 1" in result.stderr
+    assert files() == ["a.pt2", "exits.arch"]
 
 
 @pytest.mark.parametrize(
