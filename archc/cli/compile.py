@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archc.cli.console import fail, say, show, write_file
-from archc.cli.options import For, Limit, Net, Passes, Plain, Purpose, Set, Spec, make_request
+from archc.cli.options import (
+    ForPurpose,
+    Limit,
+    Net,
+    Passes,
+    Plain,
+    Purpose,
+    Set,
+    Spec,
+    make_request,
+)
 from archc.cli.warnings import Allow, Deny, judged
 from archc.timing import Phases
 
@@ -45,7 +55,7 @@ def compile_command(
     ] = None,
     passes: Passes = None,
     plain: Plain = False,
-    purpose: For = Purpose.TRAINING,
+    purpose: ForPurpose = Purpose.TRAINING,
     runtime: Annotated[
         Runtime,
         typer.Option(

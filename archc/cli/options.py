@@ -46,7 +46,9 @@ class Purpose(StrEnum):
     INFERENCE = "inference"
 
 
-For = Annotated[Purpose, typer.Option("--for", help="For inference alone, batch norms are folded.")]
+ForPurpose = Annotated[
+    Purpose, typer.Option("--for", help="For inference alone, batch norms are folded.")
+]
 
 
 class ErrorFormat(StrEnum):

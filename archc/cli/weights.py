@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archc.cli.console import say, write_data, write_json
-from archc.cli.options import For, Limit, Net, Passes, Purpose, Set, Spec, compile_net, make_request
+from archc.cli.options import (
+    ForPurpose,
+    Limit,
+    Net,
+    Passes,
+    Purpose,
+    Set,
+    Spec,
+    compile_net,
+    make_request,
+)
 
 if TYPE_CHECKING:
     from archc.compiler import Compilation
@@ -43,7 +53,7 @@ def weights_command(
         bool,
         typer.Option("--pack-binary", help="Store binary weights as signs, one bit each."),
     ] = False,
-    purpose: For = Purpose.TRAINING,
+    purpose: ForPurpose = Purpose.TRAINING,
     seed: Annotated[int, typer.Option(help="Of the weights that begin anew.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,

@@ -26,7 +26,7 @@ def with_exits(
     A sample leaves at the first exit whose confidence is at least the threshold, as by `predict`.
     """
     onnx: Any = import_module("onnx")
-    writer = _Writer(onnx, model.graph, tuple(exits), tuple(thresholds), criterion)
+    writer = _BranchWriter(onnx, model.graph, tuple(exits), tuple(thresholds), criterion)
     graph = onnx.GraphProto()
     graph.name = model.graph.name
     graph.input.extend(model.graph.input)
@@ -41,7 +41,7 @@ def with_exits(
 
 
 @dataclass(frozen=True)
-class _Writer:
+class _BranchWriter:
     onnx: Any
     graph: Any
     exits: tuple[str, ...]

@@ -13,7 +13,7 @@ from archc.passes.fold_norms import FoldNorms, folds, in_evaluation
 from archc.passes.pipeline import for_inference
 from archc.weights.layers import COUNTER, key
 
-Weights = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 
 
 def inference_form(compilation: Compilation) -> Compilation:
@@ -22,7 +22,7 @@ def inference_form(compilation: Compilation) -> Compilation:
     return compile_spec(replace(request, passes=for_inference(request.passes)))
 
 
-def inference_weights(state: Weights, compilation: Compilation) -> dict[str, Tensor]:
+def inference_weights(state: StateDict, compilation: Compilation) -> dict[str, Tensor]:
     """The state_dict of `inference_form(compilation)` from one of the net itself.
 
     Computed in double precision, and rounded once to the types that `state` has. A batch norm

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-Shape = tuple[int, ...]
-Form = tuple[tuple[str, Shape], ...]
+Sizes = tuple[int, ...]
+Form = tuple[tuple[str, Sizes], ...]
 
 COUNTER = "num_batches_tracked"
 """Of a batch norm; files from before it was there do without."""
 
 
 @dataclass(frozen=True)
-class Layer:
+class KeyedLayer:
     """The prefix of some keys, and the shapes of their weights by name; counters are left out."""
 
     path: str
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, Sizes]
 
     @cached_property
     def form(self) -> Form:
@@ -33,27 +33,27 @@ class Layer:
         return tuple((name, _flattened(shape)) for name, shape in self.form)
 
 
-def _trimmed(shape: Shape) -> Shape:
+def _trimmed(shape: Sizes) -> Sizes:
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
     return shape
 
 
-def _flattened(shape: Shape) -> Shape:
+def _flattened(shape: Sizes) -> Sizes:
     width = 1
     for size in shape[1:]:
         width *= size
     return (shape[0], width) if len(shape) > 1 else shape
 
 
-def layers_of(shapes: Mapping[str, Shape]) -> list[Layer]:
+def layers_of(shapes: Mapping[str, Sizes]) -> list[KeyedLayer]:
     """The layers of a state_dict, in the order of their first keys."""
-    found: dict[str, dict[str, Shape]] = defaultdict(dict)
+    found: dict[str, dict[str, Sizes]] = defaultdict(dict)
     for key, shape in shapes.items():
         path, _, name = key.rpartition(".")
         if name != COUNTER:
             found[path][name] = shape
-    return [Layer(path, weights) for path, weights in found.items()]
+    return [KeyedLayer(path, weights) for path, weights in found.items()]
 
 
 def key(path: str, name: str) -> str:
@@ -61,10 +61,10 @@ def key(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def modules_of(layers: Sequence[Layer]) -> Iterator[tuple[str, tuple[Layer, ...]]]:
+def modules_of(layers: Sequence[KeyedLayer]) -> Iterator[tuple[str, tuple[KeyedLayer, ...]]]:
     """The modules around some layers with those in each, layers included; of modules around the
     same layers only the outermost."""
-    inside: dict[str, list[Layer]] = defaultdict(list)
+    inside: dict[str, list[KeyedLayer]] = defaultdict(list)
     for layer in layers:
         parts = layer.path.split(".")
         for length in range(1, len(parts) + 1):

@@ -8,21 +8,21 @@ from torch import Tensor
 
 from archc.diagnostics import did_you_mean, error
 from archc.weights.checkpoint import Checkpoint
-from archc.weights.layers import COUNTER, Layer, Shape, key, layers_of
+from archc.weights.layers import COUNTER, KeyedLayer, Sizes, key, layers_of
 from archc.weights.matching import match
 from archc.weights.sources import Source, renamed
 
-Weights = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Row:
+class MappedKey:
     """A weight: its key in the checkpoint and in ours, its shape in ours, and there if other."""
 
     theirs: str
     ours: str
-    shape: Shape
-    there: Shape
+    shape: Sizes
+    there: Sizes
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Missing:
     gives that differs from its layer in that alone, as the head of a net with other classes."""
 
     key: str
-    shape: Shape
+    shape: Sizes
     why: str
     width: int | None = None
 
@@ -45,16 +45,19 @@ class Mapped:
     excepted.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[MappedKey]
     missing: Sequence[Missing]
-    left: Mapping[str, Shape]
+    left: Mapping[str, Sizes]
     counters: Sequence[str]
     kept: Sequence[str]
-    state: Weights
+    state: StateDict
 
 
 def map_checkpoint(
-    checkpoint: Checkpoint, net: Weights, sources: Sequence[Source], excepted: Collection[str] = ()
+    checkpoint: Checkpoint,
+    net: StateDict,
+    sources: Sequence[Source],
+    excepted: Collection[str] = (),
 ) -> Mapped:
     """Find the weights of a net, whose state_dict says keys, shapes and types (it may be on the
     meta device), but for those in modules that are `excepted`.
@@ -76,7 +79,7 @@ def map_checkpoint(
     found = {name: originals[there] for name, there in keys.items() if there in originals}
     return Mapped(
         rows=[
-            Row(there, name, tuple(wanted[name].shape), tuple(checkpoint.state[there].shape))
+            MappedKey(there, name, tuple(wanted[name].shape), tuple(checkpoint.state[there].shape))
             for name, there in found.items()
         ],
         missing=_missing(ours, theirs, pairs),
@@ -87,7 +90,7 @@ def map_checkpoint(
     )
 
 
-def _kept(net: Weights, excepted: Collection[str]) -> list[str]:
+def _kept(net: StateDict, excepted: Collection[str]) -> list[str]:
     """The keys in some modules."""
     paths = [name.split(".") for name in net]
     modules = {".".join(parts[:i]) for parts in paths for i in range(1, len(parts))}
@@ -98,14 +101,14 @@ def _kept(net: Weights, excepted: Collection[str]) -> list[str]:
     return [k for k in net if any(f"{k}.".startswith(f"{name}.") for name in excepted)]
 
 
-def _taken(state: Weights, original: str | None, ours: Tensor) -> Tensor:
+def _taken(state: StateDict, original: str | None, ours: Tensor) -> Tensor:
     """A tensor as the net has it; without one the counter of a norm, at 0."""
     if original is None:
         return torch.zeros(ours.shape, dtype=ours.dtype)
     return state[original].reshape(ours.shape).to(ours.dtype)
 
 
-def _as_linear(theirs: Sequence[Layer], ours: Sequence[Layer]) -> list[Layer]:
+def _as_linear(theirs: Sequence[KeyedLayer], ours: Sequence[KeyedLayer]) -> list[KeyedLayer]:
     """Their layers; convolutions over whole inputs as the linear layers that ours are instead."""
     forms = {layer.form for layer in ours}
     return [
@@ -117,7 +120,7 @@ def _as_linear(theirs: Sequence[Layer], ours: Sequence[Layer]) -> list[Layer]:
 
 
 def _missing(
-    ours: Sequence[Layer], theirs: Sequence[Layer], pairs: Mapping[str, str]
+    ours: Sequence[KeyedLayer], theirs: Sequence[KeyedLayer], pairs: Mapping[str, str]
 ) -> list[Missing]:
     taken = set(pairs.values())
     left = [layer for layer in theirs if layer.path not in taken]
@@ -129,7 +132,7 @@ def _missing(
     ]
 
 
-def _reason(layer: Layer, left: Sequence[Layer]) -> tuple[str, int | None]:
+def _reason(layer: KeyedLayer, left: Sequence[KeyedLayer]) -> tuple[str, int | None]:
     """Why a layer was found nowhere among those that are left."""
     like = [each.path for each in left if each.form == layer.form]
     if like:
@@ -143,13 +146,13 @@ def _reason(layer: Layer, left: Sequence[Layer]) -> tuple[str, int | None]:
     return "no layer that is left has its shapes", None
 
 
-def _but_for_width(one: Layer, other: Layer) -> bool:
+def _but_for_width(one: KeyedLayer, other: KeyedLayer) -> bool:
     """Whether two linear layers with a bias read the same and give other widths."""
     forms = [[(name, shape[1:]) for name, shape in layer.form] for layer in (one, other)]
     return forms[0] == forms[1] and [len(shape) for _, shape in one.form] == [1, 2]
 
 
-def _left(state: Weights, names: set[str]) -> dict[str, Shape]:
+def _left(state: StateDict, names: set[str]) -> dict[str, Sizes]:
     return {
         name: tuple(tensor.shape)
         for name, tensor in state.items()

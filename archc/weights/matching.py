@@ -6,13 +6,13 @@ What could be one layer as well as another is matched with none.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from archc.weights.layers import Form, Layer, in_counted_order, key, masked, modules_of
+from archc.weights.layers import Form, KeyedLayer, in_counted_order, key, masked, modules_of
 
 Pairs = dict[str, str]
 """Paths of the net's layers, and of those of the checkpoint that they are."""
 
 
-def match(ours: Sequence[Layer], theirs: Sequence[Layer], *, ordered: bool) -> Pairs:
+def match(ours: Sequence[KeyedLayer], theirs: Sequence[KeyedLayer], *, ordered: bool) -> Pairs:
     """The pairs that are certain.
 
     Names count where all layers have them. Then the order does, if it is known (`ordered`) and one
@@ -30,18 +30,20 @@ def match(ours: Sequence[Layer], theirs: Sequence[Layer], *, ordered: bool) -> P
     return _by_modules(mine, other, ordered, found)
 
 
-def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> Pairs:
+def _by_name(ours: Sequence[KeyedLayer], theirs: Sequence[KeyedLayer]) -> Pairs:
     forms = {layer.path: layer.form for layer in theirs}
     return {each.path: each.path for each in ours if forms.get(each.path) == each.form}
 
 
-def _with_forms_of(layers: Sequence[Layer], others: Sequence[Layer]) -> list[Layer]:
+def _with_forms_of(layers: Sequence[KeyedLayer], others: Sequence[KeyedLayer]) -> list[KeyedLayer]:
     """The layers that may be one of the others."""
     forms = {layer.form for layer in others}
     return [layer for layer in layers if layer.form in forms]
 
 
-def _trusted(ours: Sequence[Layer], theirs: Sequence[Layer], named: Pairs) -> Iterator[str]:
+def _trusted(
+    ours: Sequence[KeyedLayer], theirs: Sequence[KeyedLayer], named: Pairs
+) -> Iterator[str]:
     """Equal paths whose numbers count the same: in either net the same siblings are numbered."""
     mine, other = _rows(ours), _rows(theirs)
     for path in named:
@@ -51,7 +53,7 @@ def _trusted(ours: Sequence[Layer], theirs: Sequence[Layer], named: Pairs) -> It
             yield path
 
 
-def _rows(layers: Sequence[Layer]) -> Mapping[tuple[str, str], set[str]]:
+def _rows(layers: Sequence[KeyedLayer]) -> Mapping[tuple[str, str], set[str]]:
     """The names of numbered modules by the module around them and what they have in common."""
     rows: dict[tuple[str, str], set[str]] = defaultdict(set)
     for layer in layers:
@@ -61,11 +63,11 @@ def _rows(layers: Sequence[Layer]) -> Mapping[tuple[str, str], set[str]]:
     return rows
 
 
-Modules = dict[str, tuple[Layer, ...]]
+LayersByPath = dict[str, tuple[KeyedLayer, ...]]
 
 
 def _by_modules(
-    ours: Sequence[Layer], theirs: Sequence[Layer], ordered: bool, found: Pairs
+    ours: Sequence[KeyedLayer], theirs: Sequence[KeyedLayer], ordered: bool, found: Pairs
 ) -> Pairs:
     """`found` and the pairs of modules with the same layers of which none is found before, the
     largest first, until there are no more."""
@@ -81,10 +83,10 @@ def _by_modules(
 
 
 def _classes(
-    layers: Sequence[Layer], ordered: bool, taken: set[str]
-) -> dict[tuple[Form, ...], Modules]:
+    layers: Sequence[KeyedLayer], ordered: bool, taken: set[str]
+) -> dict[tuple[Form, ...], LayersByPath]:
     """The modules by the forms of their layers: in order, or if that is not known, sorted."""
-    classes: dict[tuple[Form, ...], Modules] = defaultdict(dict)
+    classes: dict[tuple[Form, ...], LayersByPath] = defaultdict(dict)
     for path, content in modules_of(layers):
         if not any(layer.path in taken for layer in content):
             forms = [layer.form for layer in content]
@@ -92,7 +94,7 @@ def _classes(
     return classes
 
 
-def _pairs(mine: Modules, other: Modules, ordered: bool) -> Pairs:
+def _pairs(mine: LayersByPath, other: LayersByPath, ordered: bool) -> Pairs:
     """The layers of modules that all have the same ones, as far as it is certain which is which."""
     if len(mine) != len(other):
         return {}
@@ -107,10 +109,10 @@ def _pairs(mine: Modules, other: Modules, ordered: bool) -> Pairs:
     return found
 
 
-def _inside(mine: Sequence[Layer], a: str, other: Sequence[Layer], b: str) -> Pairs:
+def _inside(mine: Sequence[KeyedLayer], a: str, other: Sequence[KeyedLayer], b: str) -> Pairs:
     """The pairs in one module of either net, of layers whose order is not known."""
     within = [
-        [Layer(each.path.removeprefix(path).removeprefix("."), each.shapes) for each in layers]
+        [KeyedLayer(each.path.removeprefix(path).removeprefix("."), each.shapes) for each in layers]
         for path, layers in ((a, mine), (b, other))
     ]
     pairs = _by_modules(within[0], within[1], False, {})

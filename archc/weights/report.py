@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from archc.weights.layers import Shape
+from archc.weights.layers import Sizes
 from archc.weights.mapping import Mapped
 
 SCHEMA = 1
@@ -48,7 +48,7 @@ def _lines(mapped: Mapped) -> Iterator[str]:
         yield f"missing: {each.key}  {_shape(each.shape)}: {each.why}"
 
 
-def _shape(shape: Shape) -> str:
+def _shape(shape: Sizes) -> str:
     return str(list(shape))
 
 
