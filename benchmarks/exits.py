@@ -95,7 +95,7 @@ def main() -> None:
         "net": run.config.net,
         "settings": run.config.settings,
         "data": run.config.data.name,
-        "epochs": run.config.recipe.epochs,
+        "epochs": sum(1 for _ in (options.run / "metrics.csv").open()) - 1,
         **measured(trained, options.turns),
     }
     RESULTS.write_text(json.dumps(report, indent=2) + "\n")
