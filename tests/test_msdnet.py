@@ -35,7 +35,7 @@ def losses(net: nn.Module, batch: int, steps: int) -> list[float]:
 def test_the_cifar_net_is_a_short_file() -> None:
     lines = emitted.emit("msdnet_cifar", "MSDNetAnytime").model_lines
     model = lines[next(i for i, line in enumerate(lines) if line.startswith("__all__")) :]
-    assert len(model) <= 250
+    assert len(model) <= 256
     classes = [line.split("(")[0] for line in lines if line.startswith("class ")]
     assert [name for name in classes if name.startswith("class MSDLayer")] == [
         "class MSDLayer3To3",

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum ea22793fad856a70; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 53e6763a8292c36e; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ class N(nn.Module):  # everything.arch:5
 
     def iter_exits(self, a: Tensor, b: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
-        exit = None if exit is None else range(3)[exit]
+        exit = number_of(exit, 3)
         x = self.stem(a)
         y = self.stem(b)
         x = self.again[0](self.use(x, self.shared))
@@ -130,6 +130,15 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
+def number_of(exit: int | None, count: int) -> int | None:
+    """The number of an exit from 0 on, of so many; -1 is the last. Raises IndexError."""
+    if exit is None:
+        return None
+    if not -count <= exit < count:
+        raise IndexError(f"there are {count} exits, from 0 on: not {exit}")
+    return exit % count
+
+
 def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
     """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
     return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
@@ -143,10 +152,12 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     """How sure scores [N, classes] are of a class, from 0 to 1 [N]."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+    shares = scores.softmax(1)
     if criterion == "confidence":
-        return scores.softmax(1).amax(1)
-    logs = scores.log_softmax(1)
-    return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+        return shares.amax(1)
+    most = log(scores.shape[1]) or 1.0  # of one class, all are sure
+    entropy: Tensor = torch.special.entr(shares).sum(1)
+    return 1 - entropy / most
 
 
 def reset_heads(heads: Sequence[Any], num_classes: int) -> None:
@@ -179,9 +190,10 @@ def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Pred
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))
-    for k, threshold in enumerate((*thresholds, float("-inf"))):
+    for k in range(len(thresholds) + 1):
         found = confidence(scores, criterion)
-        leaves = found >= threshold
+        last = k == len(thresholds)  # where those leave, too, whose scores are no numbers
+        leaves = torch.ones_like(left, dtype=torch.bool) if last else found >= thresholds[k]
         gone = left[leaves]
         label[gone], exit[gone], sure[gone] = scores.argmax(1)[leaves], k, found[leaves]
         stays = leaves.logical_not().nonzero().flatten()

@@ -2,7 +2,7 @@
 """Skipped, compiled by archc 0 from skipped_branches.arch.
 
     archc compile skipped_branches.arch -O0
-Checksum f34897b2c28318dc; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum b4b409e6b0e5f39c; passes: none; needs torch >= 2.11. Edit a copy freely.
 """
 
 from collections.abc import Iterator, Sequence
@@ -76,7 +76,7 @@ class Skipped(nn.Module):  # skipped_branches.arch:16
 
     def iter_exits(self, image: Tensor, exit: int | None = None) -> Iterator[Tensor]:
         """Each exit from what the one before has left; or one `exit`, and only what it needs."""
-        exit = None if exit is None else range(2)[exit]
+        exit = number_of(exit, 2)
         x = torch.relu(self.stem(image))
         for layer in (self.get_submodule(f"unit{i}") for i in range(3)):
             x = layer(x)
@@ -133,6 +133,15 @@ class Prediction(NamedTuple):
     confidence: Tensor
 
 
+def number_of(exit: int | None, count: int) -> int | None:
+    """The number of an exit from 0 on, of so many; -1 is the last. Raises IndexError."""
+    if exit is None:
+        return None
+    if not -count <= exit < count:
+        raise IndexError(f"there are {count} exits, from 0 on: not {exit}")
+    return exit % count
+
+
 def rows(staying: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
     """Some samples of tensors [N, ...]: those with numbers in `staying` [M], or all of them."""
     return tensors if staying is None else tuple(x.index_select(0, staying) for x in tensors)
@@ -146,10 +155,12 @@ def confidence(scores: Tensor, criterion: str = "confidence") -> Tensor:
     """How sure scores [N, classes] are of a class, from 0 to 1 [N]."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, not {criterion!r}")
+    shares = scores.softmax(1)
     if criterion == "confidence":
-        return scores.softmax(1).amax(1)
-    logs = scores.log_softmax(1)
-    return 1 + (logs.exp() * logs).sum(1) / log(scores.shape[1])
+        return shares.amax(1)
+    most = log(scores.shape[1]) or 1.0  # of one class, all are sure
+    entropy: Tensor = torch.special.entr(shares).sum(1)
+    return 1 - entropy / most
 
 
 def reset_heads(heads: Sequence[Any], num_classes: int) -> None:
@@ -182,9 +193,10 @@ def _gathered(exits: Any, thresholds: tuple[float, ...], criterion: str) -> Pred
     left = torch.arange(len(scores), device=scores.device)
     label, exit = torch.zeros_like(left), torch.zeros_like(left)
     sure = scores.new_zeros(len(scores))
-    for k, threshold in enumerate((*thresholds, float("-inf"))):
+    for k in range(len(thresholds) + 1):
         found = confidence(scores, criterion)
-        leaves = found >= threshold
+        last = k == len(thresholds)  # where those leave, too, whose scores are no numbers
+        leaves = torch.ones_like(left, dtype=torch.bool) if last else found >= thresholds[k]
         gone = left[leaves]
         label[gone], exit[gone], sure[gone] = scores.argmax(1)[leaves], k, found[leaves]
         stays = leaves.logical_not().nonzero().flatten()
