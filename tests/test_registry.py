@@ -71,7 +71,7 @@ def test_a_value_of_the_language_becomes_a_field(
         ("conv", "kernel", 1024, "`kernel` must be at most 1023, not 1024", None),
         ("conv", "kernel", [3, 0], "`kernel` must be at least 1, not 0", None),
         ("conv", "kernel", [], "must be a whole number, or one for each axis, not []", None),
-        ("conv", "kernel", [1.5, 2], "or one for each axis, not 1.5", "use `//` or `int()`"),
+        ("conv", "kernel", [1.5, 2], "or one for each axis, not 1.5", "`//` and `int()` cut off, `round()` rounds"),
         ("conv", "padding", "valid", '"same", a whole number, or one for each axis', "padding=0"),
         ("conv", "bias", 1, "`bias` must be true or false, not 1", "`true`"),
         ("conv", "kernal", 3, "`conv` has no parameter `kernal`", "did you mean `kernel`?"),
