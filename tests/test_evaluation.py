@@ -42,7 +42,9 @@ def test_accuracies_loss_and_confusion_are_those_of_sklearn(
         score = top_k_accuracy_score(labels, logs, k=k, labels=known)
         assert value == pytest.approx(score, abs=1e-12)
     probabilities /= probabilities.sum(1, keepdim=True)
-    assert found.loss == pytest.approx(log_loss(labels, probabilities, labels=known), rel=1e-5)
+    # Rounding of float32 near a probability of 1 is as large as this, however small the loss is.
+    likely = log_loss(labels, probabilities, labels=known)
+    assert found.loss == pytest.approx(likely, rel=1e-5, abs=2e-7)
     predicted = logs.argmax(1)
     expected = confusion_matrix(labels, predicted, labels=list(known))
     assert np.array_equal(confusion(predicted, labels, classes), expected)

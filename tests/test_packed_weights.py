@@ -83,7 +83,9 @@ def test_means_are_kept_to_the_last_bit(n: int, width: int, seed: int, scale: fl
 
 def test_nets_without_binary_weights_are_not_packed(folder: Path) -> None:
     Path("tiny.arch").write_text("net Tiny()(image: [3, 8, 8]) { return image -> c: conv(4, 3) }")
-    safetensors.torch.save_file(emitted.emit("tiny.arch").build().state_dict(), "w.safetensors")
+    safetensors.torch.save_file(
+        emitted.emit(Path("tiny.arch").resolve()).build().state_dict(), "w.safetensors"
+    )
     result = run("weights", "tiny.arch", "w.safetensors", "--pack-binary", "-o", "p.safetensors")
     assert result.exit_code == 1
     assert "error[E1042]: `Tiny` has no weights of which it reads only" in result.stderr

@@ -272,7 +272,7 @@ net Tiny(classes=10)(image: [3, 8, 8]) {
 def tiny(folder: Path) -> State:
     """A spec, and a file of its weights by other names and with 7 classes."""
     Path("tiny.arch").write_text(TINY)
-    state = emitted.emit("tiny.arch", classes=7).build(seed=2).state_dict()
+    state = emitted.emit(Path("tiny.arch").resolve(), classes=7).build(seed=2).state_dict()
     theirs = checkpoints.renamed(state, ("^bn1", "norm"), ("^fc", "head"), ("^conv1", "stem"))
     torch.save(theirs, "theirs.pth")
     return state
@@ -287,7 +287,7 @@ def test_a_head_of_other_classes_is_excepted_by_name(tiny: State, folder: Path) 
     assert not Path("ours.safetensors").exists()
     arguments = ("weights", "tiny.arch", "theirs.pth", "--except", "fc", "-o", "ours.safetensors")
     assert run(*arguments).exit_code == 0
-    ours = emitted.emit("tiny.arch").build()
+    ours = emitted.emit(Path("tiny.arch").resolve()).build()
     written = safetensors.torch.load_file("ours.safetensors")
     ours.load_state_dict(written, strict=True)
     assert torch.equal(ours.get_parameter("conv1.weight"), tiny["conv1.weight"])
