@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from command_line import files, run
@@ -15,7 +16,7 @@ from torch.export import ExportedProgram
 from archc.compiler import Request, compile_spec
 from archc.diagnostics import ArchError, error
 from archc.export import programs
-from archc.export.conditional import OUTPUTS
+from archc.export.conditional import OUTPUTS, with_exits
 from archc.export.difference import check_close
 from archc.export.nets import Exported, Leaving, alone, of_spec
 from archc.export.onnx_file import checked, checked_leaving, conditional, onnx_file, onnx_model
@@ -253,3 +254,20 @@ def test_openvino_gives_what_the_net_gives(tmp_path: Path, monkeypatch: pytest.M
     result = run("export", "exits.arch", "--openvino", "a.xml")
     assert result.exit_code == 0, result.stderr
     assert files() == ["a.bin", "a.xml", "exits.arch"]
+
+
+@pytest.mark.parametrize("scores", [[[3.0]], [[2.0, float("-inf")]]], ids=["one", "ruled out"])
+def test_what_is_sure_leaves_by_its_entropy(scores: list[list[float]]) -> None:
+    """Of one class all are sure, and so they are where all others are ruled out."""
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    helper, classes = onnx.helper, len(scores[0])
+    kind = onnx.TensorProto.FLOAT, [1, classes]
+    nodes = [helper.make_node("Identity", ["x"], [name]) for name in ("early", "late")]
+    given = [helper.make_tensor_value_info(name, *kind) for name in ("early", "late")]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", *kind)], given)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    made = with_exits(model, ["early", "late"], (0.999,), "entropy")
+    session = runtime.InferenceSession(made.SerializeToString())
+    found = dict(zip(OUTPUTS, session.run(None, {"x": np.array(scores, np.float32)}), strict=True))
+    assert found["exit"].tolist() == [0]
+    assert found["confidence"].tolist() == [1.0]

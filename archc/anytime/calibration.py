@@ -103,15 +103,8 @@ def check_exits(trained: Trained) -> None:
 
 def asked(trained: Trained, split: str) -> Answers:
     """What a net with its weights says of the images of a split. Raises ArchError without any."""
-    data = trained.data
-    images = {"train": data.train, "val": data.val, "test": data.test}[split]
-    if images is None:
-        raise error(
-            "E1023",
-            f"`{data.name}` has no images to choose by",
-            help="`archc train --val 0.1` holds some out; `--split train` takes the training's",
-        )
-    return answers(trained.net, trained.adapt, data.batches(images, BATCH))
+    images = trained.data.batches(trained.data.split(split), BATCH)
+    return answers(trained.net, trained.adapt, images)
 
 
 def exit_costs(trained: Trained, unit: Unit) -> Tensor:

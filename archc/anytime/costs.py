@@ -1,7 +1,7 @@
 """What leaving at an exit costs: multiply-accumulates, counted, or time, measured."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
 
@@ -36,13 +36,24 @@ def measured_seconds(net: Any, images: Tensor) -> list[float]:
     return [median(column) / len(images) for column in zip(*runs, strict=True)]
 
 
+@torch.no_grad()
+def milliseconds(run: Callable[[Tensor], object], images: Tensor) -> float:
+    """Milliseconds an image that something takes of images [N, ...]: the median of several runs."""
+    times = []
+    for _ in range(_TURNS + 1):
+        start = _now(images)
+        run(images)
+        times.append(_now(images) - start)
+    return 1000 * median(times[1:]) / len(images)  # the first one warms up
+
+
 def _elapsed(net: Any, images: Tensor) -> Iterator[float]:
-    start = now(images)
+    start = _now(images)
     for _ in net.iter_exits(images):
-        yield now(images) - start
+        yield _now(images) - start
 
 
-def now(x: Tensor) -> float:
+def _now(x: Tensor) -> float:
     """The time in seconds at which what was asked of a tensor's device is done."""
     if x.is_cuda:
         torch.cuda.synchronize(x.device)

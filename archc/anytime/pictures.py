@@ -15,8 +15,7 @@ _GAP = 4
 
 def grid_png(data: Dataset, split: str, rows: Sequence[Tensor]) -> bytes:
     """Rows of images, by their numbers, as PNG."""
-    images = {"train": data.train, "val": data.val, "test": data.test}[split]
-    assert images is not None
+    images = data.split(split)
     lines = []
     for numbers in rows:
         (found,) = images.read([numbers], None, (0, 0))

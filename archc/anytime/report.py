@@ -1,15 +1,15 @@
 """Anytime prediction and prediction under budgets, measured: accuracy against compute and time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from archc.anytime.calibration import asked, choose, exit_costs, samples_of
-from archc.anytime.costs import BATCH, now
+from archc.anytime.costs import BATCH, milliseconds
 from archc.anytime.thresholds import Outcome, Samples, family_curve
 from archc.train.trained import Trained
 
@@ -81,10 +81,9 @@ def measure(trained: Trained, split: str, criterion: str) -> Anytime:
     found = samples_of(asked(trained, split), macs, criterion)
     chosen_by = "val" if trained.data.val is not None and split != "val" else split
     chooser = samples_of(asked(trained, chosen_by), macs, criterion)
-    images = _images(trained, split)
-    batches = [next(iter(images))]
-    net: Any = trained.net
-    alone = [_milliseconds(batches, partial(net, exit=k)) for k in range(len(macs))]
+    data, net = trained.data, cast(Any, trained.net)
+    images = trained.adapt(next(data.batches(data.split(split), BATCH)).images)
+    alone = [milliseconds(partial(net, exit=k), images) for k in range(len(macs))]
     together = exit_costs(trained, "ms").tolist()
     accuracies = found.hits.double().mean(1).tolist()
     rows = zip(trained.exits, accuracies, macs.tolist(), together, alone, strict=True)
@@ -96,7 +95,7 @@ def measure(trained: Trained, split: str, criterion: str) -> Anytime:
         chosen_by=chosen_by,
         exits=tuple(ExitRow(*row) for row in rows),
         budgets=tuple(
-            _budget(trained, each, chooser, found, criterion, batches, alone) for each in budgets
+            _budget(net, each, chooser, found, criterion, images, alone) for each in budgets
         ),
         family=tuple(map(found.outcome, family_curve(chooser))),
         order=_order(found, chooser, (low + high) / 2),
@@ -104,51 +103,29 @@ def measure(trained: Trained, split: str, criterion: str) -> Anytime:
 
 
 def _budget(
-    trained: Trained,
+    net: Any,
     budget: float,
     chooser: Samples,
     found: Samples,
     criterion: str,
-    batches: Sequence[Tensor],
+    images: Tensor,
     alone: Sequence[float],
 ) -> BudgetRow:
     chosen = choose(chooser, budget, "macs")
     outcome = found.outcome(chosen.thresholds)
     other = None if chosen.family is None else found.outcome(chosen.family)
-
-    net: Any = trained.net
     predict = partial(net.predict, thresholds=chosen.thresholds, criterion=criterion)
-    exits = predict(batches[0]).exit.tolist()
+    exits = predict(images).exit.tolist()
     return BudgetRow(
         budget=budget,
         accuracy=outcome.accuracy,
         macs=outcome.cost,
-        milliseconds=_milliseconds(batches, predict),
+        milliseconds=milliseconds(predict, images),
         expected_milliseconds=sum(alone[k] for k in exits) / len(exits),
         family_accuracy=None if other is None else other.accuracy,
         family_macs=None if other is None else other.cost,
         leave=outcome.counts,
     )
-
-
-def _images(trained: Trained, split: str) -> Iterator[Tensor]:
-    data = trained.data
-    images = {"train": data.train, "val": data.val, "test": data.test}[split]
-    assert images is not None
-    return (trained.adapt(batch.images) for batch in data.batches(images, BATCH))
-
-
-@torch.no_grad()
-def _milliseconds(batches: Sequence[Tensor], run: Callable[[Tensor], object]) -> float:
-    """Milliseconds an image, the median of some runs after one that warms up."""
-    times = []
-    for _ in range(6):
-        start = now(batches[0])
-        for x in batches:
-            run(x)
-        times.append(now(batches[0]) - start)
-    middle = sorted(times[1:])[2]
-    return 1000 * middle / sum(map(len, batches))
 
 
 def _order(found: Samples, chooser: Samples, budget: float) -> Tensor:

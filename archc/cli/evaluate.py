@@ -117,7 +117,8 @@ def eval_command(
         trained = trained_spec(request, Origin(**given))
     if wanted:
         check_exits(trained)
-    report = evaluate(trained, names, split.value, Machine(device).kind)
+    trained = trained.on(Machine(device).kind)
+    report = evaluate(trained, names, split.value)
     exits = measure(trained, split.value, criterion) if wanted else None
     if exits:
         draw_exits(exits, trained, wanted, Path(run_or_spec) if is_run else Path())

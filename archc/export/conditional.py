@@ -110,9 +110,11 @@ class _BranchWriter:
             return
         (found,) = (each for each in self.graph.output if each.name == scores)
         classes = found.type.tensor_type.shape.dim[1].dim_value
-        yield self._constant(f"most{k}", [log(classes)])
+        yield self._constant(f"most{k}", [log(classes) or 1.0])  # of one class, all are sure
         yield self._constant(f"one{k}", [1.0])
-        yield self._node("LogSoftmax", [scores], f"logs{k}", axis=1)
+        yield self._constant(f"least{k}", [-1e30])  # 0 * -inf is no number
+        yield self._node("LogSoftmax", [scores], f"all_logs{k}", axis=1)
+        yield self._node("Max", [f"all_logs{k}", f"least{k}"], f"logs{k}")
         yield self._node("Exp", [f"logs{k}"], f"shares{k}")
         yield self._node("Mul", [f"shares{k}", f"logs{k}"], f"terms{k}")
         yield self._node("ReduceSum", [f"terms{k}", axes], f"sum{k}", keepdims=0)

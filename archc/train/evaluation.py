@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from archc.diagnostics import error
 from archc.train.data import Batch
 from archc.train.losses import exits_of
 from archc.train.trained import Trained
@@ -167,19 +166,17 @@ class Report:
         return found
 
 
-def evaluate(trained: Trained, weights: Sequence[str], split: str, device: str) -> Report:
+def evaluate(trained: Trained, weights: Sequence[str], split: str) -> Report:
     """Measure a net with the weights of that name, or the ensemble of several.
 
     Raises ArchError where there are no such weights, or no images to choose by.
     """
-    data, net = trained.data.to(torch.device(device)), trained.net.to(device)
-    images = {"train": data.train, "val": data.val, "test": data.test}[split]
-    if images is None:
-        raise error("E1023", f"`{data.name}` has no images to choose by", help="`--split test`")
+    data = trained.data
+    images = data.split(split)
     given = []
     for name in weights:
         trained.load(name)
-        given.append(answers(net, trained.adapt, data.batches(images, BATCH)))
+        given.append(answers(trained.net, trained.adapt, data.batches(images, BATCH)))
     whole = averaged(given)
     found = confusion(whole.predicted, whole.labels, data.classes)
     several = dict(zip(weights, given, strict=True)) if len(given) > 1 else {}

@@ -65,3 +65,23 @@ def of_arguments(values: Sequence[Datum], places: Sequence[Span]) -> tuple[str |
         if bare is not None:
             return f"a number has no quotes: write `{bare[0]}`", replaced(place, bare[0])
     return (None, ())
+
+
+_LITERAL_BEFORE = re.compile(r'(?:[=(,\[:+]|->|return)\s*("[^"\\\n]*")\s*\+\s*$')
+
+
+def of_conversion(call: ast.Call) -> tuple[str, Fix]:
+    """For `str(i)`, in a string, behind one, `"c" + str(i)`, or alone."""
+    text, start = call.span.source.text, call.span.start
+    value = call.arguments[0].span.text if call.arguments else ""
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    if line.count('"') % 2:
+        return f"a hole takes numbers as they are: `{{{value}}}`", replaced(call.span, value)
+    before = _LITERAL_BEFORE.search(line)
+    whole = call.span
+    if before is not None:
+        whole = Span(call.span.source, start - len(line) + before.start(1), call.span.end)
+    ours = interpolated(whole.text)
+    if ours is None:
+        return 'every string may have holes, as `"c{i}"`', ()
+    return f"every string may have holes: `{ours}`", replaced(whole, ours)

@@ -30,6 +30,7 @@ from archc.elaborate.pytorch.signatures import (
     Signature,
 )
 from archc.elaborate.pytorch.tensor_words import ABSENT, instead
+from archc.elaborate.pytorch.texts import of_conversion
 from archc.elaborate.pytorch.translated_arguments import UnsaidError
 from archc.elaborate.pytorch.translated_calls import (
     WORDS,
@@ -47,7 +48,6 @@ from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
 from archc.syntax.edits import edited_span, importing, inserted, is_labelled, is_stage, replaced
 from archc.syntax.habits.batched import all_batched
-from archc.syntax.habits.interpolated import interpolated
 
 _TORCH = {"nn", "torch", "F", "functional"}
 _FUNCTIONS = _TORCH - {"nn"}
@@ -93,7 +93,7 @@ def _translation(use: Use, known: set[str]) -> Mend:
     if word in ("chunk", "split"):
         return PARTS, ()
     if word in ("Sequential", "str") and use.call is not None:
-        return _sequence(use.call, known) if word == "Sequential" else _text_of(use.call)
+        return _sequence(use.call, known) if word == "Sequential" else of_conversion(use.call)
     if word == "ModuleList" and use.call is not None:
         return _list_of_layers(use.call, known)
     if use.place.text == "self.training":
@@ -317,24 +317,6 @@ def _size_of(arguments: Iterable[ast.Argument]) -> str | None:
 
 
 _WHOLE_IMAGE = re.compile(r"(?:(?:size|kernel_size)\s*=\s*)?(\w+)\.(?:shape|size\(\))\[-?2:\]")
-_LITERAL_BEFORE = re.compile(r'(?:[=(,\[:+]|->|return)\s*("[^"\\\n]*")\s*\+\s*$')
-
-
-def _text_of(call: ast.Call) -> Mend:
-    """`str(i)`, in a string, behind one, `"c" + str(i)`, or alone."""
-    text, start = call.span.source.text, call.span.start
-    value = call.arguments[0].span.text if call.arguments else ""
-    line = text[text.rfind("\n", 0, start) + 1 : start]
-    if line.count('"') % 2:
-        return f"a hole takes numbers as they are: `{{{value}}}`", replaced(call.span, value)
-    before = _LITERAL_BEFORE.search(line)
-    whole = call.span
-    if before is not None:
-        whole = Span(call.span.source, start - len(line) + before.start(1), call.span.end)
-    ours = interpolated(whole.text)
-    if ours is None:
-        return 'every string may have holes, as `"c{i}"`', ()
-    return f"every string may have holes: `{ours}`", replaced(whole, ours)
 
 
 def _renderer(known: set[str]) -> Render:

@@ -108,6 +108,18 @@ class Dataset:
     def device(self) -> torch.device:
         return self.mean.device
 
+    def split(self, name: str) -> Split:
+        """`train`, `val` or `test`. Raises ArchError for a `val` that there is not."""
+        found = {"train": self.train, "val": self.val, "test": self.test}[name]
+        if found is None:
+            raise error(
+                "E1023",
+                f"`{self.name}` has no images to choose by",
+                help="`--split test` and `--split train` take others; `archc train --val 0.1` "
+                "holds some out",
+            )
+        return found
+
     def to(self, device: torch.device) -> "Dataset":
         """The same data; what lies in memory lies in the device's."""
         return replace(
