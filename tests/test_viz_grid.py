@@ -248,6 +248,15 @@ def test_no_edge_runs_through_a_box(tmp_path: Path, text: str) -> None:
     check_placement(picture, grid.place(picture))
 
 
+def test_nothing_is_put_below_a_box_above_what_hangs_on_it() -> None:
+    """What hangs on box 1 stands beside another box that it reads, on the second track; what came
+    later was put on the first one, in the way of the edge."""
+    boxes = (*[Box(("box",), "block", row=0)] * 2, *[Box(("hangs",), "output")] * 4)
+    edges = tuple(Edge(*ends, "") for ends in ((0, 1), (0, 2), (1, 4), (2, 5), (3, 4)))
+    picture = Picture("net", boxes, edges, rows=("row 0",))
+    check_placement(picture, grid.place(picture))
+
+
 @st.composite
 def pictures(draw: st.DrawFn) -> Picture:
     """Any graph on any rows; boxes without a row lead to such boxes only."""

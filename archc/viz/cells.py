@@ -111,7 +111,8 @@ class _Boxes:
         return self._best_track(box, column)
 
     def _in_the_way(self, lane: int, column: int) -> bool:
-        """Whether an upright edge passes a lane or ends there; in the last one it ends on top."""
+        """Whether an upright edge passes a lane or ends there; in the last one it ends on some track
+        (see `_passed`)."""
         for source, target in self.upright.get(column, ()):
             first, last = sorted((self.lane[source], self.lane[target]))
             if first <= lane <= last and lane != self.bottom:
@@ -142,16 +143,27 @@ class _Boxes:
         tracks = self.lanes[lane].tracks
         read = [self.tracks[source] for source in self.sources[box] if self.lane[source] == lane]
         wanted = min((tracks.index(track) for track in read), default=0)
+        passed = self._passed(lane, column)
         costs = {
             i: abs(i - wanted) + (2 if self._goes_on(track, box) else 0)
             for i, track in enumerate(tracks)
-            if column not in track.cells
+            if column not in track.cells and i >= passed
         }
         costs[len(tracks)] = abs(len(tracks) - wanted)
         best = min(costs, key=lambda i: (costs[i], i))
         if best == len(tracks):
             tracks.append(Track(lane))
         return tracks[best]
+
+    def _passed(self, lane: int, column: int) -> int:
+        """How many tracks of the last lane an edge passes that comes straight down."""
+        if lane != self.bottom:
+            return 0
+        tracks = self.lanes[lane].tracks
+        ends = self.upright.get(column, ())
+        return max(
+            (tracks.index(self.tracks[t]) for _, t in ends if self.lane[t] == lane), default=0
+        )
 
     def _goes_on(self, track: Track, box: int) -> bool:
         """Whether a later box of the lane reads the track's last one, and this one does not."""
