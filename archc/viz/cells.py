@@ -111,8 +111,8 @@ class _Boxes:
         return self._best_track(box, column)
 
     def _in_the_way(self, lane: int, column: int) -> bool:
-        """Whether an upright edge passes a lane or ends there; in the last one it ends on some track
-        (see `_passed`)."""
+        """Whether an upright edge passes a lane or ends there; in the last lane a track is chosen
+        that it does not reach."""
         for source, target in self.upright.get(column, ()):
             first, last = sorted((self.lane[source], self.lane[target]))
             if first <= lane <= last and lane != self.bottom:
