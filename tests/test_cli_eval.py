@@ -24,6 +24,12 @@ net Small(width=4, size=32, classes=100)(image: [3, size, size]) {
 }
 """
 
+PLAIN = """
+net Plain(size=32, classes=100)(image: [3, size, size]) {
+    return image -> conv1: conv(4, 3) -> relu -> global_avg_pool -> fc: linear(classes)
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -188,30 +194,93 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------- to be shipped
 
 
-def test_an_ensemble_is_a_module_of_its_own(tmp_path: Path) -> None:
-    """Loaded without archc it gives the averaged probabilities of the snapshots."""
-    path = tmp_path / "ensemble.py"
-    assert run("eval", "run", "--ensemble", "last:2", "--emit", str(path)).exit_code == 0
+SHIPPED = """
+import sys, torch, ensemble
+from safetensors.torch import load_file
+
+net = ensemble.Ensemble().eval()
+net.load_state_dict(load_file("ensemble.safetensors"))
+assert "archc" not in sys.modules
+images = torch.load("images.pt")
+with torch.no_grad():
+    given = net(images)
+    given = given if isinstance(given, list) else [given]
+    alone = [net(images, exit=k) for k in range(len(given))] if len(given) > 1 else given
+    level = given[0].exp().amax(1).median().item()
+    left = tuple(net.predict(images, [level])) if len(given) > 1 else None
+torch.save((torch.stack(given), torch.stack(alone), level, left), "given.pt")
+"""
+
+
+def shipped(folder: Path, home: Path) -> Any:
+    """What the written module says of the test images: of all exits, of each alone, under the
+    threshold at which half of them leave."""
+    assert run("eval", str(folder), "--ensemble", "last:2", "--emit", str(home / "ensemble.py"))
     data = load_data("digits")
     (batch,) = data.batches(data.test, 360)
-    torch.save(batch.images, tmp_path / "images.pt")
-    program = (
-        "import sys, torch, ensemble\n"
-        "from safetensors.torch import load_file\n"
-        "net = ensemble.Ensemble().eval()\n"
-        "net.load_state_dict(load_file('ensemble.safetensors'))\n"
-        "assert 'archc' not in sys.modules\n"
-        "torch.save(net(torch.load('images.pt')).detach(), 'given.pt')"
-    )
+    torch.save(batch.images, home / "images.pt")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True, timeout=120
+        [sys.executable, "-c", SHIPPED], cwd=home, env=environment, check=True, timeout=120
     )
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I"]
+    subprocess.run(
+        [*ruff, "--line-length", "100", "--ignore", "E402", str(home / "ensemble.py")], check=True
+    )
+    return torch.load(home / "given.pt")
+
+
+def test_an_ensemble_is_a_module_of_its_own(tmp_path: Path) -> None:
+    """Loaded without archc it gives the averaged probabilities of the snapshots at each exit, and
+    samples leave it as they leave a net."""
+    given, alone, level, (label, exit, sure) = shipped(Path("run"), tmp_path)
     kept = load_run(Path("run"))
     whole = averaged([answered(kept, f"snapshots/cycle-{cycle}") for cycle in (2, 10)])
-    given = torch.load(tmp_path / "given.pt")
-    assert torch.allclose(given, whole.log_probabilities[-1].exp(), atol=1e-6)
-    assert len(load_file(path.with_suffix(".safetensors"))) == 2 * len(kept.weights())
-    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I", str(path)]
-    subprocess.run([*ruff, "--line-length", "100", "--ignore", "E402"], check=True)
-    assert "is there already" in refusal("run", "--ensemble", "all", "--emit", str(path))
+    assert torch.allclose(given, whole.log_probabilities, atol=1e-5)
+    assert torch.allclose(alone, given, atol=1e-6)
+    surest, classes = given.exp().max(2)
+    assert exit.tolist() == (surest[0] < level).long().tolist()
+    assert 0 < exit.sum() < len(exit)
+    assert torch.allclose(sure, surest.gather(0, exit[None])[0], atol=1e-6)
+    assert label.tolist() == classes.gather(0, exit[None])[0].tolist()
+    assert len(load_file(tmp_path / "ensemble.safetensors")) == 2 * len(kept.weights())
+    path = str(tmp_path / "ensemble.py")
+    assert "is there already" in refusal("run", "--ensemble", "all", "--emit", path)
+
+
+def test_an_ensemble_of_nets_without_exits_gives_one_answer(tmp_path: Path) -> None:
+    (tmp_path / "plain.arch").write_text(PLAIN, encoding="utf-8")
+    cyclic = ["--recipe-set", "schedule={name: cyclic, cycles: 2}", "--epochs", "2"]
+    words = ["train", str(tmp_path / "plain.arch"), "--data", "digits", "--out"]
+    assert run(*words, str(tmp_path / "run"), *cyclic).exit_code == 0
+    given, *_ = shipped(tmp_path / "run", tmp_path)
+    kept = load_run(tmp_path / "run")
+    whole = averaged([answered(kept, f"snapshots/cycle-{cycle}") for cycle in (1, 2)])
+    assert torch.allclose(given, whole.log_probabilities, atol=1e-5)
+    plain = run("eval", str(tmp_path / "run"), "--ensemble", "all", "--budgets")
+    assert plain.exit_code == 1
+    assert "error[E1051]" in plain.stderr
+
+
+def test_an_ensemble_leaves_early_as_a_net_does(tmp_path: Path) -> None:
+    """Its costs are those of all members, its answers those of their mean."""
+    found = report("run", "--ensemble", "last:2", "--budgets")["anytime"]
+    single = report("run", "--weights", "snapshots/cycle-2", "--budgets")["anytime"]
+    assert [each["macs"] for each in found["exits"]] == [2 * e["macs"] for e in single["exits"]]
+    kept = load_run(Path("run"))
+    whole = averaged([answered(kept, f"snapshots/cycle-{cycle}") for cycle in (2, 10)])
+    accuracies = [each.top1 for each in whole.measures()]
+    assert [each["accuracy"] for each in found["exits"]] == pytest.approx(accuracies)
+    assert [each["accuracy"] for each in single["exits"]] != pytest.approx(accuracies)
+
+
+def test_thresholds_of_an_ensemble_are_saved(trained: Path) -> None:
+    words = ["--budget", "80%", "--split", "test", "--json"]
+    result = run("calibrate", "run", "--ensemble", "last:2", *words)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["weights"] == ["snapshots/cycle-2", "snapshots/cycle-10"]
+    assert found["cost"] <= found["budget"] == pytest.approx(0.8 * found["costs"][-1])
+    assert found["accuracy"] >= report("run", "--ensemble", "last:2")["exits"][0]["top1"]
+    assert run("calibrate", "run", "--ensemble", "all", "--weights", "best", *words).exit_code == 2
+    Path("run/thresholds.json").unlink()

@@ -65,11 +65,12 @@ def parse_budget(text: str, unit: Unit = "macs") -> Budget:
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of `thresholds.json`: thresholds of all exits but the last, and what came of them
-    on the images that they were chosen by. `costs` are those of leaving at each exit."""
+    on the images that they were chosen by. `weights` are several of an ensemble; `costs` are those
+    of leaving at each exit."""
 
     schema: int = 1
     net: str
-    weights: str
+    weights: tuple[str, ...]
     criterion: str
     unit: Unit
     budget: float
@@ -159,7 +160,7 @@ def choose(samples: Samples, budget: float, unit: Unit) -> Chosen:
 
 def calibration_of(
     trained: Trained,
-    weights: str,
+    weights: tuple[str, ...],
     split: str,
     criterion: str,
     unit: Unit,

@@ -30,8 +30,12 @@ def calibrate_command(
         str, typer.Option(metavar="macs|ms", help="What a share is of: counted, or measured here.")
     ] = "macs",
     weights: Annotated[
-        str, typer.Option(metavar="NAME", help="Weights of the run, as `best`.")
-    ] = "model",
+        str | None,
+        typer.Option(metavar="NAME", help="Weights of the run, `model` by default, as `best`."),
+    ] = None,
+    ensemble: Annotated[
+        str | None, typer.Option(metavar="all|last:N", help="For the mean of the run's snapshots.")
+    ] = None,
     split: Annotated[Split, typer.Option(help="The images to choose by.")] = Split.VAL,
     as_json: Annotated[bool, typer.Option("--json", help="Print what is saved.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
@@ -43,20 +47,30 @@ def calibrate_command(
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     from archc.anytime import calibration as its
     from archc.train.devices import Machine
+    from archc.train.ensemble import members_of, trained_ensemble
     from archc.train.run import load_run
     from archc.train.trained import trained_run
 
+    if ensemble and weights:
+        raise typer.BadParameter("`--ensemble` stands without `--weights`")
     if unit not in its.UNITS:
         raise typer.BadParameter(f"there is no unit `{unit}`: macs or ms", param_hint="--unit")
     asked_for = its.parse_budget(budget, "ms" if unit == "ms" else "macs")
-    trained = trained_run(load_run(run)).on(Machine(device).kind)
+    its_run = load_run(run)
+    trained = trained_run(its_run)
     its.check_exits(trained)
-    trained.load(weights)
+    if ensemble:
+        names = members_of(its_run, ensemble)
+        trained = trained_ensemble(its_run, names, trained.data)
+    else:
+        names = [weights or "model"]
+        trained.load(names[0])
+    trained = trained.on(Machine(device).kind)
     costs = its.exit_costs(trained, asked_for.unit)
     samples = its.samples_of(its.asked(trained, split.value), costs, criterion)
     chosen = its.choose(samples, asked_for.of(costs), asked_for.unit)
     found = its.calibration_of(
-        trained, weights, split.value, criterion, asked_for.unit, chosen, samples
+        trained, tuple(names), split.value, criterion, asked_for.unit, chosen, samples
     )
     test = samples if split is Split.TEST else None
     if test is None:

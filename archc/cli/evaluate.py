@@ -16,6 +16,8 @@ from archc.cli.options import Limit, Net, Passes, Plain, Set, make_request
 
 if TYPE_CHECKING:
     from archc.train.evaluation import Measures, Report
+    from archc.train.run import Run
+    from archc.train.trained import Trained
 
 _CLASSES = 20
 """Of more classes only the worst are listed."""
@@ -93,33 +95,34 @@ def eval_command(
             f"`{run_or_spec}` is not the folder of a run, and a spec takes `--weights FILE` and "
             "`--data NAME`, without `--ensemble`"
         )
-    _check_ensemble(ensemble, weights, emit, wanted)
+    if (ensemble and weights) or (emit and not ensemble):
+        raise typer.BadParameter("`--ensemble` stands without `--weights`, `--emit` with it")
     from archc.anytime.calibration import check_exits
     from archc.anytime.report import measure
     from archc.train.data import Origin
     from archc.train.devices import Machine
-    from archc.train.ensemble import emit_ensemble, members_of
+    from archc.train.ensemble import members_of
     from archc.train.evaluation import evaluate
     from archc.train.run import load_run
     from archc.train.trained import trained_run, trained_spec
 
     where = {"name": data, "folder": data_dir, "size": image_size, "download": download}
     given: dict[str, Any] = {name: value for name, value in where.items() if value is not None}
-    names = [weights or "model"]
+    names, members = [weights or "model"], None
     if is_run:
         run = load_run(Path(run_or_spec))
-        names = members_of(run, ensemble) if ensemble else names
         trained = trained_run(run, **given)
-        if emit:
-            say("eval", f"wrote {emit} and {emit_ensemble(run, names, emit)}")
+        if ensemble:
+            names = members_of(run, ensemble)
+            members = _ensemble(run, names, trained, emit)
     else:
         request = make_request(run_or_spec, net, set_, limit, passes, plain)
         trained = trained_spec(request, Origin(**given))
+    kind = Machine(device).kind
     if wanted:
         check_exits(trained)
-    trained = trained.on(Machine(device).kind)
-    report = evaluate(trained, names, split.value)
-    exits = measure(trained, split.value, criterion) if wanted else None
+    report = evaluate(trained.on(kind), names, split.value)
+    exits = measure((members or trained).on(kind), split.value, criterion) if wanted else None
     if exits:
         draw_exits(exits, trained, wanted, Path(run_or_spec) if is_run else Path())
     if confusion:
@@ -131,13 +134,13 @@ def eval_command(
         write_data("".join(f"{line}\n" for line in lines))
 
 
-def _check_ensemble(
-    ensemble: str | None, weights: str | None, emit: Path | None, wanted: list[str]
-) -> None:
-    if (ensemble and weights) or (emit and not ensemble):
-        raise typer.BadParameter("`--ensemble` stands without `--weights`, `--emit` with it")
-    if ensemble and wanted:
-        raise typer.BadParameter("`--anytime` and `--budgets` are of one net, not of an ensemble")
+def _ensemble(run: "Run", names: list[str], trained: "Trained", emit: Path | None) -> "Trained":
+    """The snapshots as one net, which is written where that is asked for."""
+    from archc.train.ensemble import emit_ensemble, trained_ensemble
+
+    if emit:
+        say("eval", f"wrote {emit} and {emit_ensemble(run, names, emit)}")
+    return trained_ensemble(run, names, trained.data)
 
 
 def _draw(report: "Report", path: Path) -> None:
