@@ -97,6 +97,29 @@ def test_an_order_of_memory_that_is_left_open_is_compared_within_rounding(tmp_pa
     check_spec(Spec(text, ((1, 4, 4),)), tmp_path / "net", Coverage())
 
 
+OPENED = """
+block Cell(out)(x) {
+    exit x -> global_avg_pool -> proj: linear(2)
+    scope body {
+        y = x -> "0": bn -> "1": relu -> "2": conv(out, 3)
+    }
+    z = y -> conv1: conv(out, 1) -> bn1: bn -> drop_path(survival=0.5)
+    return y + z
+}
+
+net Net(width=3)(image: [3, 4, 4]) {
+    cells = [Cell(width), Cell(width)]
+    x = image -> cells[0] -> cells[1] -> cell: Cell(4)
+    return x -> global_avg_pool -> outer: linear(3)
+}
+"""
+
+
+def test_blocks_that_exits_open_keep_their_sequentials_and_skipped_branches(tmp_path: Path) -> None:
+    """The net applies their children: it makes none of them, and skips what only they have."""
+    check_spec(Spec(OPENED, ((3, 4, 4),)), tmp_path / "net", Coverage())
+
+
 def check_spec(spec: Spec, place: Path, coverage: Coverage) -> None:
     """Compile, import, and compare with the interpreter, with and without passes."""
     file = place.with_suffix(".arch")

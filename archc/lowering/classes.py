@@ -164,8 +164,8 @@ class ClassWriter(ConstructorWriter):
         own = {each for each in self.module.owned if (*self.module.path, *each) in weighted}
         if own <= called.keys():
             return [_SELF, *(self.receiver(label) for label in called if not label[0])]
-        outside = {label for label in called if not label[0] and label[1:] in weighted}
-        return [self.receiver(label) for label in called if label in own | outside]
+        paths = {each: each[1:] if not each[0] else (*self.module.path, *each) for each in called}
+        return [self.receiver(label) for label, path in paths.items() if path in weighted]
 
     def is_rectified(self, value: int) -> bool:
         """Whether a `relu` would leave a value as it is, in all instances."""

@@ -106,8 +106,10 @@ class ConstructorWriter:
         return [each for _, found in sorted(made, key=lambda pair: pair[0]) for each in found]
 
     def _external(self, item: Item) -> bool:
-        """Whether another module constructs it, or a list of layers does."""
-        return isinstance(item, ModuleItem) and (item.external or len(item.label) > 1)
+        """Whether another module constructs it: one around this one, a list of layers, or a block
+        that the net applies by its children."""
+        given = isinstance(item, ModuleItem) and item.external
+        return given or (isinstance(item, ModuleItem | ChainItem) and len(item.label) > 1)
 
     def _order(self, label: Path) -> int:
         path = self.module.path + label
