@@ -323,3 +323,30 @@ def test_a_run_is_slimmed_to_a_run_and_that_again(folder: Path) -> None:
     del before[folder / "mine.arch"]
     assert all(path.read_bytes() == content for path, content in before.items())
     assert not (folder / "other").exists()
+
+
+def test_a_thin_run_is_trained_further_by_its_folder(folder: Path) -> None:
+    """With its net, data and weights; what is left of that run is slimmed again."""
+    (folder / "mine.arch").write_text(MINE)
+    train = ("train", "mine.arch", "--set", "width=6", "--data", "digits", "--val", "300")
+    run(*train, "--epochs", "1", "--out", "wide")
+    run("slim", "wide", "--ratio", "0.4", "-o", str(folder / "thin-0.4"))
+    gentle = ("--lr", "1e-9", "--epochs", "1", "--recipe-set", "optimizer.weight_decay=0")
+    for name, more in (("tuned", ()), ("new", ("--from-scratch",)), ("other", ("--val", "0"))):
+        done = run("train", "thin-0.4", *gentle, *more, "--out", name)
+        assert done.exit_code == 0, done.output
+    thin, tuned = load_run(folder / "thin-0.4"), load_run(folder / "tuned")
+    assert tuned.config.data == thin.config.data
+    assert load_run(folder / "other").config.data.val == 0
+    assert tuned.config.settings == thin.config.settings
+    assert tuned.config.spec_sha256 == thin.config.spec_sha256
+    for name, value in thin.weights().items():
+        if "running" not in name and "batches" not in name:
+            assert torch.allclose(tuned.weights()[name], value, atol=1e-6)
+    new = load_run(folder / "new").weights()
+    assert not torch.allclose(new["a.weight"], thin.weights()["a.weight"], atol=1e-2)
+    again = run("slim", "tuned", "--ratio", "0.4", "-o", "thinner")
+    assert again.exit_code == 0, again.output
+    assert run("train", "tuned", "--net", "Mine").exit_code == 2
+    assert run("train", "mine.arch").exit_code == 2
+    assert "error[E1006]" in run("train", str(folder)).stderr

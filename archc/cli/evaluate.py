@@ -11,7 +11,7 @@ import typer
 
 from archc.cli.anytime import draw_exits, exits_lines
 from archc.cli.console import say, write_data, write_json
-from archc.cli.data_options import Download, OtherData, OtherDataDir, OtherImageSize
+from archc.cli.data_options import Data, DataDir, Download, ImageSize
 from archc.cli.options import Limit, Net, Passes, Plain, Set, make_request
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def eval_command(
         str, typer.Option(metavar="confidence|entropy", help="Who leaves, for `--budgets`.")
     ] = "confidence",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    data: OtherData = None,
-    data_dir: OtherDataDir = None,
-    image_size: OtherImageSize = None,
+    data: Data = None,
+    data_dir: DataDir = None,
+    image_size: ImageSize = None,
     download: Download = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     net: Net = None,

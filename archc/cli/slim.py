@@ -135,8 +135,9 @@ def _share(text: str) -> float:
 
 def _open(request: "Request", weights: Path | None) -> "Wide":
     """The net that is slimmed: of a run, or of a spec and a file of weights."""
-    from archc.slim.runs import is_run, open_run
+    from archc.slim.runs import open_run
     from archc.slim.slimming import open_wide
+    from archc.train.run import is_run
 
     folder = Path(request.spec)
     if weights is None and is_run(folder):
@@ -165,7 +166,7 @@ def _explain(choice: "Choice", wide: "Wide", name: str) -> None:
 def _check_folder(folder: Path, force: bool) -> None:
     """A run that is there is not replaced. Raises ArchError."""
     from archc.diagnostics import error
-    from archc.slim.runs import is_run
+    from archc.train.run import is_run
 
     if is_run(folder) and not force:
         raise error(
@@ -180,7 +181,8 @@ def _write(
 ) -> None:
     """All files: `model.py` first, which is refused where it was edited."""
     from archc.slim.report import to_svg
-    from archc.slim.runs import is_run, run_file
+    from archc.slim.runs import run_file
+    from archc.train.run import is_run
     from archc.writing import write_atomically
 
     files: dict[str, bytes] = {"plan.yaml": thin.plan.text().encode()}

@@ -1,29 +1,48 @@
 """`archc train`: compile a spec and train it by a recipe."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archc.cli.console import show, write_data
 from archc.cli.data_options import Data, DataDir, Download, ImageSize, Val, Workers
-from archc.cli.options import Limit, Net, Passes, Plain, Set, Spec, compile_net, make_request
+from archc.cli.options import (
+    Limit,
+    Net,
+    Passes,
+    Plain,
+    Set,
+    compile_net,
+    make_limits,
+    make_request,
+)
 from archc.cli.plan import make_plan
 
 if TYPE_CHECKING:
+    from archc.compiler import Request
+    from archc.train.data import Origin
     from archc.train.training import Prepared
 
 _RECIPE, _SAVING, _MACHINE = "The recipe", "Saving", "The machine"
 
 
 def train_command(
-    spec: Spec,
-    data: Data,
-    data_dir: DataDir = "data",
-    val: Val = 0,
-    image_size: ImageSize = 224,
-    workers: Workers = 2,
+    run_or_spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC|RUN",
+            help="A path, the name of a shipped spec, or the folder of a run to train further.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    data_dir: DataDir = None,
+    val: Val = None,
+    image_size: ImageSize = None,
+    workers: Workers = None,
     download: Download = False,
     net: Net = None,
     set_: Set = None,
@@ -75,10 +94,14 @@ def train_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Safetensors to begin with, as those of a slimmed net.",
+            help="Safetensors to begin with; those of a run by default.",
             show_default=False,
         ),
     ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch", help="Begin with new weights, not with those of a run."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
     out: Annotated[
         Path | None,
@@ -137,8 +160,19 @@ def train_command(
     For example: [cyan]archc train densenet_cifar --set depth=40 --data digits[/cyan]
     """
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
-    request = make_request(spec, net, set_, limit, passes, plain)
-    from archc.train.data import Origin
+    where = {"name": data, "folder": data_dir, "val": val, "size": image_size, "workers": workers}
+    given: dict[str, Any] = {name: value for name, value in where.items() if value is not None}
+    given["download"] = download
+    if Path(run_or_spec).is_dir():
+        if net or set_ or passes or plain:
+            raise typer.BadParameter("a run has its net: `--net`, `--set` and passes are for specs")
+        request, origin = _of_run(Path(run_or_spec), limit, given)
+        if weights is None and not from_scratch:
+            weights = Path(run_or_spec) / "model.safetensors"
+    else:
+        request, origin = _of_spec(
+            make_request(run_or_spec, net, set_, limit, passes, plain), given
+        )
     from archc.train.devices import Machine
     from archc.train.training import Order, prepare, train
 
@@ -152,8 +186,8 @@ def train_command(
     changes = [f"{key}={value}" for key, value in short.items() if value is not None]
     order = Order(
         request=request,
-        data=Origin(data, data_dir, val, image_size, workers, download),
-        out=out or Path("runs") / f"{Path(spec).stem}-{data.partition(':')[0]}",
+        data=origin,
+        out=out or Path("runs") / f"{Path(run_or_spec).stem}-{origin.name.partition(':')[0]}",
         recipe=recipe,
         changes=(*(recipe_set or ()), *changes),
         weights=weights,
@@ -168,6 +202,25 @@ def train_command(
         write_data(_outline(prepare(order)))
         return
     write_data(train(order, warn=show).report())
+
+
+def _of_run(
+    folder: Path, limit: list[str] | None, given: dict[str, Any]
+) -> "tuple[Request, Origin]":
+    """The net and the data of a run, with other data where it is given."""
+    from archc.slim.runs import request_of
+    from archc.train.run import load_run
+
+    run = load_run(folder)
+    return replace(request_of(run), limits=make_limits(limit)), run.origin(**given)
+
+
+def _of_spec(request: "Request", given: dict[str, Any]) -> "tuple[Request, Origin]":
+    from archc.train.data import Origin
+
+    if "name" not in given:
+        raise typer.BadParameter("`--data NAME` names the data set, as `digits`")
+    return request, Origin(**given)
 
 
 def _outline(prepared: "Prepared") -> str:

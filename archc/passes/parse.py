@@ -49,7 +49,7 @@ def _tree(source: Source) -> _Tree:
 def _needed(possible: Set[str]) -> str:
     """What is missing where one of these terminals can stand."""
     if "RBRACE" in possible:
-        return f"{'an option' if 'NAME' in possible else 'a comma'} or a closing brace"
+        return f"{'a comma' if 'COMMA' in possible else 'an option'} or a closing brace"
     if "NUMBER" in possible:
         return "a value"
     if "EQUAL" in possible:

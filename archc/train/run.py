@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -107,6 +108,10 @@ class Run:
             raise error("E1006", f"{path} has the weights of another net than {CONFIG} names")
         return loaded
 
+    def origin(self, **changes: Any) -> Origin:
+        """The data set that it was trained on, or one that differs in these fields."""
+        return msgspec.structs.replace(self.config.data, **changes)
+
     def _present(self) -> str:
         found = sorted(self.folder.rglob("*.safetensors"))
         names = [file.relative_to(self.folder).with_suffix("").as_posix() for file in found]
@@ -115,6 +120,11 @@ class Run:
     def data(self) -> Dataset:
         """The data set that it was trained on. Raises ArchError where that is missing."""
         return load_data(self.config.data)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return (folder / CONFIG).is_file()
 
 
 def adapt(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
@@ -127,7 +137,7 @@ def adapt(images: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
 def load_run(folder: Path) -> Run:
     """The run in a folder. Raises ArchError where there is none, or its `run.yaml` is no such."""
     path = folder / CONFIG
-    if not path.is_file():
+    if not is_run(folder):
         raise error("E1006", f"{folder} is not the folder of a run: it has no {CONFIG}")
     try:
         return Run(folder, msgspec.yaml.decode(path.read_bytes(), type=RunConfig))

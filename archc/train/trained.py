@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from msgspec import structs
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -59,7 +58,7 @@ def take(net: nn.Module, name: str, file: str, weights: Weights) -> None:
 def trained_run(run: Run, **changes: Any) -> Trained:
     """The net of a run, with its data; `changes` are fields of their origin."""
     config = run.config
-    data = load_data(structs.replace(config.data, **changes))
+    data = load_data(run.origin(**changes))
     fitted = config.exits, config.channels, config.size
     return Trained(config.net, run.build(), *fitted, data, run.weights)
 
