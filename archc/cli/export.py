@@ -55,6 +55,9 @@ def export_command(
             help="Weights of the run, `model` by default, as `best`; of a spec, a `.safetensors`.",
         ),
     ] = None,
+    ensemble: Annotated[
+        str | None, typer.Option(metavar="all|last:N", help="The mean of the run's snapshots.")
+    ] = None,
     thresholds: Annotated[
         str | None,
         typer.Option(metavar="A,B,..", help="For `--exits cond`; by default the calibrated ones."),
@@ -77,6 +80,8 @@ def export_command(
     sys.path.append("")  # extern layers may be modules of this folder, as with `python -m`
     targets = _Targets(onnx, pt2, openvino)
     _check(targets, exits, batch, thresholds, criterion)
+    if ensemble and (weights or not Path(run_or_spec).is_dir()):
+        raise typer.BadParameter("`--ensemble` is of a run, and stands without `--weights`")
     targets.refuse_present(force)
     from archc.export.onnx_file import NEEDED, require
 
@@ -86,7 +91,7 @@ def export_command(
     if Path(run_or_spec).is_dir():
         if net or set_ or passes or plain or limit or size:
             raise typer.BadParameter("a run has its net: `--net`, `--set` and passes are for specs")
-        exported = nets.of_run(Path(run_or_spec), weights or "model")
+        exported = nets.of_run(Path(run_or_spec), weights or "model", ensemble)
     else:
         compilation = compile_net(make_request(run_or_spec, net, set_, limit, passes, plain))
         exported = nets.of_spec(compilation, given_sizes(compilation.graph, size), weights)

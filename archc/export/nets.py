@@ -16,6 +16,7 @@ from archc.api import Model
 from archc.compiler import Compilation
 from archc.diagnostics import error, printable
 from archc.ops.size import Dim
+from archc.train.ensemble import ensemble_of, members_of
 from archc.train.run import load_run
 from archc.train.trained import read_file, take
 
@@ -32,6 +33,8 @@ class Exported:
     shapes: tuple[tuple[int, ...], ...]
     outputs: tuple[str, ...]
     folder: Path | None = None
+    weights: tuple[str, ...] = ()
+    """Those of the run that it has; several of an ensemble."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -56,13 +59,19 @@ class Exported:
         return [found] if isinstance(found, Tensor) else list(found)
 
 
-def of_run(folder: Path, weights: str) -> Exported:
-    """The net of a run with weights of it, as `model` or `best`. Raises ArchError."""
+def of_run(folder: Path, weights: str, ensemble: str | None = None) -> Exported:
+    """The net of a run with weights of it, as `model` or `best`, or an ensemble of its snapshots,
+    as `last:5`. Raises ArchError."""
     run = load_run(folder)
-    net = run.build()
-    take(net, run.config.net, weights, run.weights(weights))
+    if ensemble is None:
+        names, net = [weights], run.build()
+        take(net, run.config.net, weights, run.weights(weights))
+    else:
+        names = members_of(run, ensemble)
+        net = ensemble_of(run, names)
     shape = (run.config.channels, *run.config.size)
-    return Exported(run.config.net, net.eval(), (shape,), run.config.exits, folder)
+    fields = (run.config.net, net.eval(), (shape,), run.config.exits)
+    return Exported(*fields, folder, tuple(names))
 
 
 def of_spec(compilation: Compilation, sizes: Mapping[str, int], weights: str | None) -> Exported:
@@ -137,6 +146,10 @@ def leaving(exported: Exported, given: str | None, criterion: str | None) -> Lea
                 f"there are no thresholds: no `{FILE}`, and none are given",
                 help="`archc calibrate` writes those of a run; `--thresholds 0.9,..` gives them",
             )
+        if saved.weights != exported.weights:
+            theirs, ours = ", ".join(saved.weights), ", ".join(exported.weights)
+            what = f"the thresholds in `{FILE}` are for the weights {theirs}, not for {ours}"
+            raise error("E1060", what, help="`archc calibrate` has the same options for weights")
         found = Leaving(saved.thresholds, criterion or saved.criterion)
     count = len(exported.outputs) - 1
     if len(found.thresholds) != count:

@@ -83,12 +83,16 @@ _EXITS = '''\
 '''
 
 
-def trained_ensemble(run: Run, members: Sequence[str], data: Dataset) -> Trained:
-    """The ensemble of some snapshots as one net with its weights, beside the data."""
-    source = _source(run, len(members), "a run")
-    net: nn.Module = import_source(source, "ensemble").Ensemble()
+def ensemble_of(run: Run, members: Sequence[str]) -> nn.Module:
+    """Some snapshots of a run as one net, with their weights."""
+    net: nn.Module = import_source(_source(run, len(members), "a run"), "ensemble").Ensemble()
     net.load_state_dict(_weights(run, members))
-    config = run.config
+    return net
+
+
+def trained_ensemble(run: Run, members: Sequence[str], data: Dataset) -> Trained:
+    """The same beside its data."""
+    config, net = run.config, ensemble_of(run, members)
     fitted = config.exits, config.channels, config.size
     return Trained(f"{len(members)} times {config.net}", net, *fitted, data, run.weights)
 
