@@ -22,6 +22,7 @@ torch.set_num_threads(1)  # the nets here are small; CI has two cores for all of
 
 SHIPPED = {
     "all_cnn": ("AllCNN",),
+    "dense_grid": ("DenseGrid",),
     "densenet": ("DenseNet121", "DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
     "densenet_cifar": ("DenseNetBC", "DenseNet", "DenseNetB", "DenseNetC"),
     "dla": (

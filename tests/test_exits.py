@@ -16,7 +16,11 @@ from torch import Tensor
 from archc.passes.pipeline import DEFAULT
 from archc.passes.slim import thin
 
-NETS = [("msdnet_cifar", "MSDNetAnytime"), ("msdnet_cifar", "MSDNetBudgeted")]
+NETS = [
+    ("msdnet_cifar", "MSDNetAnytime"),
+    ("msdnet_cifar", "MSDNetBudgeted"),
+    ("dense_grid", "DenseGrid"),
+]
 
 
 @cache

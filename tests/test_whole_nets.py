@@ -27,6 +27,7 @@ NETS: dict[str, tuple[str, dict[str, Any], int]] = {
     "threshnet ThreshNet79": ("dense", {**HARDNET, "dense": 1}, 32),
     "min_nets DenseMin": ("swap", {"depth": 16, "growth": 4}, 32),
     "msdnet_cifar MSDNetAnytime": ("exact", {"exits": 4}, 32),
+    "dense_grid DenseGrid": ("dense", {"stages": 3, "growth": 2}, 32),
     "hardnet HarDNet68": ("exact", HARDNET, 32),
     "msdnet MSDNet": ("exact", MSDNET, 64),
     "ghostnet GhostNet": ("exact", {"width": 0.25, "classes": 5}, 64),
