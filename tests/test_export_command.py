@@ -166,6 +166,30 @@ def test_a_run_leaves_by_the_thresholds_that_it_was_calibrated_to(
     assert "E0801" in again.stderr
 
 
+def test_an_ensemble_leaves_by_thresholds_of_its_own(
+    onnxruntime: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of other weights are refused: they were not chosen for these."""
+    monkeypatch.chdir(tmp_path)
+    Path("exits.arch").write_text(EXITS)
+    train = "train exits.arch --data digits --epochs 2 --batch-size 512 --val 0.1 --out run"
+    cyclic = ("--recipe-set", "schedule={name: cyclic, cycles: 2}")
+    assert run(*train.split(), *cyclic).exit_code == 0
+    assert run("calibrate", "run", "--budget", "60%", "--ensemble", "all").exit_code == 0
+    export = ("export", "run", "--exits", "cond", "--onnx")
+    result = run(*export, "leaving.onnx", "--ensemble", "all")
+    assert result.exit_code == 0, result.stderr
+    assert "in onnxruntime its results" in result.stderr
+    for options in ((), ("--ensemble", "last:1"), ("--weights", "best")):
+        refused = run(*export, "other.onnx", *options)
+        assert "error[E1060]" in refused.stderr
+        assert "for the weights snapshots/cycle-1, snapshots/cycle-2, not for" in refused.stderr
+        assert not Path("other.onnx").exists()
+    assert run(*export, "other.onnx", "--thresholds", "0.5").exit_code == 0
+    for wrong in (("run", "--weights", "best"), ("exits.arch",)):
+        assert run("export", *wrong, "--ensemble", "all", "--onnx", "no.onnx").exit_code == 2
+
+
 class OfTwo(nn.Module):
     """What torch.export takes for one size of the batch alone."""
 
