@@ -115,6 +115,22 @@ net Net(width=3)(image: [3, 4, 4]) {
 """
 
 
+READ_AGAIN = """
+net Net()(image: [3, 4, 4]) {
+    branch = image -> conv1: conv(3, 1) -> bn1: bn -> drop_path(survival=0.5)
+    x = branch + image
+    exit x -> global_avg_pool -> early: linear(2)
+    x = image -> conv2: conv(4, 3) -> norm: bn -> relu -> conv3: conv(4, 1) -> avg_pool(2)
+    return x -> flatten -> fc: linear(2)
+}
+"""
+
+
+def test_what_a_skipped_branch_is_added_to_is_read_by_a_later_exit(tmp_path: Path) -> None:
+    """The sum has a name of its own, and the exit's rows are taken of what it was added to."""
+    check_spec(Spec(READ_AGAIN, ((3, 4, 4),)), tmp_path / "net", Coverage())
+
+
 def test_blocks_that_exits_open_keep_their_sequentials_and_skipped_branches(tmp_path: Path) -> None:
     """The net applies their children: it makes none of them, and skips what only they have."""
     check_spec(Spec(OPENED, ((3, 4, 4),)), tmp_path / "net", Coverage())

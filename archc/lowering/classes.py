@@ -23,7 +23,7 @@ from archc.lowering.items import (
 )
 from archc.lowering.modules import Member, Operand
 from archc.lowering.naming import Names
-from archc.lowering.nesting import Given, in_turn, nested
+from archc.lowering.nesting import Given, nested
 from archc.lowering.optional import OptionalPart
 from archc.lowering.sequential import is_numbered, is_row
 from archc.lowering.sharing import dense_blocks, rerun, with_one_buffer
@@ -148,13 +148,6 @@ class ClassWriter(ConstructorWriter):
         for value, name in known.items():
             names_.hold(value, name)
         return nested(bindings, given, names_)
-
-    def in_turn(
-        self, bindings: Sequence[Binding], depth: int, names_: Names, result: int | None
-    ) -> tuple[Stmt, ...]:
-        """Bindings that are a part of a body as statements (see `nesting.in_turn`)."""
-        outputs = self.body.outputs
-        return in_turn(branched(bindings, outputs, self), depth, names_, result)
 
     def parts_with_weights(self, values: Set[int]) -> Sequence[Expr]:
         """What computes some values and has weights: `self`, if nothing else in it has any."""

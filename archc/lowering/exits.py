@@ -17,6 +17,8 @@ from archc.lowering.bindings import Binding, reads
 from archc.lowering.classes import ClassWriter
 from archc.lowering.modules import Modules, Step
 from archc.lowering.naming import Names
+from archc.lowering.nesting import in_turn
+from archc.lowering.skipping import branched
 from archc.lowering.values import turns
 from archc.ops.extern import Result
 from archc.program.tree import (
@@ -94,6 +96,7 @@ class ExitsWriter:
     """Writes the statements of `iter_exits` from the bindings of a net's body."""
 
     writer: ClassWriter
+    bindings: Sequence[Binding] = field(init=False)
     names: Names = field(init=False)
     needed: dict[int, int] = field(init=False)
 
@@ -104,7 +107,8 @@ class ExitsWriter:
         for value, name in enumerate(inputs):
             self.names.hold(value, name)
         outputs, left = writer.body.outputs, self.names.left
-        for value in (*outputs, *(v for each in writer.bindings for v in reads(each))):
+        self.bindings = branched(writer.bindings, outputs, writer)
+        for value in (*outputs, *(v for each in self.bindings for v in reads(each))):
             left[value] = left.get(value, 0) + 1
         return tuple(stmt for k in range(len(outputs)) for stmt in self._stage(k))
 
@@ -114,13 +118,13 @@ class ExitsWriter:
         What some later exit does without is computed only if one that needs it is wanted.
         """
         outputs = self.writer.body.outputs
-        found = [each for each in self.writer.bindings if first_of(self._uses(each)) == k]
+        found = [each for each in self.bindings if first_of(self._uses(each)) == k]
         own, later = 1 << k, (1 << len(outputs)) - (1 << k)
         for exits in sorted({later, own, *map(self._uses, found)}, key=turn_of):
             part = [each for each in found if self._uses(each) == exits]
             depth = 8 if exits == later else 12
             given = outputs[k] if exits == own else None
-            statements = self.writer.in_turn(part, depth, self.names, given)
+            statements = in_turn(part, depth, self.names, given)
             if given is not None:
                 statements = self._yielded(statements, last=own == later)
             if exits == later:
