@@ -33,6 +33,7 @@ def test_the_defaults_are_those_of_the_default_recipe() -> None:
         ("msdnet_cifar", 300, 64, 0.1, StepDecay(at=(0.5, 0.75))),
         ("msdnet_imagenet", 90, 256, 0.1, StepDecay(at=(0.33333, 0.66667))),
         ("snapshot_cifar", 300, 64, 0.2, CyclicCosine(cycles=6)),
+        ("dense_grid", 6, 64, 0.1, CyclicCosine(cycles=3)),
     ],
 )
 def test_a_recipe_has_the_settings_of_its_paper(
@@ -44,7 +45,7 @@ def test_a_recipe_has_the_settings_of_its_paper(
         "name": "SGD", "lr": lr, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4,
     }  # fmt: skip
     assert (recipe.sparsity is not None, recipe.scale_init) == (
-        (True, 0.5) if name == "slimming" else (False, None)
+        (True, 0.5) if name in ("slimming", "dense_grid") else (False, None)
     )
 
 
