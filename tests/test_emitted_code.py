@@ -109,7 +109,7 @@ def _run(*command: str | Path) -> str:
 
 @pytest.mark.parametrize(
     ("spec", "net", "plain", "shared"),
-    [("densenet_cifar", "DenseNetBC", 106, 120), ("densenet", "DenseNet121", 108, 129)],
+    [("densenet_cifar", "DenseNetBC", 106, 118), ("densenet", "DenseNet121", 108, 127)],
 )
 def test_a_dense_net_stays_within_its_lines(spec: str, net: str, plain: int, shared: int) -> None:
     """Sharing memory adds some lines to the blocks and the net, and none for its imports."""
@@ -217,6 +217,56 @@ def test_names_are_words(bodies: dict[str, Emitted]) -> None:
         numbered = {n for n in names if re.fullmatch(r"(x|y|t|v|tmp)\d+", n)}
         elements = {f"x{i}" for i in range(len(numbered))} if "x0" in numbered else set()
         assert numbered == elements, name
+
+
+def test_what_finds_its_variable_taken_is_called_after_the_block_that_gives_it(
+    tmp_path: Path,
+) -> None:
+    """`third` would be x0, the first element of the list, which `fourth` still reads."""
+    spec = tmp_path / "taken.arch"
+    spec.write_text(
+        """block Scale()(x) { return x -> conv: conv(4, 3) -> relu }
+
+net Taken()(image: [4, 8, 8]) {
+    stem = image -> stem: Scale
+    xs = [stem -> first: Scale, stem -> second: Scale]
+    xs = [xs[0] -> third: Scale, concat(xs) -> fourth: Scale]
+    return concat(xs)
+}
+"""
+    )
+    net = emitted.emit(spec, passes=emitted.O0).source.partition("class Taken(")[2]
+    assert net.partition("def forward(")[2].split("\n")[1:6] == [
+        "        stem = self.stem(image)",
+        "        x0 = self.first(stem)",
+        "        x1 = self.second(stem)",
+        "        third = self.third(x0)",
+        "        return torch.cat([third, self.fourth(torch.cat([x0, x1], 1))], 1)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "needed"),
+    [
+        ("x -> global_avg_pool -> fc: linear(5)", False),
+        ("x -> global_max_pool -> fc: linear(5)", True),
+        ("concat(x -> flatten, x -> global_avg_pool) -> fc: linear(5)", True),
+    ],
+)
+def test_the_head_rebuilds_only_what_it_keeps(tmp_path: Path, head: str, needed: bool) -> None:
+    """The features are rebuilt by their own method."""
+    spec = tmp_path / "head.arch"
+    spec.write_text(
+        "net Head()(image: [3, 32, 32]) {\n"
+        "    x = image\n"
+        '    for i in range(4) { x = x -> "conv{i}": conv(32, 3) -> "bn{i}": bn -> relu }\n'
+        f"    return {head}\n"
+        "}\n"
+    )
+    methods = archc.load(spec).source.split("    def ")
+    found = {each.partition("(")[0]: "with Rebuilding(self)" in each for each in methods}
+    assert found["forward_features"]
+    assert found["forward"] is needed
 
 
 # ------------------------------------------------------------- what importing it does

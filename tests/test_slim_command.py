@@ -198,7 +198,7 @@ def test_the_report_says_what_stays_that_would_go(trained: Path) -> None:
 def test_the_header_says_which_plan_the_command_reads(trained: Path) -> None:
     slim("--ratio", "0.5", "-o", "thin")
     text = " ".join(Path("thin/model.py").read_text().split())
-    assert "Edit a copy freely. The command reads plan.yaml in the folder where it runs." in text
+    assert "The command reads plan.yaml in the folder where it runs." in text
     assert "in the folder where it runs" not in run("compile", *NET).stdout
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path as File
 from typing import Any
 
-import yaml
-
 from archc.channels.analysis import norms_of
 from archc.channels.masks import every, mask_of, members, read, written
 from archc.diagnostics import ArchError, did_you_mean, error
@@ -65,6 +63,8 @@ class Plan:
             name: {"kept": written(self.kept[name]), "of": width}
             for name, width in self.widths.items()
         }
+        import yaml
+
         content = {**self.notes, "fold_shift": self.shifted, "norms": norms}
         return yaml.safe_dump(content, sort_keys=False, width=1 << 16)
 
@@ -89,6 +89,8 @@ def read_plan(file: File) -> Plan:
 
 def parse_plan(text: str, source: str = "the plan") -> Plan:
     """The plan or mask that a text is. Raises ArchError."""
+    import yaml  # here: every run of the compiler imports this file, and few read a plan
+
     try:
         content = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
         return _plan(content, source)

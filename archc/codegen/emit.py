@@ -92,7 +92,7 @@ def _about(header: Header, *, needs_archc: bool) -> list[str]:
     files the command does."""
     passes = ", ".join(header.passes) or "none"
     needs = f"torch >= {TORCH} and archc" if needs_archc else f"torch >= {TORCH}"
-    made = f"Checksum {_BLANK}; passes: {passes}; needs {needs}. Edit a copy freely."
+    made = f"Checksum {_BLANK}; passes: {passes}; needs {needs}."
     found = f"The command reads {' and '.join(header.files)} in the folder where it runs."
     paragraphs = (f"    {header.command}", f"{made} {found}" if header.files else made)
     return [

@@ -391,5 +391,4 @@ def _to_tensor(op: str, number: float, span: Span) -> tuple[float, float]:
     if op == "-":
         return -1, number
     message = f"`{op}` does not apply to a number and a tensor (`+`, `-` and `*` do)"
-    help = "divide by a number, or a tensor by a tensor: `x / y`" if op == "/" else None
-    raise error("E0203", message, span, help=help)
+    raise error("E0203", message, span, help=instead("reciprocal") if op == "/" else None)

@@ -144,7 +144,7 @@ class ClassWriter(ConstructorWriter):
     ) -> tuple[Stmt, ...]:
         """Bindings as statements; `known` are the names of the values that exist before."""
         bindings = branched(bindings, given.values, self)
-        names_ = Names(self.hint, frozenset(self.passed.values()))
+        names_ = Names(self.hint, self.maker, frozenset(self.passed.values()))
         for value, name in known.items():
             names_.hold(value, name)
         return nested(bindings, given, names_)
@@ -179,6 +179,26 @@ class ClassWriter(ConstructorWriter):
                 name = region.name_of(self.body.values[value])
             region = graph.regions[region.parent]
         return name
+
+    def maker(self, value: int) -> str:
+        """The label of the convolution, block or scope that gives a value: `conv1`, `scale2`,
+        `update0` of a list. A norm or an activation says too little of what it gives."""
+        label = self._makers.get(value, ("",))
+        word = "".join(label[-2:] if label[-1].isdigit() else label[-1:])
+        return word if is_name(word) else ""
+
+    @cached_property
+    def _makers(self) -> dict[int, Path]:
+        found: dict[int, Path] = {}
+        for item in self.body.items:
+            match item:
+                case ChainItem(label=label, result=value):
+                    found[value] = label
+                case ModuleItem(label=label, results=(value,)):
+                    op = self.modules.graph.node(self.body.values[value]).op
+                    if item.form is not None or op.sums:
+                        found[value] = label
+        return found
 
     def _is_dense_block(self) -> bool:
         return self.module.region.id in dense_blocks(self.modules.graph)

@@ -103,7 +103,7 @@ class ExitsWriter:
     def statements(self, inputs: Sequence[str]) -> tuple[Stmt, ...]:
         writer = self.writer
         self.needed = needed_by(writer.modules.graph)
-        self.names = Names(writer.hint, frozenset())
+        self.names = Names(writer.hint, writer.maker, frozenset())
         for value, name in enumerate(inputs):
             self.names.hold(value, name)
         outputs, left = writer.body.outputs, self.names.left

@@ -1,4 +1,5 @@
-"""The names of values in one `forward`: the spec's, unless these hold what is still needed."""
+"""The names of values in one `forward`: the spec's, or where these hold what is still needed those
+of the layers and blocks that give them."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ class Names:
 
     hint: Callable[[int], str]
     """The spec's variable for a value."""
+    maker: Callable[[int], str]
+    """What the layer or block that gives a value is called; "" where that says nothing."""
     passed: frozenset[str]
     """Arguments of the `forward` that are layers."""
     of: dict[int, str] = field(default_factory=dict)
@@ -38,10 +41,14 @@ class Names:
 
     def choose(self, value: int, also: Collection[str] = (), instead: str = "") -> str:
         """A name that is free: the hint, unless it holds a value that is still needed; then the
-        name of the value in whose place it is."""
+        name of the value in whose place it is; then, if the hint is `x` or has a number already,
+        that of what gives it."""
         hint = self.hint(value)
         hint = hint if is_name(hint) and hint != "_" else "x"  # `for _ in` binds it
-        for name in [hint, instead, "y", "z"] if hint == "x" else [hint, instead]:
+        others = [self.maker(value), "y", "z"] if hint == "x" else []
+        if hint[-1].isdigit():
+            others = [self.maker(value)]
+        for name in (hint, instead, *others):
             if name and self._is_free(name, also):
                 return name
         number, stem = 2, f"{hint}_" if hint[-1].isdigit() else hint

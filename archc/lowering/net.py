@@ -12,7 +12,7 @@ from archc.lowering.exits import exit_facts, exit_methods, forward_of_exits, hea
 from archc.lowering.initialise import initialisation
 from archc.lowering.items import ChainItem, FunctionItem, ModuleItem, operands_of, results_of
 from archc.lowering.nesting import Given
-from archc.lowering.sharing import memory_argument, set_memory, while_rebuilding
+from archc.lowering.sharing import memory_argument, rebuilds_after, set_memory, while_rebuilding
 from archc.lowering.skipping import gate_methods, with_gates
 from archc.lowering.symbols import CHANNELS
 from archc.lowering.values import Symbol, Value, is_name, literal, tensors
@@ -153,7 +153,9 @@ class NetWriter(ClassWriter):
         yield self._features(position, value)
         yield self._head(position, value)
         features = call("self.forward_features", image)
-        whole = while_rebuilding(self.graph, [Return(call("self.forward_head", features))])
+        whole: Sequence[Stmt] = [Return(call("self.forward_head", features))]
+        if rebuilds_after(self.graph, self.body.values[value]):
+            whole = while_rebuilding(self.graph, whole)
         yield self._method("forward", [name], tensors(1), with_gates(self.graph, whole))
         yield from gate_methods(self.graph)
         yield from self._classifier_methods()

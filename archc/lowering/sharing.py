@@ -122,11 +122,16 @@ def rerun(modules: Expr, operand: Expr) -> Expr:
 
 def pools_of_rebuilt(graph: Graph) -> Set[int]:
     """The pools that run before a convolution, if one of them reads what is made again."""
+    made, swaps = _rebuilt(graph), graph.sharing.swaps
+    reads = any(graph.operands(conv)[0] in made for conv, _ in swaps)
+    return {pool for _, pool in swaps} if reads else set()
+
+
+def _rebuilt(graph: Graph) -> set[int]:
+    """The values that the backward pass makes again from what it keeps."""
     sharing = graph.sharing
-    made = {*sharing.concats, *(each.activation for each in sharing.activations)}
-    made |= {each.last for each in sharing.closings}
-    reads = any(graph.operands(conv)[0] in made for conv, _ in sharing.swaps)
-    return {pool for _, pool in sharing.swaps} if reads else set()
+    activations = (each.activation for each in sharing.activations)
+    return {*sharing.concats, *activations, *(each.last for each in sharing.closings)}
 
 
 # ------------------------------------------------------------------ methods
@@ -145,6 +150,22 @@ def while_rebuilding(graph: Graph, statements: Sequence[Stmt]) -> Sequence[Stmt]
     if not graph.sharing.rebuilds:
         return statements
     return [With(call("Rebuilding", Name("self")), tuple(statements))]
+
+
+def rebuilds_after(graph: Graph, value: int) -> bool:
+    """Whether any node behind a value is built again, or keeps a value that is."""
+    rebuilt = _rebuilt(graph) | {id for swap in graph.sharing.swaps for id in swap}
+    reran = rerun_paths(graph)
+    for node in graph.nodes():
+        if node.id > value:
+            path = graph.regions[node.region].path
+            saved = node.op.saves(graph.operand_types(node.id), node.type)
+            operands = graph.operands(node.id)
+            kept = {operands[each.operand] for each in saved if each.what == "input"}
+            touched = {node.id, *(operands if node.op.opaque else kept)}
+            if touched & rebuilt or any(path[:n] in reran for n in range(1, len(path) + 1)):
+                return True
+    return False
 
 
 def memory_argument(graph: Graph) -> list[Argument]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from itertools import count
 from typing import ClassVar
 
-from archc.ir.branches import skippable
+from archc.ir.branches import drop_paths, skippable
 from archc.ir.graph import Graph, Node, Path
 from archc.ir.rebuild import Visit, rebuild
 from archc.ops.regularization import DropPath, SkippedPath
@@ -29,6 +29,8 @@ class StochasticDepth(Pass):
     keeps: ClassVar[Kept] = "evaluation"
 
     def run(self, graph: Graph) -> Graph:
+        if not any(drop_paths(graph)):
+            return graph
         reasons = skippable(graph)
         names = _Names(graph)
 

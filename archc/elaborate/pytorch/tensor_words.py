@@ -38,6 +38,10 @@ _POWER = (
     "`x * x` is the square of a variable, to which what is computed is bound before; of other "
     "powers archc has none, but a class of Python's may"
 )
+_RECIPROCAL = (
+    "`x / y` divides a tensor by a tensor, and `x / 2` by a number; for a number divided by a "
+    "tensor archc has no operator, but a class of Python's may do it, with `extern layer`"
+)
 _CLAMP = (
     "`relu(x)` has the values of `clamp(min=0)`, `relu6(x)` those of `clamp(0, 6)`; other "
     'bounds are for an `extern layer ... from "torch.nn:Hardtanh"(low, high)`'
@@ -85,6 +89,7 @@ _ROWS: Mapping[str, str] = {
     "min amin minimum": _MIN,
     "var std var_mean std_mean": _VARIANCE,
     "pow square float_power": _POWER,
+    "reciprocal": _RECIPROCAL,
     "clamp clip clamp_min clamp_max hardtanh": _CLAMP,
     "permute transpose swapaxes swapdims movedim moveaxis t T mT adjoint": _AXES,
     "squeeze unsqueeze view view_as reshape reshape_as flatten unflatten ravel": _RESHAPED,

@@ -2,7 +2,7 @@
 """Arguments, compiled by archc 0 from arguments.arch.
 
     archc compile arguments.arch -O0
-Checksum 5cf7676312811af7; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum f94fea03af90a9f2; passes: none; needs torch >= 2.11.
 """
 
 import torch

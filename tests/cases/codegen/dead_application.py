@@ -2,7 +2,7 @@
 """Dead, compiled by archc 0 from dead_application.arch.
 
     archc compile dead_application.arch -O0
-Checksum 897e8ace9033d1af; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum f1f37304760d5437; passes: none; needs torch >= 2.11.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from everything.arch.
 
     archc compile everything.arch -O0
-Checksum 53e6763a8292c36e; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum c569d957090a34be; passes: none; needs torch >= 2.11.
 """
 
 from collections.abc import Iterator, Sequence
@@ -85,9 +85,9 @@ class N(nn.Module):  # everything.arch:5
         x = self.stem(a)
         y = self.stem(b)
         x = self.again[0](self.use(x, self.shared))
-        y = self.again[1](y)
+        again1 = self.again[1](y)
         x = self.again[0](x)
-        p = x + self.again[1](y)
+        p = x + self.again[1](again1)
         if exit in (None, 0, 2):
             p2 = self.two.c1(p)
         if exit in (None, 0):

@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from exits.arch.
 
     archc compile exits.arch -O0
-Checksum 219d8e107d079c89; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 95d5685fc022ad79; passes: none; needs torch >= 2.11.
 """
 
 from collections.abc import Iterator, Sequence

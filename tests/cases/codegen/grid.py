@@ -2,7 +2,7 @@
 """N, compiled by archc 0 from grid.arch.
 
     archc compile grid.arch -O0
-Checksum f707b441e1dfcd72; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 9a7404b7f1989383; passes: none; needs torch >= 2.11.
 """
 
 from collections.abc import Iterator
@@ -90,20 +90,20 @@ class N(nn.Module):  # grid.arch:13
         x1 = self.scale1(x0)
         for layer in (self.get_submodule(f"layer{i}") for i in range(3)):
             x0, x1 = layer(x0, x1)
-        x0_2 = self.layer3.conv1(x1)
-        x1 = x0_2 + self.layer3.down1(x0)
+        conv1 = self.layer3.conv1(x1)
+        x1 = conv1 + self.layer3.down1(x0)
         if exit in (None, 0):
             staying = yield self.an_exit_of_a_name_that_is_rather_long0(x1.mean((2, 3)))
             x0, x1 = rows(staying, x0, x1)
         x0 = self.layer3.conv0(x0)
-        x0_2 = self.layer4.conv1(x1)
-        x1 = x0_2 + self.layer4.down1(x0)
+        conv1 = self.layer4.conv1(x1)
+        x1 = conv1 + self.layer4.down1(x0)
         if exit in (None, 1):
             staying = yield self.an_exit_of_a_name_that_is_rather_long1(x1.mean((2, 3)))
             x0, x1 = rows(staying, x0, x1)
         x0 = self.layer4.conv0(x0)
-        x0_2 = self.layer5.conv1(x1)
-        x1 = x0_2 + self.layer5.down1(x0)
+        conv1 = self.layer5.conv1(x1)
+        x1 = conv1 + self.layer5.down1(x0)
         if exit in (None, 2):
             staying = yield self.an_exit_of_a_name_that_is_rather_long2(x1.mean((2, 3)))
             x0, x1 = rows(staying, x0, x1)

@@ -2,7 +2,7 @@
 """LongSums, compiled by archc 0 from long_sums.arch.
 
     archc compile long_sums.arch -O0
-Checksum b3b80085c1bc096a; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum fc48e5d6c6881f0c; passes: none; needs torch >= 2.11.
 """
 
 from collections.abc import Iterator

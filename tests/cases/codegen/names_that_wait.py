@@ -2,7 +2,7 @@
 """Net, compiled by archc 0 from names_that_wait.arch.
 
     archc compile names_that_wait.arch -O0
-Checksum f0b24ccb6b4bb5f9; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 346142f7a69b08a1; passes: none; needs torch >= 2.11.
 """
 
 from collections.abc import Iterator

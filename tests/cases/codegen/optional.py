@@ -2,7 +2,7 @@
 """Optional, compiled by archc 0 from optional.arch.
 
     archc compile optional.arch -O0
-Checksum 2150785c220ffe81; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 71201203f579d6ea; passes: none; needs torch >= 2.11.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """Layers, compiled by archc 0 from scope_of_layers.arch.
 
     archc compile scope_of_layers.arch -O0
-Checksum a1b98562d086530a; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum f670ff36e662b9d5; passes: none; needs torch >= 2.11.
 """
 
 from torch import Tensor, nn

@@ -2,7 +2,7 @@
 """SequentialScopes, compiled by archc 0 from sequential_scopes.arch.
 
     archc compile sequential_scopes.arch -O0
-Checksum cd39688e4a3824ab; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum 9baeab1e259eeab6; passes: none; needs torch >= 2.11.
 """
 
 import torch

@@ -2,7 +2,7 @@
 """Skipped, compiled by archc 0 from skipped_branches.arch.
 
     archc compile skipped_branches.arch -O0
-Checksum b4b409e6b0e5f39c; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum adc7d1b14622ea94; passes: none; needs torch >= 2.11.
 """
 
 from collections.abc import Iterator, Sequence
