@@ -104,7 +104,8 @@ class Evaluator(Expressions):
         if hidden is not None:
             help, fix = f"`{hidden}` is the spec's own here: give it another name", ()
         elif ours is not None:
-            help = f"write `{ours}`"
+            in_place = "no tensor is changed in place; " if callee.name.endswith("_") else ""
+            help = f"{in_place}write `{ours}`"
         message = f"{describe(value)} has no method `{callee.name}`"
         return error("E0212", message, callee.span, help=help, fix=fix)
 
@@ -180,8 +181,9 @@ class Evaluator(Expressions):
         given = [each for each in given if each.name not in said]
         require_names(cls, given, operand)
         require_own_names(cls, given, operand)
+        channels = operand.channels if operand else None
         slots = _slots(cls)  # type: ignore[arg-type]  # a protocol of dataclasses is no Hashable
-        made = self.builder.make_op(cls, bind(cls.name, slots, given, site.span), site)
+        made = self.builder.make_op(cls, bind(cls.name, slots, given, site.span, channels), site)
         if said and self.builder.trial:
             self.builder.trial.make(made, said)
         return made

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 from archc.diagnostics import ArchError, Fix, error
+from archc.elaborate.pytorch import sides
 from archc.elaborate.pytorch.signatures import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
 from archc.elaborate.pytorch.translated_arguments import (
     Ours,
     UnsaidError,
     Written,
     ours,
-    padded,
     same,
 )
 from archc.elaborate.pytorch.translated_calls import texts
@@ -196,12 +196,12 @@ def _read(
 def _of_each_side(argument: Given, operand: TensorType | None) -> list[Ours]:
     """Numbers as `F.pad` takes them, for sides from the last axis on; or one for all sides."""
     value = _comparable(argument.value)
+    written = Written(argument.span.text, value)
     if not isinstance(value, tuple):
-        return padded(Written(argument.span.text, value), None)
-    if operand is None or len(value) % 2 or len(value) > 2 * operand.rank:
+        return sides.one_for_all(written)
+    if operand is None:
         raise UnsaidError
-    rest = (0,) * (2 * operand.rank - len(value))
-    return padded(Written(argument.span.text, (*value, *rest)), operand.rank)
+    return sides.of_operand(written, value, operand.rank)
 
 
 def _are_channels(value: Datum, operand: TensorType | None) -> bool:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from archc.diagnostics import Edit
+from archc.elaborate.pytorch import sides
 from archc.elaborate.pytorch.signatures import INFERRED, OPERANDS, UNKNOWN, Signature, Theirs
 from archc.elaborate.pytorch.translated_arguments import (
     Ours,
     UnsaidError,
     Written,
     ours,
-    padded,
     same,
 )
 from archc.elaborate.walk import parts_of
@@ -47,10 +47,37 @@ def written(expr: ast.Expr, render: Render) -> Written:
         case ast.Unary(op="-", operand=ast.Number(value=number)):
             return Written(expr.span.text, -number)
         case ast.Tuple(items=items) | ast.List(items=items):
-            known = [written(item, render) for item in items]
+            known = tuple(written(item, render) for item in items)
             text = f"[{', '.join(item.text for item in known)}]"
-            return Written(text, tuple(item.value for item in known))
-    return Written(render(expr))
+            return Written(text, tuple(item.value for item in known), known)
+    return Written(render(expr), is_number=_is_number(expr))
+
+
+_OF_NUMBERS = {"-", "/", "//", "%", "**"}
+_NUMBERS = {"len", "int", "round", "abs"}
+"""Functions whose result is a number whatever they get."""
+_SIZES = {"channels", "height", "width", "depth"}
+
+
+def _is_number(expr: ast.Expr) -> bool:
+    """Whether an expression is a number or nothing: lists are added and multiplied only."""
+    match expr:
+        case ast.Number() | ast.Unary(op="-" | "+"):
+            return True
+        case ast.Paren(value=inner):
+            return _is_number(inner)
+        case ast.Arithmetic(first=first, rest=rest):
+            found = _is_number(first)
+            for op, operand in rest:
+                both = found and _is_number(operand)
+                either = found or _is_number(operand)
+                found = op in _OF_NUMBERS or (either if op == "+" else both)
+            return found
+        case ast.Attribute(name=name):
+            return name in _SIZES
+        case ast.Call(callee=ast.Name(name=name)):
+            return name in _NUMBERS
+    return False
 
 
 def module_call(
@@ -151,7 +178,7 @@ def _said(
         try:
             value = None if argument is None else _written(theirs, argument.value, render)
             if theirs.name in _OF_SIDES and signature.operator == "pad" and value is not None:
-                found += padded(value, signature.rank)
+                found += _of_sides(signature, value, given)
                 continue
             said = ours(signature.operator, theirs, value)
         except UnsaidError as reason:
@@ -161,6 +188,21 @@ def _said(
             found.append(said)
     _require_odd(signature.operator, found)
     return found
+
+
+def _of_sides(
+    signature: Signature, value: Written, given: Mapping[str, ast.Argument]
+) -> list[Ours]:
+    """The sides of `nn.ZeroPad2d` and of `F.pad`. Raises UnsaidError."""
+    if signature.rank is not None:
+        return sides.of_module(value, signature.rank)
+    return sides.of_function(value, zeros=pads_zeros(given))
+
+
+def pads_zeros(given: Mapping[str, ast.Argument]) -> bool:
+    """Whether `F.pad` pads with zeros, and so channels, too."""
+    mode = given.get("mode")
+    return mode is None or '"constant"' in mode.span.text
 
 
 def _written(theirs: Theirs, value: ast.Expr, render: Render) -> Written:

@@ -3,12 +3,15 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from archc.elaborate.pytorch.near_names import is_elsewhere
 from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.translated_calls import tight
 from archc.ops.op import TensorType
+from archc.ops.registry import OPS
 from archc.syntax import ast
+from archc.syntax.edits import is_rebound
 
 _SAME = {
     "detach": "stop_gradient",
@@ -23,7 +26,14 @@ _AXES = {1: "width", 2: "height", 3: "depth"}
 
 
 def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | None:
-    """What `x.view(-1, 512)` is here, for a tensor of a type; None if that is not known."""
+    """What `x.view(-1, 512)` is here, for a tensor of a type; None if that is not known.
+
+    A method whose name ends in `_` changes its tensor: that is a computed one, or is bound anew.
+    """
+    if callee.name.endswith("_"):
+        if not _is_lost(call, callee.value):
+            return None
+        callee = replace(callee, name=callee.name.removesuffix("_"))
     arguments = [argument.value for argument in call.arguments if argument.name is None]
     named = {argument.name: argument.value for argument in call.arguments if argument.name}
     receiver = callee.value.span.text
@@ -40,6 +50,17 @@ def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | No
     if callee.name in _METHODS:
         return _METHODS[callee.name](receiver, arguments, named, type_)
     return None
+
+
+def _is_lost(call: ast.Call, receiver: ast.Expr) -> bool:
+    """Whether what a tensor was before a method changes it is of no matter."""
+    if isinstance(receiver, ast.Name):
+        return is_rebound(receiver.name, call.span)
+    return isinstance(receiver, ast.Call) and receiver.callee.span.text in _FRESH
+
+
+_FRESH = {*OPS} - {"flatten", "reshape", "take", "crop", "identity"}
+"""Operators whose result shares no memory with their operand in PyTorch."""
 
 
 def unbatched_method(call: ast.Call, callee: ast.Attribute) -> str | None:

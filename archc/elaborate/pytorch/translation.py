@@ -23,7 +23,6 @@ from archc.elaborate.pytorch.near_names import (
 )
 from archc.elaborate.pytorch.signatures import (
     FUNCTIONS,
-    INFERRED,
     KERAS,
     OPERANDS,
     SIGNATURES,
@@ -36,18 +35,23 @@ from archc.elaborate.pytorch.translated_calls import (
     WORDS,
     Render,
     axis_edits,
-    bound,
     function_call,
     module_call,
 )
 from archc.elaborate.pytorch.translated_methods import PARTS
 from archc.elaborate.pytorch.vocabulary import ALIASES, UNLIKE
-from archc.elaborate.trial import AXES, CHANNELS
 from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
-from archc.syntax.edits import edited_span, importing, inserted, is_labelled, is_stage, replaced
-from archc.syntax.habits.batched import all_batched
+from archc.syntax.edits import (
+    edited_span,
+    importing,
+    inserted,
+    is_labelled,
+    is_rebound,
+    is_stage,
+    replaced,
+)
 
 _TORCH = {"nn", "torch", "F", "functional"}
 _FUNCTIONS = _TORCH - {"nn"}
@@ -194,48 +198,12 @@ def _square_conv(use: Use, word: str) -> Mend | None:
     return help, (*replaced(use.name.span, "conv"), *kernel)
 
 
-def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
-    """Whether a mend is certain; and, where it would be if the call were right in what it says of
-    its input, the edits that say so in a trial (`archc.elaborate.trial`)."""
-    word = use.place.text.rpartition(".")[2].strip()
-    signature = _exact(use, word)
-    if signature is None or not fix:
-        return False, ()
-    axes = _OF_AXES.search(word)
-    channels = [item.name for item in signature.parameters if item.name in INFERRED]
-    if not axes and not channels:
-        return True, ()
-    if use.call is None:
-        return False, ()
-    said = [f"{AXES}={[0, 1] if word == 'BatchNorm1d' else [int(axes[1])]}"] if axes else []
-    try:
-        given = bound(signature, use.call.arguments)
-        said += [f"{CHANNELS}={_rendered(given[name].value, known)}" for name in channels]
-    except UnsaidError:
-        return False, ()
-    (edit,) = fix
-    before = edit.text.removesuffix(")")
-    comma = "" if before.endswith("(") else ", "
-    return False, replaced(edit.span, f"{before}{comma}{', '.join(said)})")
-
-
-def _exact(use: Use, word: str) -> Signature | None:
-    """The signature of a class or function all of whose arguments are translated or refused."""
-    written = (use.call or use.whole).span
-    if ".shape" in written.text and not all_batched(written.source):
-        return None
-    if word in FUNCTIONS and _is_function(use):
-        return FUNCTIONS[word]
-    return SIGNATURES.get(word) or KERAS.get(word)
-
-
-_OF_AXES = re.compile(r"([123])[dD]$")
-"""PyTorch refuses an input with other axes, and the mend would take it."""
-
-
 def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:
     """What the tables say of a word of another library."""
-    if word in FUNCTIONS and _is_function(use):
+    changing = word.removesuffix("_")
+    if changing != word and changing in FUNCTIONS and is_function(use):
+        return _in_place(use, FUNCTIONS[changing], known)
+    if word in FUNCTIONS and is_function(use):
         return _call_of(use, FUNCTIONS[word], known)
     for signatures, homes in ((SIGNATURES, _TORCH), (KERAS, _KERAS)):
         if word in signatures and (not use.prefixed or use.name.name in homes):
@@ -258,7 +226,17 @@ _PARAMETER = re.compile(
 """A learned tensor; of one whose first axis has one element, that may be the batch."""
 
 
-def _is_function(use: Use) -> bool:
+def _in_place(use: Use, signature: Signature, known: set[str]) -> Mend:
+    """`x = torch.relu_(x)`; elsewhere the tensor that is changed may be meant later, too."""
+    help, fix = _call_of(use, signature, known)
+    call = use.call
+    changed = call.arguments[0].value if call is not None and call.arguments else None
+    if call is None or not isinstance(changed, ast.Name) or not is_rebound(changed.name, call.span):
+        fix = ()
+    return f"no tensor is changed in place; {help}", fix
+
+
+def is_function(use: Use) -> bool:
     """`F.relu(x)`, `torch.cat([x, y], 1)`; without a prefix only what takes a list of tensors."""
     if use.call is None or not use.call.arguments:
         return False
@@ -320,10 +298,10 @@ _WHOLE_IMAGE = re.compile(r"(?:(?:size|kernel_size)\s*=\s*)?(\w+)\.(?:shape|size
 
 
 def _renderer(known: set[str]) -> Render:
-    return lambda expr: _rendered(expr, known)
+    return lambda expr: rendered(expr, known)
 
 
-def _rendered(expr: ast.Expr, known: set[str]) -> str:
+def rendered(expr: ast.Expr, known: set[str]) -> str:
     """An expression with the calls of torch's and Python's words in it as the language has them.
 
     Raises:
@@ -353,7 +331,7 @@ def _sequence(call: ast.Call, known: set[str]) -> Mend:
     if named or not call.arguments or not is_stage(call.span) or is_labelled(call.span):
         return help, ()
     try:
-        layers = [_rendered(argument.value, known) for argument in call.arguments]
+        layers = [rendered(argument.value, known) for argument in call.arguments]
     except UnsaidError:
         return help, ()
     return "layers are applied in turn by `->`", replaced(call.span, " -> ".join(layers))
@@ -368,7 +346,7 @@ def _list_of_layers(call: ast.Call, known: set[str]) -> Mend:
     if len(values) > 1 or not isinstance(values[0], ast.List | ast.Comprehension):
         return help, ()
     try:
-        return help, replaced(call.span, _rendered(values[0], known))
+        return help, replaced(call.span, rendered(values[0], known))
     except UnsaidError:
         return help, ()
 
