@@ -13,6 +13,7 @@ from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
 from archc.elaborate.frame import Frame, Site
 from archc.elaborate.graph_builder import GraphBuilder
+from archc.elaborate.pytorch.counted_axes import of_length
 from archc.elaborate.pytorch.hidden import Hidden, hidden_by, hidden_in
 from archc.elaborate.pytorch.near_names import is_elsewhere
 from archc.elaborate.pytorch.positions import require_names, require_own_names
@@ -28,6 +29,7 @@ from archc.elaborate.values import (
     Given,
     MadeLayer,
     OpConstructor,
+    Shape,
     Tensor,
     ValuesRefused,
     describe,
@@ -70,6 +72,8 @@ class Evaluator(Expressions):
                     _check_fold(callee.name, given)
                 return self._operator(OPS[callee.name], given, site, node, applied)
             case Builtin():
+                if callee.name == "len" and given and isinstance(given[0].value, Shape):
+                    self.doubt(of_length(node.arguments[0].value, given[0].value), node.span)
                 return self._builtin(callee, given, node.span)
             case OpConstructor():
                 return self._operator(callee.cls, given, site, node, applied)

@@ -48,7 +48,7 @@ def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
 def _exact(use: Use, word: str) -> Signature | None:
     """The signature of a class or function all of whose arguments are translated or refused."""
     place = (use.call or use.whole).span
-    if ".shape" in place.text and not all_batched(place.source):
+    if re.search(r"\.(?:shape|size)\b", place.text) and not all_batched(place.source):
         return None
     if word in FUNCTIONS and is_function(use):
         return FUNCTIONS[word]

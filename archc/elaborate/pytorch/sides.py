@@ -48,9 +48,11 @@ def of_function(written: Written, *, zeros: bool) -> list[Ours]:
     if not written.items:
         shown = _indexed(written.text, 4) if written.text.isidentifier() else ""
         raise UnsaidError(f"{_ORDER}{f': {shown} of four numbers' if shown else ''}")
+    if len(written.items) % 2:
+        raise UnsaidError("`pad` has a number for each side of an image")
     rank = axes_of_function(written, zeros=zeros)[-1]
     names = (*SIDES[: 2 * rank], *(_CHANNELS if zeros else ()))
-    if len(written.items) % 2 or any(item.value != 0 for item in written.items[len(names) :]):
+    if any(item.value != 0 for item in written.items[len(names) :]):
         raise UnsaidError(_ORDER)
     return _of_sides(written.items[: len(names)], names)
 

@@ -15,6 +15,7 @@ from archc.elaborate.pytorch.translated_arguments import (
 )
 from archc.elaborate.walk import parts_of
 from archc.ops.op import word
+from archc.ops.registry import OPS, parameters
 from archc.syntax import ast
 from archc.syntax.edits import replaced
 from archc.syntax.habits.batched import is_learned
@@ -161,6 +162,30 @@ def bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[st
     return found
 
 
+_WHOLE_IMAGE = re.compile(
+    r"(\w+)\.(?:shape|size\(\))\[(?:-?2)\s*:\]"
+    r"|[(\[]\s*(\w+)\.(?:shape\[-?2\]|size\(-?2\)),\s*"
+    r"\2\.(?:shape\[(?:3|-1)\]|size\((?:3|-1)\))\s*,?\s*[)\]]"
+)
+
+
+def whole_image(text: str) -> str | None:
+    """The tensor whose whole image gives a size: `x` in `x.shape[2:]`."""
+    found = _WHOLE_IMAGE.fullmatch(text)
+    return found and (found[1] or found[2])
+
+
+def _like(signature: Signature, theirs: Theirs, argument: ast.Argument | None) -> Ours | None:
+    """`like=x` for the size of `F.interpolate(y, size=x.shape[2:])`, where x has a batch axis."""
+    if argument is None or (signature.operator, theirs.name) != ("upsample", "size"):
+        return None
+    x = whole_image(argument.value.span.text)
+    if x is None or is_learned(argument.span.source, x):
+        return None
+    known = {item.name: item for item in parameters(OPS["upsample"])}
+    return Ours(known["like"], x, UNKNOWN, needless=False)
+
+
 _OF_SIDES = {"pad", "padding"}
 
 
@@ -175,6 +200,10 @@ def _said(
             continue
         if argument is None and theirs.name in INFERRED and complete:
             raise UnsaidError(f"`{theirs.name}`: it is missing")
+        like = _like(signature, theirs, argument)
+        if like is not None:
+            found.append(like)
+            continue
         try:
             value = None if argument is None else _written(theirs, argument.value, render)
             if theirs.name in _OF_SIDES and signature.operator == "pad" and value is not None:
@@ -238,7 +267,9 @@ def axis_edits(expr: ast.Expr) -> list[Edit]:
     for part in parts_of((expr,)):
         if isinstance(part, ast.Index) and _is_shape(part.value):
             moved.add(id(part.value))
-            edits += _moved(part)
+            edits += _moved(part, part.value, part.index)
+        elif isinstance(part, ast.Call) and _is_size(part) and len(part.arguments) == 1:
+            edits += _moved(part, part.callee, part.arguments[0].value)
         elif _is_shape(part) and id(part) not in moved:
             raise UnsaidError(f"`{part.span.text}`: a shape has no batch axis here")
     return edits
@@ -247,18 +278,24 @@ def axis_edits(expr: ast.Expr) -> list[Edit]:
 def _is_shape(part: ast.Syntax) -> bool:
     """`x.shape`, and `x.size()`."""
     if isinstance(part, ast.Call) and not part.arguments:
-        return isinstance(part.callee, ast.Attribute) and part.callee.name == "size"
+        return _is_size(part)
     return isinstance(part, ast.Attribute) and part.name == "shape"
 
 
-def _moved(index: ast.Index) -> list[Edit]:
-    """`x.shape[1]` is `x.channels`, and `x.shape[2]` is `x.shape[1]`. Raises UnsaidError."""
-    match index.index, index.value:
-        case ast.Unary(op="-", operand=ast.Number()), _:
+def _is_size(call: ast.Call) -> bool:
+    return isinstance(call.callee, ast.Attribute) and call.callee.name == "size"
+
+
+def _moved(whole: ast.Expr, shape: ast.Expr, index: ast.Expr) -> list[Edit]:
+    """`x.shape[1]` is `x.channels`, and `x.shape[2]` and `x.size(2)` are `x.shape[1]`. Raises
+    UnsaidError."""
+    shape = shape.callee if isinstance(shape, ast.Call) else shape
+    match index, shape:
+        case ast.Unary(op="-", operand=ast.Number()), ast.Attribute(name="shape"):
             return []
         case ast.Number(value=int(axis)), ast.Attribute(value=ast.Name() as tensor) if axis > 0:
             if not is_learned(tensor.span.source, tensor.name):
                 x = tensor.name
                 ours = f"{x}.channels" if axis == 1 else f"{x}.shape[{axis - 1}]"
-                return [*replaced(index.span, ours)]
-    raise UnsaidError(f"`{index.span.text}`: a shape has no batch axis here")
+                return [*replaced(whole.span, ours)]
+    raise UnsaidError(f"`{whole.span.text}`: a shape has no batch axis here")

@@ -47,6 +47,10 @@ def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | No
         return _square(callee, arguments)
     if callee.name == "neg" and not call.arguments:
         return f"(-{tight(receiver)})"
+    if callee.name == "size" and not call.arguments:
+        names = _UNPACKED.search(call.span.source.text[: call.span.start])
+        axes = names[0].count(",") + 1 if names else 0  # the batch among them, which is told next
+        return f"{receiver}.shape" if axes == type_.rank + 2 else None
     if callee.name in _METHODS:
         return _METHODS[callee.name](receiver, arguments, named, type_)
     return None
@@ -61,6 +65,9 @@ def _is_lost(call: ast.Call, receiver: ast.Expr) -> bool:
 
 _FRESH = {*OPS} - {"flatten", "reshape", "take", "crop", "identity"}
 """Operators whose result shares no memory with their operand in PyTorch."""
+
+
+_UNPACKED = re.compile(r"[\w, ]+=\s*\Z")
 
 
 def unbatched_method(call: ast.Call, callee: ast.Attribute) -> str | None:

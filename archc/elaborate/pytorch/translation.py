@@ -37,6 +37,7 @@ from archc.elaborate.pytorch.translated_calls import (
     axis_edits,
     function_call,
     module_call,
+    whole_image,
 )
 from archc.elaborate.pytorch.translated_methods import PARTS
 from archc.elaborate.pytorch.vocabulary import ALIASES, UNLIKE
@@ -267,11 +268,7 @@ def _call_of(use: Use, signature: Signature, known: set[str]) -> Mend:
     except UnsaidError as reason:
         like = _size_of(arguments)
         itself = like is not None and arguments[0].span.text == like
-        if (
-            like
-            and signature.operator in _OF_WHOLE
-            and (itself or signature.operator == "upsample")
-        ):
+        if itself and signature.operator in _OF_WHOLE:
             return f"{words}; {_OF_WHOLE[signature.operator].format(like)}", ()
         return f"{words}; {reason}", ()
     if use.call is None:
@@ -280,7 +277,6 @@ def _call_of(use: Use, signature: Signature, known: set[str]) -> Mend:
 
 
 _OF_WHOLE = {
-    "upsample": "`upsample(y, like={0})` takes the size of `{0}`",
     "avg_pool": "`global_avg_pool({0}, keep=true)` is the mean of the whole image",
     "max_pool": "`global_max_pool({0}, keep=true)` is the maximum of the whole image",
 }
@@ -288,13 +284,8 @@ _OF_WHOLE = {
 
 
 def _size_of(arguments: Iterable[ast.Argument]) -> str | None:
-    """The tensor whose whole image gives a size: `x` in `size=x.shape[2:]`."""
-    texts = (argument.span.text for argument in arguments)
-    found = (_WHOLE_IMAGE.fullmatch(text) for text in texts)
-    return next((each[1] for each in found if each), None)
-
-
-_WHOLE_IMAGE = re.compile(r"(?:(?:size|kernel_size)\s*=\s*)?(\w+)\.(?:shape|size\(\))\[-?2:\]")
+    """The tensor whose whole image gives a size: `x` in `kernel_size=x.shape[2:]`."""
+    return next(filter(None, (whole_image(each.value.span.text) for each in arguments)), None)
 
 
 def _renderer(known: set[str]) -> Render:
