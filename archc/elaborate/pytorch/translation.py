@@ -21,6 +21,7 @@ from archc.elaborate.pytorch.near_names import (
     is_same_word,
     near_name,
 )
+from archc.elaborate.pytorch.sequences import list_of_layers, sequence
 from archc.elaborate.pytorch.signatures import (
     FUNCTIONS,
     KERAS,
@@ -48,7 +49,6 @@ from archc.syntax.edits import (
     edited_span,
     importing,
     inserted,
-    is_labelled,
     is_rebound,
     is_stage,
     replaced,
@@ -98,9 +98,10 @@ def _translation(use: Use, known: set[str]) -> Mend:
     if word in ("chunk", "split"):
         return PARTS, ()
     if word in ("Sequential", "str") and use.call is not None:
-        return _sequence(use.call, known) if word == "Sequential" else of_conversion(use.call)
+        render = _renderer(known)
+        return sequence(use.call, render) if word == "Sequential" else of_conversion(use.call)
     if word == "ModuleList" and use.call is not None:
-        return _list_of_layers(use.call, known)
+        return list_of_layers(use.call, _renderer(known))
     if use.place.text == "self.training":
         return "operators know it: `dropout` drops in training only", ()
     if use.name.name == "self" and use.prefixed:
@@ -314,32 +315,6 @@ def rendered(expr: ast.Expr, known: set[str]) -> str:
     axes = (edit for edit in axis_edits(expr) if not any(map(edit.span.is_within, mended)))
     edits += axes
     return edited_span(expr.span, edits)
-
-
-def _sequence(call: ast.Call, known: set[str]) -> Mend:
-    help = "a pipe applies layers in turn: `x -> conv(64, 3) -> bn -> relu`"
-    named = any(argument.name is not None for argument in call.arguments)
-    if named or not call.arguments or not is_stage(call.span) or is_labelled(call.span):
-        return help, ()
-    try:
-        layers = [rendered(argument.value, known) for argument in call.arguments]
-    except UnsaidError:
-        return help, ()
-    return "layers are applied in turn by `->`", replaced(call.span, " -> ".join(layers))
-
-
-def _list_of_layers(call: ast.Call, known: set[str]) -> Mend:
-    """`nn.ModuleList([...])`, and without an argument."""
-    help = "a list of layers is one: `layers = [conv(64, 3), bn()]`"
-    values = [argument.value for argument in call.arguments]
-    if not values:
-        return help, replaced(call.span, "[]")
-    if len(values) > 1 or not isinstance(values[0], ast.List | ast.Comprehension):
-        return help, ()
-    try:
-        return help, replaced(call.span, rendered(values[0], known))
-    except UnsaidError:
-        return help, ()
 
 
 def uses_in(parts: Iterable[ast.Syntax]) -> Iterator[Use]:
