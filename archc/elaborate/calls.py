@@ -19,7 +19,13 @@ from archc.elaborate.pytorch.near_names import is_elsewhere
 from archc.elaborate.pytorch.positions import require_names, require_own_names
 from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.texts import of_arguments, of_layer
-from archc.elaborate.pytorch.translated_methods import chunks, method, method_help, unbatched_method
+from archc.elaborate.pytorch.translated_methods import (
+    chunks,
+    is_certain,
+    method,
+    method_help,
+    unbatched_method,
+)
 from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
@@ -29,8 +35,8 @@ from archc.elaborate.values import (
     Given,
     MadeLayer,
     OpConstructor,
-    Shape,
     Tensor,
+    TensorShape,
     ValuesRefused,
     describe,
 )
@@ -72,7 +78,7 @@ class Evaluator(Expressions):
                     _check_fold(callee.name, given)
                 return self._operator(OPS[callee.name], given, site, node, applied)
             case Builtin():
-                if callee.name == "len" and given and isinstance(given[0].value, Shape):
+                if callee.name == "len" and given and isinstance(given[0].value, TensorShape):
                     self.doubt(of_length(node.arguments[0].value, given[0].value), node.span)
                 return self._builtin(callee, given, node.span)
             case OpConstructor():
@@ -104,14 +110,15 @@ class Evaluator(Expressions):
         if isinstance(value, Tensor):
             help = method_help(node, callee.name, value.type)
         fix = replaced(node.span, ours) if ours is not None else ()
-        hidden = hidden_in(fix, frame.own)
+        hidden, certain = hidden_in(fix, frame.own), False
         if hidden is not None:
             help, fix = f"`{hidden}` is the spec's own here: give it another name", ()
         elif ours is not None:
+            certain = isinstance(value, Tensor) and is_certain(node, callee)
             in_place = "no tensor is changed in place; " if callee.name.endswith("_") else ""
             help = f"{in_place}write `{ours}`"
         message = f"{describe(value)} has no method `{callee.name}`"
-        return error("E0212", message, callee.span, help=help, fix=fix)
+        return error("E0212", message, callee.span, help=help, fix=fix, certain=certain)
 
     def _instead(self, node: ast.Call, callee: ast.Attribute, value: Datum) -> str | None:
         """What to write for a call of a method; None if that is not known."""

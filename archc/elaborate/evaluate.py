@@ -16,9 +16,9 @@ from archc.elaborate.pytorch.translated_methods import squared
 from archc.elaborate.unpack import unpack_turns
 from archc.elaborate.values import (
     Datum,
-    Shape,
     Tag,
     Tensor,
+    TensorShape,
     ValuesRefused,
     describe,
     is_int,
@@ -244,7 +244,7 @@ class Expressions:
                 "less than in PyTorch"
             )
         require_index(index, value, node.index.span, help)
-        if isinstance(value, Shape):
+        if isinstance(value, TensorShape):
             self.doubt(of_index(node, value, index), node.span)
         return value[index]
 
@@ -269,7 +269,7 @@ class Expressions:
             work.make_text(count)
         else:
             work.make(count)
-        if isinstance(value, Shape):
+        if isinstance(value, TensorShape):
             unpacked = node is frame.assigned and len(frame.hint) > 1
             self.doubt(of_slice(node, value, chosen, unpacked), node.span)
         return value[chosen]
@@ -319,7 +319,7 @@ def attributes(type_: TensorType) -> dict[str, Datum]:
     spatial = ("depth", "height", "width")[3 - type_.rank :] if type_.rank <= 3 else ()
     sizes = zip(spatial, type_.shape[1:], strict=True) if spatial else ()
     named = type_.batched and len(spatial) == type_.rank
-    shape = Shape(type_.shape, ("channels", *spatial) if named else ())
+    shape = TensorShape(type_.shape, ("channels", *spatial) if named else ())
     return {"channels": type_.channels, **dict(sizes), "shape": shape}
 
 

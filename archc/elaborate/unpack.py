@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from archc.diagnostics import Fix, Span, error
 from archc.elaborate.loops import Loop
-from archc.elaborate.values import Datum, Shape, describe
+from archc.elaborate.values import Datum, TensorShape, describe
 from archc.syntax import ast
 from archc.syntax.edits import appended, replaced, without_arguments
 
@@ -19,7 +19,7 @@ def unpack(
     if isinstance(value, list | tuple) and _fits(names, value):
         return list(value)
     count = len(value) if isinstance(value, list | tuple) else 1
-    help, fix = _fitting(names, count, span, is_shape=isinstance(value, Shape))
+    help, fix = _fitting(names, count, span, is_shape=isinstance(value, TensorShape))
     fix = () if inner else fix  # rather the outer names are not those of this list
     raise error("E0208", _mismatch(names, value), span, help=help, fix=fix)
 

@@ -28,7 +28,7 @@ class Tensor:
     type: TensorType
 
 
-class Shape(list[Datum]):
+class TensorShape(list[Datum]):
     """The shape of a tensor, with the names of its axes where PyTorch has one before them, the
     batch."""
 
@@ -176,7 +176,7 @@ _WORDS: dict[type, str] = {
     float: "a float",
     str: "a string",
     list: "a list",
-    Shape: "a list",
+    TensorShape: "a list",
     tuple: "a tuple",
     OpConstructor: "the operator",
     BlockConstructor: "the block",

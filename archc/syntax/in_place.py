@@ -9,8 +9,6 @@ from archc.diagnostics import Fix
 from archc.syntax import ast
 from archc.syntax.edits import inserted, replaced
 
-Mend = tuple[str, Fix]
-
 _NOTHING_CHANGES = "no tensor is changed in place"
 _ANEW = "binds the name to another one, and other names of it keep the old one"
 _SIGNS = {"add_": "+", "sub_": "-", "mul_": "*", "div_": "/"}
@@ -33,7 +31,7 @@ _BEGINS = (
 )  # fmt: skip
 
 
-def changed_in_place(call: ast.Call) -> Mend | None:
+def changed_in_place(call: ast.Call) -> tuple[str, Fix] | None:
     """For a call that stands alone; None if it changes nothing in PyTorch either."""
     callee = call.callee
     text = callee.span.text

@@ -1,6 +1,7 @@
 """Which mends of calls of PyTorch's are certain: those that drop nothing said of the input."""
 
 import re
+from collections.abc import Sequence
 
 from archc.diagnostics import Fix
 from archc.elaborate.pytorch import sides
@@ -8,12 +9,13 @@ from archc.elaborate.pytorch.signatures import (
     FUNCTIONS,
     INFERRED,
     KERAS,
+    LAZY,
     SIGNATURES,
     Signature,
 )
 from archc.elaborate.pytorch.translated_arguments import UnsaidError
 from archc.elaborate.pytorch.translated_calls import bound, pads_zeros, written
-from archc.elaborate.pytorch.translation import Use, is_function, rendered
+from archc.elaborate.pytorch.translation import Use, is_function, method_of, rendered
 from archc.elaborate.trial import AXES, CHANNELS
 from archc.syntax import ast
 from archc.syntax.edits import replaced
@@ -25,6 +27,9 @@ def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
     its input, the edits that say so in a trial (`archc.elaborate.trial`)."""
     word = use.place.text.rpartition(".")[2].strip()
     signature = _exact(use, word)
+    as_method = method_of(use, word, known)
+    if as_method is not None and fix and all_batched(use.name.span.source):
+        return _said_of(fix, [f"{AXES}={as_method[1]}"] if as_method[1] else [])
     if signature is None or not fix:
         return False, ()
     axes = _axes_of(use, word, signature)
@@ -39,6 +44,13 @@ def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
         said += [f"{CHANNELS}={rendered(given[name].value, known)}" for name in channels]
     except UnsaidError:
         return False, ()
+    return _said_of(fix, said)
+
+
+def _said_of(fix: Fix, said: Sequence[str]) -> tuple[bool, Fix]:
+    """Certain, or as soon as a trial has found true what is said of the input."""
+    if not said:
+        return True, ()
     (edit,) = fix
     before = edit.text.removesuffix(")")
     comma = "" if before.endswith("(") else ", "
@@ -52,7 +64,7 @@ def _exact(use: Use, word: str) -> Signature | None:
         return None
     if word in FUNCTIONS and is_function(use):
         return FUNCTIONS[word]
-    return SIGNATURES.get(word) or KERAS.get(word)
+    return SIGNATURES.get(word) or LAZY.get(word) or KERAS.get(word)
 
 
 _OF_AXES = re.compile(r"([123])[dD]$")

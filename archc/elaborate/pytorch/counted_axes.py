@@ -5,7 +5,7 @@ What is said is a message and a help; None where both count alike.
 
 from collections.abc import Sequence
 
-from archc.elaborate.values import Shape
+from archc.elaborate.values import TensorShape
 from archc.syntax import ast
 
 Doubt = tuple[str, str]
@@ -13,7 +13,7 @@ Doubt = tuple[str, str]
 _BATCH = "the batch"
 
 
-def of_index(node: ast.Index, shape: Shape, index: int) -> Doubt | None:
+def of_index(node: ast.Index, shape: TensorShape, index: int) -> Doubt | None:
     """`x.shape[1]`, or `s[1]` of a name that `x.shape` is bound to."""
     if not shape.names or not isinstance(node.index, ast.Number):
         return None
@@ -32,7 +32,7 @@ def of_index(node: ast.Index, shape: Shape, index: int) -> Doubt | None:
     )
 
 
-def of_slice(node: ast.Slice, shape: Shape, chosen: slice, unpacked: bool) -> Doubt | None:
+def of_slice(node: ast.Slice, shape: TensorShape, chosen: slice, unpacked: bool) -> Doubt | None:
     """`x.shape[:2]`; where it is `unpacked`, the number of names may tell which is meant."""
     from_end = isinstance(chosen.start, int) and chosen.start < 0
     whole = chosen.start is None and chosen.stop is None
@@ -48,7 +48,7 @@ def of_slice(node: ast.Slice, shape: Shape, chosen: slice, unpacked: bool) -> Do
     )
 
 
-def of_length(written: ast.Expr, shape: Shape) -> Doubt | None:
+def of_length(written: ast.Expr, shape: TensorShape) -> Doubt | None:
     """`len(x.shape)`."""
     if not shape.names:
         return None

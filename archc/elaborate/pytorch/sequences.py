@@ -8,8 +8,6 @@ from archc.elaborate.pytorch.translated_calls import Render
 from archc.syntax import ast
 from archc.syntax.edits import is_labelled, is_stage, replaced
 
-Mend = tuple[str, Fix]
-
 _LONGEST = 90
 """Characters of a pipe that a help writes out."""
 _PIPE = "x -> conv(64, 3) -> bn -> relu"
@@ -17,7 +15,7 @@ _SCOPE = 'scope {0} {{ x = x -> "0": conv(64, 3) -> "1": bn -> "2": relu }}'
 _NAMED = re.compile(r"(?:(\w+)\s*=|->\s*(\w+)\s*:)\s*$")
 
 
-def sequence(call: ast.Call, render: Render) -> Mend:
+def sequence(call: ast.Call, render: Render) -> tuple[str, Fix]:
     """`nn.Sequential(...)`: a pipe where it is a stage; where it has a name, a scope, whose labels
     give the keys that PyTorch has."""
     layers = _rendered(call, render)
@@ -60,7 +58,7 @@ def _is_applied(call: ast.Call) -> bool:
     return call.span.source.text[call.span.end : call.span.end + 1] == "("
 
 
-def list_of_layers(call: ast.Call, render: Render) -> Mend:
+def list_of_layers(call: ast.Call, render: Render) -> tuple[str, Fix]:
     """`nn.ModuleList([...])`, and without an argument."""
     help = "a list of layers is one: `layers = [conv(64, 3), bn()]`"
     values = [argument.value for argument in call.arguments]

@@ -10,8 +10,10 @@ from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.translated_calls import tight
 from archc.ops.op import TensorType
 from archc.ops.registry import OPS
+from archc.ops.size import Size
 from archc.syntax import ast
 from archc.syntax.edits import is_rebound
+from archc.syntax.habits.batched import all_batched, is_learned
 
 _SAME = {
     "detach": "stop_gradient",
@@ -54,6 +56,46 @@ def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | No
     if callee.name in _METHODS:
         return _METHODS[callee.name](receiver, arguments, named, type_)
     return None
+
+
+def is_certain(call: ast.Call, callee: ast.Attribute) -> bool:
+    """Whether what a method is here hangs on no type, which another turn of a loop may change."""
+    if callee.name == "flatten":
+        return all_batched(call.span.source)
+    return callee.name in _SAME.keys() | _NO_NEED and not call.arguments
+
+
+def of_function(
+    call: ast.Call, word: str, render: Callable[[ast.Expr], str]
+) -> tuple[str, list[int]] | None:
+    """What `torch.mean(x, [2, 3])` is here, as the method is of a tensor whose type is not known;
+    and the numbers of axes of which an image has one then, or none if it may have any."""
+    if word not in _METHODS or word == "size" or not call.arguments:
+        return None
+    x, *others = call.arguments
+    if x.name is not None:
+        return None
+    receiver = render(x.value)
+    if receiver.isidentifier() and is_learned(call.span.source, receiver):
+        return None
+    arguments = [each.value for each in others if each.name is None]
+    named = {each.name: each.value for each in others if each.name is not None}
+    found = {
+        rank: _METHODS[word](receiver, arguments, named, _of_any_size(rank)) for rank in _RANKS
+    }
+    texts = {text for text in found.values() if text is not None}
+    if len(texts) != 1:
+        return None
+    axes = [rank for rank, text in found.items() if text is not None]
+    return texts.pop(), axes if len(axes) < len(_RANKS) else []
+
+
+_RANKS = (1, 2, 3)
+
+
+def _of_any_size(rank: int) -> TensorType:
+    """An image of which nothing but the number of its axes is known."""
+    return TensorType((1, *[Size(f"s{axis}") for axis in range(rank)]))
 
 
 def _is_lost(call: ast.Call, receiver: ast.Expr) -> bool:
@@ -188,17 +230,32 @@ def _view(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType
     """`x.view(-1, 512)`, `x.view(x.size(0), 8, -1)`: the first is the size of the batch."""
     if len(arguments) == 1 and isinstance(arguments[0], ast.Tuple | ast.List):
         arguments = [*arguments[0].items]
-    if named or len(arguments) < 2 or type_.elements is None:
+    if named or len(arguments) < 2:
         return None
     sizes = [_size_in(each, receiver, type_) for each in arguments[1:]]
+    batch = _is_batch(arguments[0], receiver)
+    if batch and sizes == [-1]:
+        return f"flatten({receiver})"
+    if type_.elements is None:
+        return None
     total = math.prod(size for size in sizes if size is not None and size > 0)
-    batch = arguments[0].span.text in (f"{receiver}.size(0)", f"{receiver}.shape[0]")
     if batch and sizes.count(-1) == 1 and not type_.elements % total:
         sizes[sizes.index(-1)] = type_.elements // total
         total = type_.elements
     if total != type_.elements or not all(size is not None and size > 0 for size in sizes):
         return None
     return f"flatten({receiver})" if len(sizes) == 1 else f"reshape({receiver}, {sizes})"
+
+
+def _is_batch(expr: ast.Expr, receiver: str) -> bool:
+    """Whether an expression is the size of the batch, which all tensors share but learned ones."""
+    found = _FIRST_SIZE.fullmatch(expr.span.text)
+    return found is not None and (
+        found[1] == receiver or not is_learned(expr.span.source, found[1])
+    )
+
+
+_FIRST_SIZE = re.compile(r"(.+)\.(?:size\(0\)|shape\[0\])")
 
 
 def _size_in(expr: ast.Expr, receiver: str, type_: TensorType) -> int | None:

@@ -25,6 +25,8 @@ from archc.elaborate.pytorch.sequences import list_of_layers, sequence
 from archc.elaborate.pytorch.signatures import (
     FUNCTIONS,
     KERAS,
+    LAZY,
+    NEEDLESS,
     OPERANDS,
     SIGNATURES,
     Signature,
@@ -38,9 +40,10 @@ from archc.elaborate.pytorch.translated_calls import (
     axis_edits,
     function_call,
     module_call,
+    tight,
     whole_image,
 )
-from archc.elaborate.pytorch.translated_methods import PARTS
+from archc.elaborate.pytorch.translated_methods import PARTS, of_function
 from archc.elaborate.pytorch.vocabulary import ALIASES, UNLIKE
 from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
@@ -111,15 +114,18 @@ def _translation(use: Use, known: set[str]) -> Mend:
     if tabled is not None:
         return tabled
     if use.name.name in _PREFIXES:
-        return _of_prefix(use, word)
+        return _of_prefix(use, word, known)
     return _declared(use, word, known) or _near(use, word, known)
 
 
-def _of_prefix(use: Use, word: str) -> Mend:
+def _of_prefix(use: Use, word: str, known: set[str]) -> Mend:
     """What no table has, behind a module of Python's."""
     meant = instead(word) if use.call is not None and use.name.name in _FUNCTIONS else None
+    meant = instead("hardtanh") if use.prefixed and word == "Hardtanh" else meant
     if use.call is not None and meant is not None:
-        return meant, _of_names(use.call, word)
+        return meant, _of_names(use.call, word, known)
+    if use.name.name in _FUNCTIONS and word not in OPS and is_elsewhere(word):
+        return ABSENT.format(word), ()
     if use.prefixed and (word in OPS or word in BUILTINS):
         if _is_same(use.name.name, word) or (use.call is None and word in _PLAIN):
             return f"write `{word}`: operators have no prefix", replaced(use.whole.span, word)
@@ -152,10 +158,16 @@ def _declared(use: Use, word: str, known: set[str]) -> Mend | None:
     return "; ".join(brings), ()
 
 
+_OF_KINDS = {"isinstance", "type", "issubclass", "callable", "hasattr", "getattr"}
+_KINDS = "a value has one kind, which a parameter may declare: `block B(width: int)(x)`"
+
+
 def _near(use: Use, word: str, known: set[str]) -> Mend:
     """The name that may have been meant, or what there is instead of it."""
     names = {*known, *(plugin.name for plugin in plugins.offered(GROUP))}
     is_applied = use.call is not None or is_stage(use.name.span)
+    if word in _OF_KINDS:
+        return _KINDS, ()
     near, sure = near_name(word, names, is_applied=is_applied)
     if near is None:
         if is_applied and is_elsewhere(word):
@@ -170,9 +182,15 @@ def _absent_class(use: Use, word: str) -> str:
     return f'{help}: `... from "torch.nn:{word}"(...)`' if is_class else help
 
 
-def _of_names(call: ast.Call, word: str) -> Fix:
-    """`max(x, y)` for `torch.max(x, y)`, and `(x * x)` for `torch.square(x)`, of variables."""
+def _of_names(call: ast.Call, word: str, known: set[str]) -> Fix:
+    """`max(x, y)` for `torch.max(x, y)`, and `(x * x)` for `torch.square(x)`, of variables; and
+    `(-x)` for `torch.neg(x)`."""
     values = [argument.value for argument in call.arguments if argument.name is None]
+    if word in ("neg", "negative") and len(values) == len(call.arguments) == 1:
+        try:
+            return replaced(call.span, f"(-{tight(rendered(values[0], known))})")
+        except UnsaidError:
+            return ()
     if len(values) != len(call.arguments) or not values or not isinstance(values[0], ast.Name):
         return ()
     x, *others = (value.span.text for value in values)
@@ -202,12 +220,16 @@ def _square_conv(use: Use, word: str) -> Mend | None:
 
 def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:
     """What the tables say of a word of another library."""
+    as_method = method_of(use, word, known) or _bounded(use, word, known)
+    if as_method is not None:
+        ours, _ = as_method
+        return f"write `{ours}`", replaced((use.call or use.whole).span, ours)
     changing = word.removesuffix("_")
     if changing != word and changing in FUNCTIONS and is_function(use):
         return _in_place(use, FUNCTIONS[changing], known)
     if word in FUNCTIONS and is_function(use):
         return _call_of(use, FUNCTIONS[word], known)
-    for signatures, homes in ((SIGNATURES, _TORCH), (KERAS, _KERAS)):
+    for signatures, homes in ((SIGNATURES, _TORCH), (LAZY, _TORCH), (KERAS, _KERAS)):
         if word in signatures and (not use.prefixed or use.name.name in homes):
             return _call_of(use, signatures[word], known)
     if word == "Parameter" and (learned := _PARAMETER.fullmatch((use.call or use.whole).span.text)):
@@ -226,6 +248,35 @@ _PARAMETER = re.compile(
     r"\(\s*[\[(]?(?P<sizes>(?!1\s*,)\d+(?:,\s*\d+)*),?[\])]?\s*\)\s*\)"
 )
 """A learned tensor; of one whose first axis has one element, that may be the batch."""
+
+
+def method_of(use: Use, word: str, known: set[str]) -> tuple[str, list[int]] | None:
+    """What a function is here that is a method of tensors, too, and the axes of an image then."""
+    if use.call is None or use.name.name not in _FUNCTIONS or word in FUNCTIONS:
+        return None
+    try:
+        return of_function(use.call, word, _renderer(known))
+    except UnsaidError:
+        return None
+
+
+def _bounded(use: Use, word: str, known: set[str]) -> tuple[str, list[int]] | None:
+    """`nn.Hardtanh(0, 6)` and `F.hardtanh(x, 0, 6)`, for any image."""
+    if use.call is None or not use.prefixed or word.lower() != "hardtanh":
+        return None
+    operands = [] if word == "Hardtanh" else use.call.arguments[:1]
+    bounds = [each for each in use.call.arguments[len(operands) :] if each.name not in NEEDLESS]
+    names = [each.name or name for each, name in zip(bounds, _BOUNDS, strict=False)]
+    values = [each.value.value for each in bounds if isinstance(each.value, ast.Number)]
+    if (*names,) != _BOUNDS or values != [0, 6]:
+        return None
+    try:
+        return f"relu6({''.join(rendered(each.value, known) for each in operands)})", []
+    except UnsaidError:
+        return None
+
+
+_BOUNDS = ("min_val", "max_val")
 
 
 def _in_place(use: Use, signature: Signature, known: set[str]) -> Mend:
