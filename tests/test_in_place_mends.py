@@ -81,3 +81,31 @@ def test_what_changes_a_module_is_said_in_words_of_its_own(line: str, word: str)
 @pytest.mark.parametrize("line", ["x + y", "relu(x)", "x.mean()", "F.relu(x, inplace=false)"])
 def test_what_changes_nothing_is_lost_as_before(line: str) -> None:
     assert (said(NET.format(line)).help or "").startswith("bind it")
+
+
+@pytest.mark.parametrize(
+    ("line", "certain"),
+    [
+        ("x = F.relu(x, inplace=true)", True),
+        ("x = F.relu(x, true)", True),
+        ("x = F.relu(x + y, inplace=true)", True),
+        ("x = x -> nn.ReLU(inplace=true)", True),
+        ("x = x -> a: nn.ReLU(true)", True),
+        ("x = x -> conv(8, 3) -> nn.ReLU(inplace=true)", True),
+        ("x = x\n          -> tanh\n          -> nn.ReLU(inplace=true)", True),
+        ("x = (x + y) -> nn.ReLU(inplace=true)", True),
+        ("x = nn.ReLU(inplace=true)(x)", True),
+        ("z = F.relu(x, inplace=false) + x", True),
+        ("z = F.relu(x, inplace=true) + x", False),
+        ("z = x -> nn.ReLU(inplace=true)\n    x = x + z", False),
+        ("z = x -> nn.Dropout(0.5, true)\n    x = x + z", False),
+        ("z = nn.ReLU(inplace=true)(x)\n    x = x + z", False),
+        ("x = x + F.relu(x, inplace=true)", False),
+        ("z = x\n    x = x -> nn.ReLU(inplace=true)\n    x = x + z", False),
+        ("act = nn.ReLU(inplace=true)\n    z = x -> act\n    x = x + z", False),
+    ],
+)
+def test_in_place_is_dropped_where_the_tensor_is_not_used_later(line: str, certain: bool) -> None:
+    problem = said(NET.format(line))
+    assert problem.fix
+    assert problem.certain == certain

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from archc.diagnostics import Fix
 from archc.elaborate.pytorch import sides
+from archc.elaborate.pytorch.in_place_layers import changes_what_stays
 from archc.elaborate.pytorch.signatures import (
     FUNCTIONS,
     INFERRED,
@@ -32,6 +33,8 @@ def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
         return _said_of(fix, [f"{AXES}={as_method[1]}"] if as_method[1] else [])
     if signature is None or not fix:
         return False, ()
+    if use.call is not None and _may_change_another(use.call, signature):
+        return False, ()
     axes = _axes_of(use, word, signature)
     channels = [item.name for item in signature.parameters if item.name in INFERRED]
     if not axes and not channels:
@@ -45,6 +48,13 @@ def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
     except UnsaidError:
         return False, ()
     return _said_of(fix, said)
+
+
+def _may_change_another(call: ast.Call, signature: Signature) -> bool:
+    try:
+        return changes_what_stays(call, bound(signature, call.arguments))
+    except UnsaidError:
+        return True
 
 
 def _said_of(fix: Fix, said: Sequence[str]) -> tuple[bool, Fix]:
