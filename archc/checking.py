@@ -118,24 +118,46 @@ def mend(check: Check, source: Source) -> Mended:
     A mend that does not help is not made. One that is certain if a trial fits is made if the whole
     spec, with all of them, is sound, and every call of its text is reached and has such an input.
     """
-    mended = _rounds(check, Mended(source.text, (), check(source.text)), source.path, _certain)
-    if not any(each.trial for each in mended.checked.diagnostics):
+    mended, fits = _tries(check, Mended(source.text, (), check(source.text)), source)
+    if not fits:
         return mended
-    fits = _fits(_rounds(partial(check, trial=True), mended, source.path, _tried))
     mended = _rounds(
         check,
         mended,
         source.path,
         lambda each: each.fix if _fit(each, fits) else _certain(each),
     )
-    said = tuple(
-        each.with_note(_UNFIT) if _fit(each, fits) is False else each
-        for each in mended.checked.diagnostics
-    )
+    said = _doubted(mended.checked.diagnostics, fits, f"not mended: {_UNFIT}")
     return replace(mended, checked=replace(mended.checked, diagnostics=said))
 
 
-_UNFIT = "not mended: its input has other channels or axes than it says"
+def check_with_trials(check: Check, source: Source) -> tuple[Diagnostic, ...]:
+    """All that is to be said of a spec, with a note at each mend that a trial finds not to fit."""
+    checked = check(source.text)
+    if not any(each.trial for each in checked.diagnostics):
+        return checked.diagnostics
+    _, fits = _tries(check, Mended(source.text, (), checked), source)
+    return _doubted(checked.diagnostics, fits, f"`--fix` leaves it: {_UNFIT}")
+
+
+_UNFIT = "its input has other channels or axes than it says"
+
+
+def _tries(check: Check, mended: Mended, source: Source) -> tuple[Mended, Mapping[str, bool]]:
+    """A spec with its certain mends made, and of the others that have a trial whether they fit."""
+    mended = _rounds(check, mended, source.path, _certain)
+    if not any(each.trial for each in mended.checked.diagnostics):
+        return mended, {}
+    return mended, _fits(_rounds(partial(check, trial=True), mended, source.path, _tried))
+
+
+def _doubted(
+    diagnostics: Iterable[Diagnostic], fits: Mapping[str, bool], note: str
+) -> tuple[Diagnostic, ...]:
+    """Diagnostics, with a note at those whose mend does not fit."""
+    return tuple(
+        each.with_note(note) if _fit(each, fits) is False else each for each in diagnostics
+    )
 
 
 def _fits(tried: Mended) -> Mapping[str, bool]:

@@ -1,6 +1,7 @@
 """`archc calibrate`, and `archc eval --anytime` and `--budgets`, of a small net with exits."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,13 @@ def test_what_is_wrong_is_told(folder: Path, net: str, options: tuple[str, ...],
     assert result.exit_code == 1
     assert f"error[{code}]" in result.stderr
     assert sorted((folder / net).iterdir()) == before
+
+
+def test_the_least_percentage_is_told_and_is_a_budget(folder: Path) -> None:
+    result = command("calibrate", folder / "Early", "--budget", "0.1%")
+    told = re.search(r"costs\s+\S+ M?\S*.*?,\s+([\d.]+%)\s+of\s+what", result.stderr, re.DOTALL)
+    assert told is not None, result.stderr
+    assert command("calibrate", folder / "Early", "--budget", told[1]).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -518,7 +518,7 @@ def test_a_name_of_its_own_that_the_spec_passes_on_is_no_hindrance(tmp_path: Pat
         ),
         (
             "F.interpolate(x -> relu, size=(x.shape[2], x.shape[3]))",
-            "upsample(x -> relu, size=[x.shape[1], x.shape[2]])",
+            "upsample(x -> relu, like=x)",
         ),
         ("x -> nn.Linear(8, x.shape[-1])", "x -> linear(x.shape[-1])"),
         (
@@ -527,7 +527,12 @@ def test_a_name_of_its_own_that_the_spec_passes_on_is_no_hindrance(tmp_path: Pat
         ),
         ("x -> nn.Conv2d(8, x.shape[0], 1)", None),
         ("x -> nn.Conv2d(8, x.shape[i], 1)", None),
-        ("F.interpolate(x, size=x.shape[2:])", None),
+        ("F.interpolate(x, size=x.shape[2:])", "upsample(x, like=x)"),
+        (
+            "F.interpolate(x, size=(x.shape[3], x.size(2)))",
+            "upsample(x, size=[x.shape[2], x.shape[1]])",
+        ),
+        ("x -> nn.Conv2d(8, x.size(-1), 1)", None),
         ("x -> nn.Conv2d(8, 2 * len(x.shape), 1)", None),
     ],
 )
@@ -564,8 +569,6 @@ def test_one_axis_alone_is_not_moved(tmp_path: Path) -> None:
         ("x.split(4, dim=2)", "only channels, `dim=1`"),
         ("x.chunk(16, 1)", "the first n channels"),
         ("x -> drop_path(0.1)", "1 minus the rate"),
-        ("F.interpolate(x, size=x.shape[2:])", "`upsample(y, like=x)`"),
-        ("F.interpolate(x, x.shape[-2:])", "`upsample(y, like=x)`"),
         ("x -> nn.BatchNorm2d(8, momentum=None)", "nothing for the `None`"),
         ("torch.cat([x, x], axis=2)", "joins channels"),
         ("x -> nn.PReLU()", "archc has no operator `PReLU`"),

@@ -203,6 +203,8 @@ def test_a_wrong_number_of_input_channels_is_not_left_out_with_the_rest(tmp_path
         ("c: conv(64, 16, 3, padding=1)", "conv(16, 3)"),
         ("c: conv(64, 32, [1, 7], padding=[0, 3])", "conv(32, [1, 7])"),
         ("c: conv_transpose(64, 32, 3)", "conv_transpose(32, 3)"),
+        ("c: conv_transpose(64, 4, 2)", "conv_transpose(4, 2)"),
+        ("c: conv_transpose(64, 32, 2, bias=true)", "conv_transpose(32, 2)"),
     ],
 )
 def test_a_kernel_that_may_be_meant_as_channels_is_told(
@@ -227,6 +229,9 @@ def test_a_kernel_that_may_be_meant_as_channels_is_told(
         "c: conv(image.channels, 5, 3)",
         "c: conv_transpose(64, 4, 2, padding=1)",
         "c: conv_transpose(64, 2, 2)",
+        "c: conv_transpose(64, 4, stride=2)",
+        "c: conv_transpose(32, 4, 2)",
+        "c: conv_transpose(64, 3, 2, output_padding=1)",
         "max_pool(5, 3)",
     ],
 )

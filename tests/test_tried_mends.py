@@ -9,7 +9,7 @@ from test_torch_mends import check_equal, results
 from torch import nn
 
 import archc
-from archc.checking import CheckStage, Mended, check_of, mend
+from archc.checking import CheckStage, Mended, check_of, check_with_trials, mend
 from archc.diagnostics import Source
 from archc.elaborate.limits import Limits
 
@@ -78,6 +78,19 @@ UNFIT = [
     "for i in range(2) { x = x -> nn.Conv2d(8, 12, 1, bias=False) }",
     "c = nn.Conv2d(4, 8, 1)\n    x = x -> c",
 ]
+
+
+@pytest.mark.parametrize("line", UNFIT)
+def test_a_check_tells_of_a_layer_that_does_not_fit(line: str) -> None:
+    source = Source("net.arch", NET.format(line))
+    (problem,) = check_with_trials(check_of(source, Limits()), source)
+    assert problem.notes[-1].startswith("`--fix` leaves it: its input has other channels or axes")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_check_does_not_doubt_a_layer_that_fits(layer: str) -> None:
+    source = Source("net.arch", NET.replace("n=8", "").format(f"x = x -> m: {layer}"))
+    assert not any(each.notes for each in check_with_trials(check_of(source, Limits()), source))
 
 
 @pytest.mark.parametrize("line", UNFIT)

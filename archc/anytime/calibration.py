@@ -1,6 +1,7 @@
 """Thresholds for a budget, from the answers of a trained net, and the file that holds them."""
 
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -147,10 +148,12 @@ def choose(samples: Samples, budget: float, unit: Unit) -> Chosen:
     """Raises ArchError where not even the first exit is within the budget."""
     found = search(samples, budget)
     if found is None:
+        first, last = samples.costs[0].item(), samples.costs[-1].item()
+        share = f"{ceil(1000 * first / last) / 10:g}%"  # no less, as it is to be a budget
         raise error(
             "E1050",
             f"a budget of {amount(budget, unit)} is less than what the first exit costs",
-            help=f"leaving there costs {amount(samples.costs[0].item(), unit)}",
+            help=f"leaving there costs {amount(first, unit)}, {share} of what the last exit costs",
         )
     rated = [(samples.outcome(each), each) for each in family_curve(samples)]
     allowed = [pair for pair in rated if pair[0].cost <= budget]

@@ -51,15 +51,13 @@ def check_command(
 
 
 def _checked(path: Path | None, limits: "Limits") -> tuple["Diagnostic", ...]:
-    from archc.checking import check_of, check_spec
+    from archc.checking import check_of, check_with_trials
 
-    if path is not None:
-        return check_spec(path, limits)
     try:
-        _, source = read_target(None)
+        _, source = read_target(path)
     except ArchError as problem:
         return problem.diagnostics
-    return check_of(source, limits)(source.text).diagnostics
+    return check_with_trials(check_of(source, limits), source)
 
 
 def _mended(path: Path | None, limits: "Limits", *, named: bool) -> tuple["Diagnostic", ...]:

@@ -14,11 +14,16 @@ from archc.syntax.edits import replaced, value_of, without_arguments
 
 
 def bind(
-    callee: str, slots: Mapping[str, bool], arguments: Sequence[Given], span: Span
+    callee: str,
+    slots: Mapping[str, bool],
+    arguments: Sequence[Given],
+    span: Span,
+    channels: int | None = None,
 ) -> Mapping[str, Given]:
     """Which argument each parameter gets; parameters without one are left out.
 
-    `slots` says of each parameter whether it has to be given.
+    `slots` says of each parameter whether it has to be given; `channels` are those of the tensor
+    that a layer is about to be applied to.
     """
     bound: dict[str, Given] = {}
     names = list(slots)
@@ -38,7 +43,9 @@ def bind(
         if argument.name is None:
             continue
         if argument.name not in names:
-            help, fix = instead_of_unknown(callee, argument, slots, {*bound, *named}, span)
+            help, fix = instead_of_unknown(
+                callee, argument, slots, {*bound, *named}, span, channels
+            )
             raise error(
                 "E0312",
                 f"`{callee}` has no parameter `{argument.name}`",

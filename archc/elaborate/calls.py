@@ -13,12 +13,19 @@ from archc.elaborate.evaluate import Expressions
 from archc.elaborate.externs import make_extern
 from archc.elaborate.frame import Frame, Site
 from archc.elaborate.graph_builder import GraphBuilder
+from archc.elaborate.pytorch.counted_axes import of_length
 from archc.elaborate.pytorch.hidden import Hidden, hidden_by, hidden_in
 from archc.elaborate.pytorch.near_names import is_elsewhere
 from archc.elaborate.pytorch.positions import require_names, require_own_names
 from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.texts import of_arguments, of_layer
-from archc.elaborate.pytorch.translated_methods import chunks, method, method_help, unbatched_method
+from archc.elaborate.pytorch.translated_methods import (
+    chunks,
+    is_certain,
+    method,
+    method_help,
+    unbatched_method,
+)
 from archc.elaborate.values import (
     BlockConstructor,
     Builtin,
@@ -29,6 +36,7 @@ from archc.elaborate.values import (
     MadeLayer,
     OpConstructor,
     Tensor,
+    TensorShape,
     ValuesRefused,
     describe,
 )
@@ -70,6 +78,8 @@ class Evaluator(Expressions):
                     _check_fold(callee.name, given)
                 return self._operator(OPS[callee.name], given, site, node, applied)
             case Builtin():
+                if callee.name == "len" and given and isinstance(given[0].value, TensorShape):
+                    self.doubt(of_length(node.arguments[0].value, given[0].value), node.span)
                 return self._builtin(callee, given, node.span)
             case OpConstructor():
                 return self._operator(callee.cls, given, site, node, applied)
@@ -100,13 +110,15 @@ class Evaluator(Expressions):
         if isinstance(value, Tensor):
             help = method_help(node, callee.name, value.type)
         fix = replaced(node.span, ours) if ours is not None else ()
-        hidden = hidden_in(fix, frame.own)
+        hidden, certain = hidden_in(fix, frame.own), False
         if hidden is not None:
             help, fix = f"`{hidden}` is the spec's own here: give it another name", ()
         elif ours is not None:
-            help = f"write `{ours}`"
+            certain = isinstance(value, Tensor) and is_certain(node, callee)
+            in_place = "no tensor is changed in place; " if callee.name.endswith("_") else ""
+            help = f"{in_place}write `{ours}`"
         message = f"{describe(value)} has no method `{callee.name}`"
-        return error("E0212", message, callee.span, help=help, fix=fix)
+        return error("E0212", message, callee.span, help=help, fix=fix, certain=certain)
 
     def _instead(self, node: ast.Call, callee: ast.Attribute, value: Datum) -> str | None:
         """What to write for a call of a method; None if that is not known."""
@@ -180,8 +192,9 @@ class Evaluator(Expressions):
         given = [each for each in given if each.name not in said]
         require_names(cls, given, operand)
         require_own_names(cls, given, operand)
+        channels = operand.channels if operand else None
         slots = _slots(cls)  # type: ignore[arg-type]  # a protocol of dataclasses is no Hashable
-        made = self.builder.make_op(cls, bind(cls.name, slots, given, site.span), site)
+        made = self.builder.make_op(cls, bind(cls.name, slots, given, site.span, channels), site)
         if said and self.builder.trial:
             self.builder.trial.make(made, said)
         return made

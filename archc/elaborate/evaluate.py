@@ -9,6 +9,7 @@ from archc.elaborate.conditions import truth_of
 from archc.elaborate.frame import Frame, Site, find
 from archc.elaborate.graph_builder import GraphBuilder
 from archc.elaborate.loops import Loop
+from archc.elaborate.pytorch.counted_axes import Doubt, of_index, of_slice
 from archc.elaborate.pytorch.tensor_words import instead
 from archc.elaborate.pytorch.texts import of_texts
 from archc.elaborate.pytorch.translated_methods import squared
@@ -17,6 +18,7 @@ from archc.elaborate.values import (
     Datum,
     Tag,
     Tensor,
+    TensorShape,
     ValuesRefused,
     describe,
     is_int,
@@ -242,30 +244,14 @@ class Expressions:
                 "less than in PyTorch"
             )
         require_index(index, value, node.index.span, help)
-        if isinstance(node.value, ast.Attribute) and isinstance(node.index, ast.Number):
-            self._counted(node, node.value, index, len(value), frame)
+        if isinstance(value, TensorShape):
+            self.doubt(of_index(node, value, index), node.span)
         return value[index]
 
-    def _is_learned(self, expr: ast.Expr, frame: Frame) -> bool:
-        """Whether a name has a tensor without a batch axis."""
-        value = frame.names.get(expr.name) if isinstance(expr, ast.Name) else None
-        return isinstance(value, Tensor) and not value.type.batched
-
-    def _counted(
-        self, node: ast.Index, shape: ast.Attribute, index: int, axes: int, frame: Frame
-    ) -> None:
-        """Warn of `x.shape[1]`, which is another axis in PyTorch, where the batch is the first."""
-        names = ("channels", *("depth", "height", "width")[4 - axes :])
-        if shape.name != "shape" or axes != len(names) or self._is_learned(shape.value, frame):
-            return
-        x = shape.value.span.text
-        meant = "the batch" if index == 0 else f"`{x}.{names[index - 1]}`"
-        self.builder.warn(
-            "W0011",
-            f"`{node.span.text}` is `{x}.{names[index]}`: axes count without the batch",
-            node.span,
-            help=f"write `{x}.{names[index]}`; in PyTorch, it is {meant}",
-        )
+    def doubt(self, said: Doubt | None, span: Span) -> None:
+        """Warn of an axis that is another one in PyTorch, where the batch is the first."""
+        if said is not None:
+            self.builder.warn("W0011", said[0], span, help=said[1])
 
     def _slice(self, node: ast.Slice, frame: Frame) -> Datum:
         value = self._sequence(node.value, frame)
@@ -283,6 +269,9 @@ class Expressions:
             work.make_text(count)
         else:
             work.make(count)
+        if isinstance(value, TensorShape):
+            unpacked = node is frame.assigned and len(frame.hint) > 1
+            self.doubt(of_slice(node, value, chosen, unpacked), node.span)
         return value[chosen]
 
     def _sequence(self, expr: ast.Expr, frame: Frame) -> Datum:
@@ -329,7 +318,9 @@ def attributes(type_: TensorType) -> dict[str, Datum]:
     """The attributes of a tensor: what it has depends on its axes."""
     spatial = ("depth", "height", "width")[3 - type_.rank :] if type_.rank <= 3 else ()
     sizes = zip(spatial, type_.shape[1:], strict=True) if spatial else ()
-    return {"channels": type_.channels, **dict(sizes), "shape": list(type_.shape)}
+    named = type_.batched and len(spatial) == type_.rank
+    shape = TensorShape(type_.shape, ("channels", *spatial) if named else ())
+    return {"channels": type_.channels, **dict(sizes), "shape": shape}
 
 
 def require_index(index: int, value: Sequence[Datum], span: Span, help: str | None = None) -> None:

@@ -236,8 +236,14 @@ class Executor:
             if isinstance(frame.names.get(name), int | float | str | list)
         }
         notes = [", ".join(f"{name} is {value}" for name, value in values.items())]
-        problem = error("E0601", message, statement.condition.span, notes=notes if values else [])
+        notes = [*(notes if values else []), *self._doubts(statement.condition.span)]
+        problem = error("E0601", message, statement.condition.span, notes=notes)
         raise AssertionFailed(problem.diagnostics)
+
+    def _doubts(self, span: Span) -> list[str]:
+        """What was warned of in a text whose error is all that will be said."""
+        places = ((each.message, each.labels[0].span) for each in self.builder.warnings)
+        return [message for message, place in places if place.is_within(span)]
 
     # -------------------------------------------------------------- regions
 

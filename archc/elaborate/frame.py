@@ -7,7 +7,8 @@ from archc.diagnostics import ArchError, Span, error
 from archc.elaborate.builtins import BUILTINS
 from archc.elaborate.files import Declared, FileScope
 from archc.elaborate.loops import Loop
-from archc.elaborate.pytorch.translation import Use, certainty, translation
+from archc.elaborate.pytorch.certainty import certainty
+from archc.elaborate.pytorch.translation import Use, translation
 from archc.elaborate.values import (
     BlockConstructor,
     Datum,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from archc.diagnostics import Fix, Span, error
 from archc.elaborate.loops import Loop
-from archc.elaborate.values import Datum, describe
+from archc.elaborate.values import Datum, TensorShape, describe
 from archc.syntax import ast
 from archc.syntax.edits import appended, replaced, without_arguments
 
@@ -19,7 +19,7 @@ def unpack(
     if isinstance(value, list | tuple) and _fits(names, value):
         return list(value)
     count = len(value) if isinstance(value, list | tuple) else 1
-    help, fix = _fitting(names, count, span)
+    help, fix = _fitting(names, count, span, is_shape=isinstance(value, TensorShape))
     fix = () if inner else fix  # rather the outer names are not those of this list
     raise error("E0208", _mismatch(names, value), span, help=help, fix=fix)
 
@@ -90,15 +90,18 @@ def _mismatch(names: Sequence[ast.Target], value: Datum) -> str:
     return f"{len(names)} names cannot be bound to {describe(value)}"
 
 
-def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str | None, Fix]:
+def _fitting(
+    names: Sequence[ast.Target], count: int, span: Span, *, is_shape: bool
+) -> tuple[str | None, Fix]:
     """As many names as there are values."""
-    if span.text.endswith(".shape") and len(names) == count + 1:
+    if is_shape and len(names) == count + 1:
         help = f"a shape has no batch axis: leave out `{names[0].span.text}`"
         return _left_out(help, names, names[:1])
-    rest = _REST_OF_SHAPE.fullmatch(span.text)
-    if rest is not None and len(names) == count + 1:
-        first = int(rest[2]) - 1
-        meant = f"{rest[1]}[{first}:]" if first else rest[1]
+    part = _PART_OF_SHAPE.fullmatch(span.text)
+    if part is not None and len(names) == count + 1:
+        first, stop = int(part[2]) - 1, part[3]
+        whole = int(stop) - 1 if stop else ""
+        meant = f"{part[1]}[{first or ''}:{whole}]" if first or stop else part[1]
         return f"a shape has no batch axis: write `{meant}`", replaced(span, meant)
     if len(names) > count:
         return _fewer(names, count)
@@ -106,7 +109,7 @@ def _fitting(names: Sequence[ast.Target], count: int, span: Span) -> tuple[str |
     return help, appended(names[-1].span, ", _" * (count - len(names)))
 
 
-_REST_OF_SHAPE = re.compile(r"(.*\.shape)\[([1-4]):\]")
+_PART_OF_SHAPE = re.compile(r"(.*\.shape)\[([1-4]):([1-5]?)\]")
 
 
 def _fewer(names: Sequence[ast.Target], count: int) -> tuple[str | None, Fix]:

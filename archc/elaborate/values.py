@@ -4,7 +4,7 @@ int, float, bool and str are themselves; a list is a Python list that nobody mut
 tuple. Tensors are references to nodes; layers and constructors are defined here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -26,6 +26,15 @@ class Tensor:
 
     node: int
     type: TensorType
+
+
+class TensorShape(list[Datum]):
+    """The shape of a tensor, with the names of its axes where PyTorch has one before them, the
+    batch."""
+
+    def __init__(self, sizes: Iterable[Datum], names: tuple[str, ...]) -> None:
+        super().__init__(sizes)
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +176,7 @@ _WORDS: dict[type, str] = {
     float: "a float",
     str: "a string",
     list: "a list",
+    TensorShape: "a list",
     tuple: "a tuple",
     OpConstructor: "the operator",
     BlockConstructor: "the block",

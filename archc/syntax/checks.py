@@ -5,6 +5,7 @@ import re
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.syntax import ast
 from archc.syntax.edits import inserted, replaced, without_line
+from archc.syntax.in_place import changed_in_place
 
 _OPERATOR = (ast.Unary, ast.Arithmetic, ast.Compare, ast.Logical)
 _MAX_HELP = 100
@@ -77,7 +78,10 @@ def _last(operator: ast.Expr) -> ast.Expr:
 def lost_result(value: ast.Expr) -> Diagnostic:
     """An expression alone: what it computes is lost, so something else was meant."""
     help, fix = _use_of(value)
-    message, certain = "the result is not used", isinstance(value, ast.Call) and bool(fix)
+    # another name of a tensor that is changed in place would be changed, too
+    in_place = isinstance(value, ast.Call) and changed_in_place(value) is not None
+    certain = isinstance(value, ast.Call) and bool(fix) and not in_place
+    message = "the result is not used"
     return Diagnostic("E0141", message, (Label(value.span),), help=help, fix=fix, certain=certain)
 
 
@@ -110,7 +114,7 @@ def _use_of_call(call: ast.Call) -> tuple[str, Fix]:
     if isinstance(callee, ast.Attribute) and callee.name == "append" and len(call.arguments) == 1:
         ours = f"{callee.value.span.text} += [{call.arguments[0].span.text}]"
         return f"write `{ours}`", replaced(call.span, ours)
-    return _LOST, ()
+    return changed_in_place(call) or (_LOST, ())
 
 
 # ----------------------------------------------------------------- targets

@@ -97,6 +97,13 @@ def indentation(span: Span) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
+def is_rebound(name: str, span: Span) -> bool:
+    """Whether a name is bound to what a span begins, or that is returned: what the name had before
+    is of no matter then."""
+    line = span.source.text[span.source.text.rfind("\n", 0, span.start) + 1 : span.start]
+    return re.search(rf"(?:^|[{{\s]){name}\s*=\s*$|\breturn\s+$", line) is not None
+
+
 def is_labelled(span: Span) -> bool:
     """Whether a span is a layer behind its label."""
     start = span.start

@@ -216,7 +216,11 @@ class TreeBuilder:
     ) -> ast.Parameter:
         if kind is not None and kind not in KINDS:
             near = nearest(kind, KINDS)
-            help = f"did you mean `{near}`?" if near else f"the kinds are {', '.join(KINDS)}"
+            help = (
+                f"did you mean `{near}`?"
+                if near
+                else f"the kinds are {', '.join(KINDS)}; leave out others"
+            )
             self._error("E0145", f"there is no kind `{kind}`", self._span(kind), help, near)
         kind_name = None if kind is None else str(kind)
         return ast.Parameter(span, self._identifier(name), kind_name, default, self._doc(span))

@@ -11,7 +11,7 @@ from archc.elaborate.values import Given
 from archc.ops.registry import OPS
 from archc.syntax.edits import appended, is_stage, renamed_argument, value_of, without_arguments
 
-_INFERRED_TOO = {"in_chans", "normalized_shape"}
+_CHANNELS = INFERRED | {"in_chans"}
 _AXIS = {"axis": "dim"}
 _ACTIVATION = {"activation", "activation_fn", "act", "act_fn", "act_layer", "nonlinearity"}
 
@@ -23,12 +23,20 @@ def written_as(callee: str, slots: Mapping[str, bool]) -> str:
 
 
 def instead_of_unknown(
-    callee: str, argument: Given, slots: Mapping[str, bool], given: set[str], call: Span
+    callee: str,
+    argument: Given,
+    slots: Mapping[str, bool],
+    given: set[str],
+    call: Span,
+    channels: int | None,
 ) -> tuple[str, Fix]:
-    """What to do about an argument whose name is no parameter's, beside those that are `given`."""
+    """What to do about an argument whose name is no parameter's, beside those that are `given`.
+
+    `channels` are those of the input, where they are known.
+    """
     name, place = argument.name or "", argument.span
     names = list(slots)
-    theirs = _of_torch(callee, argument, names, given)
+    theirs = _of_torch(callee, argument, names, given, channels)
     if theirs is not None:
         return theirs
     if name in _ACTIVATION:
@@ -54,7 +62,7 @@ def instead_of_unknown(
 
 
 def _of_torch(
-    callee: str, argument: Given, names: Sequence[str], given: set[str]
+    callee: str, argument: Given, names: Sequence[str], given: set[str], channels: int | None
 ) -> tuple[str, Fix] | None:
     """What to do about a parameter of another library's; None if it is none that is known."""
     name, place = argument.name or "", argument.span
@@ -63,8 +71,15 @@ def _of_torch(
         return f"leave one of them out: archc calls it `{ours}`, which is given", ()
     if ours is not None and ours in names:
         return f"archc calls it `{ours}`", renamed_argument(place, ours)
-    if name in INFERRED | NEEDLESS | _INFERRED_TOO and callee in OPS:
+    if name in _CHANNELS and callee in OPS and channels not in (None, argument.value):
+        return f"archc infers the channels of the input, which has {channels}", ()
+    if name in _CHANNELS | NEEDLESS and callee in OPS:
         return f"leave it out: archc infers or needs no `{name}`", without_arguments(place)
+    if name == "normalized_shape" and callee in OPS:
+        help = (
+            "archc's `layer_norm` normalises the channels at each position, PyTorch's the last axes"
+        )
+        return help, ()
     fixed = FIXED.get((callee, _AXIS.get(name, name)))
     if fixed is not None:
         if any(same(argument.value, value) for value in fixed.values):

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 from archc.diagnostics import ArchError, Fix, error
+from archc.elaborate.pytorch import sides
 from archc.elaborate.pytorch.signatures import INFERRED, OF_OPERATOR, UNKNOWN, Theirs
 from archc.elaborate.pytorch.translated_arguments import (
     Ours,
     UnsaidError,
     Written,
     ours,
-    padded,
     same,
 )
 from archc.elaborate.pytorch.translated_calls import texts
@@ -196,12 +196,12 @@ def _read(
 def _of_each_side(argument: Given, operand: TensorType | None) -> list[Ours]:
     """Numbers as `F.pad` takes them, for sides from the last axis on; or one for all sides."""
     value = _comparable(argument.value)
+    written = Written(argument.span.text, value)
     if not isinstance(value, tuple):
-        return padded(Written(argument.span.text, value), None)
-    if operand is None or len(value) % 2 or len(value) > 2 * operand.rank:
+        return sides.one_for_all(written)
+    if operand is None:
         raise UnsaidError
-    rest = (0,) * (2 * operand.rank - len(value))
-    return padded(Written(argument.span.text, (*value, *rest)), operand.rank)
+    return sides.of_operand(written, value, operand.rank)
 
 
 def _are_channels(value: Datum, operand: TensorType | None) -> bool:
@@ -239,14 +239,18 @@ def swapped(made: MadeLayer, operands: Sequence[TensorType]) -> tuple[str, str] 
     channels by a kernel of 3: a message and a help; None if nothing suggests that.
 
     A stride that is odd and not the kernel's is rare, and so is a large kernel beside a stride of
-    1 that is written though it is the default.
+    1 that is written though it is the default. A transposed convolution without a padding whose
+    kernel is not its stride is rare, too: its result is no multiple of its input.
     """
     given = made.given
     places = [given[name] for name in _IN_PYTORCH if name in given and given[name].name is None]
     if len(places) < len(_IN_PYTORCH) or not all(_NUMERALS.fullmatch(a.span.text) for a in places):
         return None
     out, kernel, stride = (_sizes(argument.value) for argument in places)
-    if out != [operands[0].channels] or stride == kernel or not all(size % 2 for size in stride):
+    if out != [operands[0].channels] or stride == kernel:
+        return None
+    unpadded = made.name == "conv_transpose" and not given.keys() & _OF_RESULT
+    if not unpadded and not all(size % 2 for size in stride):
         return None
     if max(stride) == 1 and (max(kernel) <= _LARGE_KERNEL or "groups" in given):
         return None
@@ -278,6 +282,9 @@ _RARE_MOMENTUM = 0.9
 
 _IN_PYTORCH = ("out", "kernel", "stride")
 """Where PyTorch has the channels of the input, those of the output, and the kernel."""
+
+_OF_RESULT = {"padding", "output_padding"}
+"""What makes the result of a transposed convolution a multiple of its input."""
 
 _NUMERALS = re.compile(r"\d+|\[[\d, ]+\]")
 _LARGE_KERNEL = 7

@@ -6,7 +6,7 @@ These are facts about torch, in torch's words and with torch's defaults; a test 
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -66,6 +66,9 @@ _ALWAYS: Mapping[str, str] = {
     "ReplicationPad": 'mode="replicate"',
 }
 """How a module's name begins -> an argument of the operator."""
+
+INFERRED = frozenset({"in_channels", "in_features", "num_features", "num_channels"})
+"""The channels of the input, which archc knows."""
 
 _FACTORY = "device=None dtype=None"
 _CONV = (
@@ -145,6 +148,17 @@ def _signatures(rows: Mapping[str, tuple[str, str]]) -> Mapping[str, Signature]:
 SIGNATURES: Mapping[str, Signature] = _signatures(_TEXTS)
 """The modules by their names in torch.nn."""
 
+LAZY: Mapping[str, Signature] = {
+    f"Lazy{name}": replace(
+        signature,
+        parameters=tuple(item for item in signature.parameters if item.name not in INFERRED),
+    )
+    for name, signature in SIGNATURES.items()
+    if name.startswith(("Conv", "Linear", "BatchNorm"))
+}
+"""Modules that infer the channels of their input, as archc does. Lazy instance norms keep running
+statistics unless told otherwise, which archc's do not."""
+
 _WINDOWS = "input kernel_size stride=None padding=0"
 _FUNCTION_TEXTS: Mapping[str, tuple[str, str]] = {
     "relu": ("relu", "input inplace=False"),
@@ -206,9 +220,6 @@ OF_OPERATOR: Mapping[str, Signature] = {
     signature.operator: signature for signature in reversed([*SIGNATURES.values()])
 }
 """By operator, the signature that most people have in mind."""
-
-INFERRED = frozenset({"in_channels", "in_features", "num_features", "num_channels"})
-"""The channels of the input, which archc knows."""
 
 NEEDLESS = frozenset({"inplace", "device", "dtype"})
 """What changes nothing that is computed."""

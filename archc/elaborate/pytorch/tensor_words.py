@@ -104,6 +104,7 @@ _ROWS: Mapping[str, str] = {
     "stack hstack vstack dstack": _STACK,
     "log_softmax nll_loss cross_entropy": _LOSS,
     "add sub subtract rsub mul multiply div divide true_divide": _ARITHMETIC,
+    "neg negative": "`-x` is the negative of x",
     "softmax": "`softmax(x)` is over the channels, `dim=1`, and no other axis",
 }
 _HELPS: Mapping[str, str] = {word: help for words, help in _ROWS.items() for word in words.split()}

@@ -16,7 +16,6 @@ from archc.elaborate.pytorch.signatures import (
     Absent,
     Theirs,
 )
-from archc.ops.border import SIDES
 from archc.ops.op import OpError, word
 from archc.ops.registry import OPS, Hyperparameter, check, parameters
 
@@ -29,11 +28,15 @@ class UnsaidError(Exception):
 class Written:
     """The value of an argument: its text as the language has it, and the value where it is known.
 
-    A tuple of values known in part has UNKNOWN among them.
+    A tuple of values known in part has UNKNOWN among them. The `items` are those of a list that
+    stands there itself.
     """
 
     text: str
     value: object = UNKNOWN
+    items: tuple["Written", ...] = ()
+    is_number: bool = False
+    """Whether it can be nothing else, though it is known only when the spec runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def _default_text(value: object) -> str:
 def _translated(operator: str, theirs: Theirs, written: Written) -> Ours:
     convert = _CONVERTED.get((operator, theirs.name))
     written = written if convert is None else convert(written)
-    name = _NAMES.get((operator, theirs.name), RENAMED.get(theirs.name, theirs.name))
+    name = RENAMED.get(theirs.name, theirs.name)
     known = {item.name: item for item in parameters(OPS[operator])}
     if name not in known:
         raise UnsaidError(f"`{operator}` has no `{theirs.name}`")
@@ -112,10 +115,6 @@ def same(a: object, b: object) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
-_NAMES: Mapping[tuple[str, str], str] = {("pad", "padding"): "spatial"}
-"""(operator, torch's parameter) -> the operator's, where the name means another thing elsewhere."""
-
-
 def _truth(written: Written) -> Written:
     """`bias=0`, for torch as good as false."""
     if type(written.value) is int and written.value in (0, 1):
@@ -128,44 +127,9 @@ def _conv_padding(written: Written) -> Written:
     return Written("0", 0) if written.value == "valid" else written
 
 
-def padded(written: Written, rank: int | None) -> list[Ours]:
-    """The arguments of `pad` for one number, or one of each side, the last axis first.
-
-    Where the number of axes is not known, what is left out are sides of the first ones: `F.pad`.
-
-    Raises:
-        UnsaidError: a number is not known, or cuts off.
-    """
-    known = {item.name: item for item in parameters(OPS["pad"])}
-    if not isinstance(written.value, tuple):
-        numbers = [written.value]
-        sizes = written
-        if rank is not None:
-            text = f"[{', '.join([written.text] * rank)}]"
-            sizes = Written(text, (written.value,) * rank)
-        found = [Ours(known["spatial"], sizes.text, sizes.value, needless=False)]
-    else:
-        numbers = [*written.value]
-        if UNKNOWN in numbers or len(numbers) != (2 * rank if rank else len(numbers) // 2 * 2):
-            raise UnsaidError("`pad` has a number for each side of an image")
-        found = _of_sides(known, numbers, rank)
-    if any(isinstance(n, int) and n < 0 for n in numbers):
-        raise UnsaidError("`pad` adds, and `crop` cuts off")
-    return found
-
-
-def _of_sides(
-    known: Mapping[str, Hyperparameter], numbers: list[object], rank: int | None
-) -> list[Ours]:
-    pairs = [tuple(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
-    if rank is not None and all(len(set(pair)) == 1 for pair in pairs):
-        sizes = tuple(pair[0] for pair in reversed(pairs))
-        return [Ours(known["spatial"], word(sizes), sizes, needless=False)]
-    sides = zip(SIDES, numbers, strict=False)
-    return [Ours(known[side], word(n), n, needless=not n) for side, n in sides]
-
-
 def _pad_mode(written: Written) -> Written:
+    if written.value is UNKNOWN:
+        raise UnsaidError("`pad` calls `constant` zeros")
     return Written('"zeros"', "zeros") if written.value == "constant" else written
 
 

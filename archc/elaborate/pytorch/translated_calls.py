@@ -4,17 +4,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from archc.diagnostics import Edit
+from archc.elaborate.pytorch import sides
 from archc.elaborate.pytorch.signatures import INFERRED, OPERANDS, UNKNOWN, Signature, Theirs
 from archc.elaborate.pytorch.translated_arguments import (
     Ours,
     UnsaidError,
     Written,
     ours,
-    padded,
     same,
 )
 from archc.elaborate.walk import parts_of
 from archc.ops.op import word
+from archc.ops.registry import OPS, parameters
 from archc.syntax import ast
 from archc.syntax.edits import replaced
 from archc.syntax.habits.batched import is_learned
@@ -47,10 +48,37 @@ def written(expr: ast.Expr, render: Render) -> Written:
         case ast.Unary(op="-", operand=ast.Number(value=number)):
             return Written(expr.span.text, -number)
         case ast.Tuple(items=items) | ast.List(items=items):
-            known = [written(item, render) for item in items]
+            known = tuple(written(item, render) for item in items)
             text = f"[{', '.join(item.text for item in known)}]"
-            return Written(text, tuple(item.value for item in known))
-    return Written(render(expr))
+            return Written(text, tuple(item.value for item in known), known)
+    return Written(render(expr), is_number=_is_number(expr))
+
+
+_OF_NUMBERS = {"-", "/", "//", "%", "**"}
+_NUMBERS = {"len", "int", "round", "abs"}
+"""Functions whose result is a number whatever they get."""
+_SIZES = {"channels", "height", "width", "depth"}
+
+
+def _is_number(expr: ast.Expr) -> bool:
+    """Whether an expression is a number or nothing: lists are added and multiplied only."""
+    match expr:
+        case ast.Number() | ast.Unary(op="-" | "+"):
+            return True
+        case ast.Paren(value=inner):
+            return _is_number(inner)
+        case ast.Arithmetic(first=first, rest=rest):
+            found = _is_number(first)
+            for op, operand in rest:
+                both = found and _is_number(operand)
+                either = found or _is_number(operand)
+                found = op in _OF_NUMBERS or (either if op == "+" else both)
+            return found
+        case ast.Attribute(name=name):
+            return name in _SIZES
+        case ast.Call(callee=ast.Name(name=name)):
+            return name in _NUMBERS
+    return False
 
 
 def module_call(
@@ -134,6 +162,30 @@ def bound(signature: Signature, arguments: Sequence[ast.Argument]) -> Mapping[st
     return found
 
 
+_WHOLE_IMAGE = re.compile(
+    r"(\w+)\.(?:shape|size\(\))\[(?:-?2)\s*:\]"
+    r"|[(\[]\s*(\w+)\.(?:shape\[-?2\]|size\(-?2\)),\s*"
+    r"\2\.(?:shape\[(?:3|-1)\]|size\((?:3|-1)\))\s*,?\s*[)\]]"
+)
+
+
+def whole_image(text: str) -> str | None:
+    """The tensor whose whole image gives a size: `x` in `x.shape[2:]`."""
+    found = _WHOLE_IMAGE.fullmatch(text)
+    return found and (found[1] or found[2])
+
+
+def _like(signature: Signature, theirs: Theirs, argument: ast.Argument | None) -> Ours | None:
+    """`like=x` for the size of `F.interpolate(y, size=x.shape[2:])`, where x has a batch axis."""
+    if argument is None or (signature.operator, theirs.name) != ("upsample", "size"):
+        return None
+    x = whole_image(argument.value.span.text)
+    if x is None or is_learned(argument.span.source, x):
+        return None
+    known = {item.name: item for item in parameters(OPS["upsample"])}
+    return Ours(known["like"], x, UNKNOWN, needless=False)
+
+
 _OF_SIDES = {"pad", "padding"}
 
 
@@ -148,10 +200,14 @@ def _said(
             continue
         if argument is None and theirs.name in INFERRED and complete:
             raise UnsaidError(f"`{theirs.name}`: it is missing")
+        like = _like(signature, theirs, argument)
+        if like is not None:
+            found.append(like)
+            continue
         try:
             value = None if argument is None else _written(theirs, argument.value, render)
             if theirs.name in _OF_SIDES and signature.operator == "pad" and value is not None:
-                found += padded(value, signature.rank)
+                found += _of_sides(signature, value, given)
                 continue
             said = ours(signature.operator, theirs, value)
         except UnsaidError as reason:
@@ -161,6 +217,21 @@ def _said(
             found.append(said)
     _require_odd(signature.operator, found)
     return found
+
+
+def _of_sides(
+    signature: Signature, value: Written, given: Mapping[str, ast.Argument]
+) -> list[Ours]:
+    """The sides of `nn.ZeroPad2d` and of `F.pad`. Raises UnsaidError."""
+    if signature.rank is not None:
+        return sides.of_module(value, signature.rank)
+    return sides.of_function(value, zeros=pads_zeros(given))
+
+
+def pads_zeros(given: Mapping[str, ast.Argument]) -> bool:
+    """Whether `F.pad` pads with zeros, and so channels, too."""
+    mode = given.get("mode")
+    return mode is None or '"constant"' in mode.span.text
 
 
 def _written(theirs: Theirs, value: ast.Expr, render: Render) -> Written:
@@ -196,7 +267,9 @@ def axis_edits(expr: ast.Expr) -> list[Edit]:
     for part in parts_of((expr,)):
         if isinstance(part, ast.Index) and _is_shape(part.value):
             moved.add(id(part.value))
-            edits += _moved(part)
+            edits += _moved(part, part.value, part.index)
+        elif isinstance(part, ast.Call) and _is_size(part) and len(part.arguments) == 1:
+            edits += _moved(part, part.callee, part.arguments[0].value)
         elif _is_shape(part) and id(part) not in moved:
             raise UnsaidError(f"`{part.span.text}`: a shape has no batch axis here")
     return edits
@@ -205,18 +278,24 @@ def axis_edits(expr: ast.Expr) -> list[Edit]:
 def _is_shape(part: ast.Syntax) -> bool:
     """`x.shape`, and `x.size()`."""
     if isinstance(part, ast.Call) and not part.arguments:
-        return isinstance(part.callee, ast.Attribute) and part.callee.name == "size"
+        return _is_size(part)
     return isinstance(part, ast.Attribute) and part.name == "shape"
 
 
-def _moved(index: ast.Index) -> list[Edit]:
-    """`x.shape[1]` is `x.channels`, and `x.shape[2]` is `x.shape[1]`. Raises UnsaidError."""
-    match index.index, index.value:
-        case ast.Unary(op="-", operand=ast.Number()), _:
+def _is_size(call: ast.Call) -> bool:
+    return isinstance(call.callee, ast.Attribute) and call.callee.name == "size"
+
+
+def _moved(whole: ast.Expr, shape: ast.Expr, index: ast.Expr) -> list[Edit]:
+    """`x.shape[1]` is `x.channels`, and `x.shape[2]` and `x.size(2)` are `x.shape[1]`. Raises
+    UnsaidError."""
+    shape = shape.callee if isinstance(shape, ast.Call) else shape
+    match index, shape:
+        case ast.Unary(op="-", operand=ast.Number()), ast.Attribute(name="shape"):
             return []
         case ast.Number(value=int(axis)), ast.Attribute(value=ast.Name() as tensor) if axis > 0:
             if not is_learned(tensor.span.source, tensor.name):
                 x = tensor.name
                 ours = f"{x}.channels" if axis == 1 else f"{x}.shape[{axis - 1}]"
-                return [*replaced(index.span, ours)]
-    raise UnsaidError(f"`{index.span.text}`: a shape has no batch axis here")
+                return [*replaced(whole.span, ours)]
+    raise UnsaidError(f"`{whole.span.text}`: a shape has no batch axis here")

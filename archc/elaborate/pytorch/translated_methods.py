@@ -3,12 +3,17 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from archc.elaborate.pytorch.near_names import is_elsewhere
 from archc.elaborate.pytorch.tensor_words import ABSENT, instead
 from archc.elaborate.pytorch.translated_calls import tight
 from archc.ops.op import TensorType
+from archc.ops.registry import OPS
+from archc.ops.size import Size
 from archc.syntax import ast
+from archc.syntax.edits import is_rebound
+from archc.syntax.habits.batched import all_batched, is_learned
 
 _SAME = {
     "detach": "stop_gradient",
@@ -23,7 +28,14 @@ _AXES = {1: "width", 2: "height", 3: "depth"}
 
 
 def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | None:
-    """What `x.view(-1, 512)` is here, for a tensor of a type; None if that is not known."""
+    """What `x.view(-1, 512)` is here, for a tensor of a type; None if that is not known.
+
+    A method whose name ends in `_` changes its tensor: that is a computed one, or is bound anew.
+    """
+    if callee.name.endswith("_"):
+        if not _is_lost(call, callee.value):
+            return None
+        callee = replace(callee, name=callee.name.removesuffix("_"))
     arguments = [argument.value for argument in call.arguments if argument.name is None]
     named = {argument.name: argument.value for argument in call.arguments if argument.name}
     receiver = callee.value.span.text
@@ -37,9 +49,67 @@ def method(call: ast.Call, callee: ast.Attribute, type_: TensorType) -> str | No
         return _square(callee, arguments)
     if callee.name == "neg" and not call.arguments:
         return f"(-{tight(receiver)})"
+    if callee.name == "size" and not call.arguments:
+        names = _UNPACKED.search(call.span.source.text[: call.span.start])
+        axes = names[0].count(",") + 1 if names else 0  # the batch among them, which is told next
+        return f"{receiver}.shape" if axes == type_.rank + 2 else None
     if callee.name in _METHODS:
         return _METHODS[callee.name](receiver, arguments, named, type_)
     return None
+
+
+def is_certain(call: ast.Call, callee: ast.Attribute) -> bool:
+    """Whether what a method is here hangs on no type, which another turn of a loop may change."""
+    if callee.name == "flatten":
+        return all_batched(call.span.source)
+    return callee.name in _SAME.keys() | _NO_NEED and not call.arguments
+
+
+def of_function(
+    call: ast.Call, word: str, render: Callable[[ast.Expr], str]
+) -> tuple[str, list[int]] | None:
+    """What `torch.mean(x, [2, 3])` is here, as the method is of a tensor whose type is not known;
+    and the numbers of axes of which an image has one then, or none if it may have any."""
+    if word not in _METHODS or word == "size" or not call.arguments:
+        return None
+    x, *others = call.arguments
+    if x.name is not None:
+        return None
+    receiver = render(x.value)
+    if receiver.isidentifier() and is_learned(call.span.source, receiver):
+        return None
+    arguments = [each.value for each in others if each.name is None]
+    named = {each.name: each.value for each in others if each.name is not None}
+    found = {
+        rank: _METHODS[word](receiver, arguments, named, _of_any_size(rank)) for rank in _RANKS
+    }
+    texts = {text for text in found.values() if text is not None}
+    if len(texts) != 1:
+        return None
+    axes = [rank for rank, text in found.items() if text is not None]
+    return texts.pop(), axes if len(axes) < len(_RANKS) else []
+
+
+_RANKS = (1, 2, 3)
+
+
+def _of_any_size(rank: int) -> TensorType:
+    """An image of which nothing but the number of its axes is known."""
+    return TensorType((1, *[Size(f"s{axis}") for axis in range(rank)]))
+
+
+def _is_lost(call: ast.Call, receiver: ast.Expr) -> bool:
+    """Whether what a tensor was before a method changes it is of no matter."""
+    if isinstance(receiver, ast.Name):
+        return is_rebound(receiver.name, call.span)
+    return isinstance(receiver, ast.Call) and receiver.callee.span.text in _FRESH
+
+
+_FRESH = {*OPS} - {"flatten", "reshape", "take", "crop", "identity"}
+"""Operators whose result shares no memory with their operand in PyTorch."""
+
+
+_UNPACKED = re.compile(r"[\w, ]+=\s*\Z")
 
 
 def unbatched_method(call: ast.Call, callee: ast.Attribute) -> str | None:
@@ -160,17 +230,32 @@ def _view(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType
     """`x.view(-1, 512)`, `x.view(x.size(0), 8, -1)`: the first is the size of the batch."""
     if len(arguments) == 1 and isinstance(arguments[0], ast.Tuple | ast.List):
         arguments = [*arguments[0].items]
-    if named or len(arguments) < 2 or type_.elements is None:
+    if named or len(arguments) < 2:
         return None
     sizes = [_size_in(each, receiver, type_) for each in arguments[1:]]
+    batch = _is_batch(arguments[0], receiver)
+    if batch and sizes == [-1]:
+        return f"flatten({receiver})"
+    if type_.elements is None:
+        return None
     total = math.prod(size for size in sizes if size is not None and size > 0)
-    batch = arguments[0].span.text in (f"{receiver}.size(0)", f"{receiver}.shape[0]")
     if batch and sizes.count(-1) == 1 and not type_.elements % total:
         sizes[sizes.index(-1)] = type_.elements // total
         total = type_.elements
     if total != type_.elements or not all(size is not None and size > 0 for size in sizes):
         return None
     return f"flatten({receiver})" if len(sizes) == 1 else f"reshape({receiver}, {sizes})"
+
+
+def _is_batch(expr: ast.Expr, receiver: str) -> bool:
+    """Whether an expression is the size of the batch, which all tensors share but learned ones."""
+    found = _FIRST_SIZE.fullmatch(expr.span.text)
+    return found is not None and (
+        found[1] == receiver or not is_learned(expr.span.source, found[1])
+    )
+
+
+_FIRST_SIZE = re.compile(r"(.+)\.(?:size\(0\)|shape\[0\])")
 
 
 def _size_in(expr: ast.Expr, receiver: str, type_: TensorType) -> int | None:

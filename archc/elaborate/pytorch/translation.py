@@ -21,10 +21,12 @@ from archc.elaborate.pytorch.near_names import (
     is_same_word,
     near_name,
 )
+from archc.elaborate.pytorch.sequences import list_of_layers, sequence
 from archc.elaborate.pytorch.signatures import (
     FUNCTIONS,
-    INFERRED,
     KERAS,
+    LAZY,
+    NEEDLESS,
     OPERANDS,
     SIGNATURES,
     Signature,
@@ -36,18 +38,24 @@ from archc.elaborate.pytorch.translated_calls import (
     WORDS,
     Render,
     axis_edits,
-    bound,
     function_call,
     module_call,
+    tight,
+    whole_image,
 )
-from archc.elaborate.pytorch.translated_methods import PARTS
+from archc.elaborate.pytorch.translated_methods import PARTS, of_function
 from archc.elaborate.pytorch.vocabulary import ALIASES, UNLIKE
-from archc.elaborate.trial import AXES, CHANNELS
 from archc.elaborate.walk import parts_of
 from archc.ops.registry import GROUP, OPS
 from archc.syntax import ast
-from archc.syntax.edits import edited_span, importing, inserted, is_labelled, is_stage, replaced
-from archc.syntax.habits.batched import all_batched
+from archc.syntax.edits import (
+    edited_span,
+    importing,
+    inserted,
+    is_rebound,
+    is_stage,
+    replaced,
+)
 
 _TORCH = {"nn", "torch", "F", "functional"}
 _FUNCTIONS = _TORCH - {"nn"}
@@ -93,9 +101,10 @@ def _translation(use: Use, known: set[str]) -> Mend:
     if word in ("chunk", "split"):
         return PARTS, ()
     if word in ("Sequential", "str") and use.call is not None:
-        return _sequence(use.call, known) if word == "Sequential" else of_conversion(use.call)
+        render = _renderer(known)
+        return sequence(use.call, render) if word == "Sequential" else of_conversion(use.call)
     if word == "ModuleList" and use.call is not None:
-        return _list_of_layers(use.call, known)
+        return list_of_layers(use.call, _renderer(known))
     if use.place.text == "self.training":
         return "operators know it: `dropout` drops in training only", ()
     if use.name.name == "self" and use.prefixed:
@@ -105,15 +114,18 @@ def _translation(use: Use, known: set[str]) -> Mend:
     if tabled is not None:
         return tabled
     if use.name.name in _PREFIXES:
-        return _of_prefix(use, word)
+        return _of_prefix(use, word, known)
     return _declared(use, word, known) or _near(use, word, known)
 
 
-def _of_prefix(use: Use, word: str) -> Mend:
+def _of_prefix(use: Use, word: str, known: set[str]) -> Mend:
     """What no table has, behind a module of Python's."""
     meant = instead(word) if use.call is not None and use.name.name in _FUNCTIONS else None
+    meant = instead("hardtanh") if use.prefixed and word == "Hardtanh" else meant
     if use.call is not None and meant is not None:
-        return meant, _of_names(use.call, word)
+        return meant, _of_names(use.call, word, known)
+    if use.name.name in _FUNCTIONS and word not in OPS and is_elsewhere(word):
+        return ABSENT.format(word), ()
     if use.prefixed and (word in OPS or word in BUILTINS):
         if _is_same(use.name.name, word) or (use.call is None and word in _PLAIN):
             return f"write `{word}`: operators have no prefix", replaced(use.whole.span, word)
@@ -146,10 +158,16 @@ def _declared(use: Use, word: str, known: set[str]) -> Mend | None:
     return "; ".join(brings), ()
 
 
+_OF_KINDS = {"isinstance", "type", "issubclass", "callable", "hasattr", "getattr"}
+_KINDS = "a value has one kind, which a parameter may declare: `block B(width: int)(x)`"
+
+
 def _near(use: Use, word: str, known: set[str]) -> Mend:
     """The name that may have been meant, or what there is instead of it."""
     names = {*known, *(plugin.name for plugin in plugins.offered(GROUP))}
     is_applied = use.call is not None or is_stage(use.name.span)
+    if word in _OF_KINDS:
+        return _KINDS, ()
     near, sure = near_name(word, names, is_applied=is_applied)
     if near is None:
         if is_applied and is_elsewhere(word):
@@ -164,9 +182,15 @@ def _absent_class(use: Use, word: str) -> str:
     return f'{help}: `... from "torch.nn:{word}"(...)`' if is_class else help
 
 
-def _of_names(call: ast.Call, word: str) -> Fix:
-    """`max(x, y)` for `torch.max(x, y)`, and `(x * x)` for `torch.square(x)`, of variables."""
+def _of_names(call: ast.Call, word: str, known: set[str]) -> Fix:
+    """`max(x, y)` for `torch.max(x, y)`, and `(x * x)` for `torch.square(x)`, of variables; and
+    `(-x)` for `torch.neg(x)`."""
     values = [argument.value for argument in call.arguments if argument.name is None]
+    if word in ("neg", "negative") and len(values) == len(call.arguments) == 1:
+        try:
+            return replaced(call.span, f"(-{tight(rendered(values[0], known))})")
+        except UnsaidError:
+            return ()
     if len(values) != len(call.arguments) or not values or not isinstance(values[0], ast.Name):
         return ()
     x, *others = (value.span.text for value in values)
@@ -194,50 +218,18 @@ def _square_conv(use: Use, word: str) -> Mend | None:
     return help, (*replaced(use.name.span, "conv"), *kernel)
 
 
-def certainty(use: Use, fix: Fix, known: set[str]) -> tuple[bool, Fix]:
-    """Whether a mend is certain; and, where it would be if the call were right in what it says of
-    its input, the edits that say so in a trial (`archc.elaborate.trial`)."""
-    word = use.place.text.rpartition(".")[2].strip()
-    signature = _exact(use, word)
-    if signature is None or not fix:
-        return False, ()
-    axes = _OF_AXES.search(word)
-    channels = [item.name for item in signature.parameters if item.name in INFERRED]
-    if not axes and not channels:
-        return True, ()
-    if use.call is None:
-        return False, ()
-    said = [f"{AXES}={[0, 1] if word == 'BatchNorm1d' else [int(axes[1])]}"] if axes else []
-    try:
-        given = bound(signature, use.call.arguments)
-        said += [f"{CHANNELS}={_rendered(given[name].value, known)}" for name in channels]
-    except UnsaidError:
-        return False, ()
-    (edit,) = fix
-    before = edit.text.removesuffix(")")
-    comma = "" if before.endswith("(") else ", "
-    return False, replaced(edit.span, f"{before}{comma}{', '.join(said)})")
-
-
-def _exact(use: Use, word: str) -> Signature | None:
-    """The signature of a class or function all of whose arguments are translated or refused."""
-    written = (use.call or use.whole).span
-    if ".shape" in written.text and not all_batched(written.source):
-        return None
-    if word in FUNCTIONS and _is_function(use):
-        return FUNCTIONS[word]
-    return SIGNATURES.get(word) or KERAS.get(word)
-
-
-_OF_AXES = re.compile(r"([123])[dD]$")
-"""PyTorch refuses an input with other axes, and the mend would take it."""
-
-
 def _of_tables(use: Use, word: str, known: set[str]) -> Mend | None:
     """What the tables say of a word of another library."""
-    if word in FUNCTIONS and _is_function(use):
+    as_method = method_of(use, word, known) or _bounded(use, word, known)
+    if as_method is not None:
+        ours, _ = as_method
+        return f"write `{ours}`", replaced((use.call or use.whole).span, ours)
+    changing = word.removesuffix("_")
+    if changing != word and changing in FUNCTIONS and is_function(use):
+        return _in_place(use, FUNCTIONS[changing], known)
+    if word in FUNCTIONS and is_function(use):
         return _call_of(use, FUNCTIONS[word], known)
-    for signatures, homes in ((SIGNATURES, _TORCH), (KERAS, _KERAS)):
+    for signatures, homes in ((SIGNATURES, _TORCH), (LAZY, _TORCH), (KERAS, _KERAS)):
         if word in signatures and (not use.prefixed or use.name.name in homes):
             return _call_of(use, signatures[word], known)
     if word == "Parameter" and (learned := _PARAMETER.fullmatch((use.call or use.whole).span.text)):
@@ -258,7 +250,46 @@ _PARAMETER = re.compile(
 """A learned tensor; of one whose first axis has one element, that may be the batch."""
 
 
-def _is_function(use: Use) -> bool:
+def method_of(use: Use, word: str, known: set[str]) -> tuple[str, list[int]] | None:
+    """What a function is here that is a method of tensors, too, and the axes of an image then."""
+    if use.call is None or use.name.name not in _FUNCTIONS or word in FUNCTIONS:
+        return None
+    try:
+        return of_function(use.call, word, _renderer(known))
+    except UnsaidError:
+        return None
+
+
+def _bounded(use: Use, word: str, known: set[str]) -> tuple[str, list[int]] | None:
+    """`nn.Hardtanh(0, 6)` and `F.hardtanh(x, 0, 6)`, for any image."""
+    if use.call is None or not use.prefixed or word.lower() != "hardtanh":
+        return None
+    operands = [] if word == "Hardtanh" else use.call.arguments[:1]
+    bounds = [each for each in use.call.arguments[len(operands) :] if each.name not in NEEDLESS]
+    names = [each.name or name for each, name in zip(bounds, _BOUNDS, strict=False)]
+    values = [each.value.value for each in bounds if isinstance(each.value, ast.Number)]
+    if (*names,) != _BOUNDS or values != [0, 6]:
+        return None
+    try:
+        return f"relu6({''.join(rendered(each.value, known) for each in operands)})", []
+    except UnsaidError:
+        return None
+
+
+_BOUNDS = ("min_val", "max_val")
+
+
+def _in_place(use: Use, signature: Signature, known: set[str]) -> Mend:
+    """`x = torch.relu_(x)`; elsewhere the tensor that is changed may be meant later, too."""
+    help, fix = _call_of(use, signature, known)
+    call = use.call
+    changed = call.arguments[0].value if call is not None and call.arguments else None
+    if call is None or not isinstance(changed, ast.Name) or not is_rebound(changed.name, call.span):
+        fix = ()
+    return f"no tensor is changed in place; {help}", fix
+
+
+def is_function(use: Use) -> bool:
     """`F.relu(x)`, `torch.cat([x, y], 1)`; without a prefix only what takes a list of tensors."""
     if use.call is None or not use.call.arguments:
         return False
@@ -289,11 +320,7 @@ def _call_of(use: Use, signature: Signature, known: set[str]) -> Mend:
     except UnsaidError as reason:
         like = _size_of(arguments)
         itself = like is not None and arguments[0].span.text == like
-        if (
-            like
-            and signature.operator in _OF_WHOLE
-            and (itself or signature.operator == "upsample")
-        ):
+        if itself and signature.operator in _OF_WHOLE:
             return f"{words}; {_OF_WHOLE[signature.operator].format(like)}", ()
         return f"{words}; {reason}", ()
     if use.call is None:
@@ -302,7 +329,6 @@ def _call_of(use: Use, signature: Signature, known: set[str]) -> Mend:
 
 
 _OF_WHOLE = {
-    "upsample": "`upsample(y, like={0})` takes the size of `{0}`",
     "avg_pool": "`global_avg_pool({0}, keep=true)` is the mean of the whole image",
     "max_pool": "`global_max_pool({0}, keep=true)` is the maximum of the whole image",
 }
@@ -310,20 +336,15 @@ _OF_WHOLE = {
 
 
 def _size_of(arguments: Iterable[ast.Argument]) -> str | None:
-    """The tensor whose whole image gives a size: `x` in `size=x.shape[2:]`."""
-    texts = (argument.span.text for argument in arguments)
-    found = (_WHOLE_IMAGE.fullmatch(text) for text in texts)
-    return next((each[1] for each in found if each), None)
-
-
-_WHOLE_IMAGE = re.compile(r"(?:(?:size|kernel_size)\s*=\s*)?(\w+)\.(?:shape|size\(\))\[-?2:\]")
+    """The tensor whose whole image gives a size: `x` in `kernel_size=x.shape[2:]`."""
+    return next(filter(None, (whole_image(each.value.span.text) for each in arguments)), None)
 
 
 def _renderer(known: set[str]) -> Render:
-    return lambda expr: _rendered(expr, known)
+    return lambda expr: rendered(expr, known)
 
 
-def _rendered(expr: ast.Expr, known: set[str]) -> str:
+def rendered(expr: ast.Expr, known: set[str]) -> str:
     """An expression with the calls of torch's and Python's words in it as the language has them.
 
     Raises:
@@ -345,32 +366,6 @@ def _rendered(expr: ast.Expr, known: set[str]) -> str:
     axes = (edit for edit in axis_edits(expr) if not any(map(edit.span.is_within, mended)))
     edits += axes
     return edited_span(expr.span, edits)
-
-
-def _sequence(call: ast.Call, known: set[str]) -> Mend:
-    help = "a pipe applies layers in turn: `x -> conv(64, 3) -> bn -> relu`"
-    named = any(argument.name is not None for argument in call.arguments)
-    if named or not call.arguments or not is_stage(call.span) or is_labelled(call.span):
-        return help, ()
-    try:
-        layers = [_rendered(argument.value, known) for argument in call.arguments]
-    except UnsaidError:
-        return help, ()
-    return "layers are applied in turn by `->`", replaced(call.span, " -> ".join(layers))
-
-
-def _list_of_layers(call: ast.Call, known: set[str]) -> Mend:
-    """`nn.ModuleList([...])`, and without an argument."""
-    help = "a list of layers is one: `layers = [conv(64, 3), bn()]`"
-    values = [argument.value for argument in call.arguments]
-    if not values:
-        return help, replaced(call.span, "[]")
-    if len(values) > 1 or not isinstance(values[0], ast.List | ast.Comprehension):
-        return help, ()
-    try:
-        return help, replaced(call.span, _rendered(values[0], known))
-    except UnsaidError:
-        return help, ()
 
 
 def uses_in(parts: Iterable[ast.Syntax]) -> Iterator[Use]:

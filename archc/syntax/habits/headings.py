@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from archc.diagnostics import Diagnostic, Fix, Label, Span
 from archc.syntax.edits import replaced
@@ -85,6 +86,48 @@ def _items(text: str) -> Iterator[str]:
                 yield text[start:place].strip()
             start = place + 1
 
+
+_REST = r"(?:\.[\w.]+)?(?:\[[^\n(){}=]*\])?(?:\s*\|\s*\w+)*"
+_TYPE = rf"[A-Za-z_]\w*{_REST}"
+"""An annotation of Python's: `torch.Tensor`, `Optional[float]`, `float | None`."""
+
+_annotated = partial(Habit, "E0136", keywords="NET BLOCK")
+
+ANNOTATED = (
+    _annotated(
+        "the input of a net has a shape, not a type",
+        rf"\b(?P<name>\w+)\s*:\s*(?P<at>‸{_TYPE})(?=\s*[,)])",
+        "write the shape of one sample: `{name}: [3, 32, 32]`",
+        keywords="NET",
+        types="NAME",
+        accepts="LSQB",
+        when=inside,
+    ),
+    _annotated(
+        "a tensor has no declared type",
+        rf"\b\w+(?P<out>\s*(?P<at>:\s*‸{_TYPE}))(?=\s*[,)])",
+        "leave it out: a block takes tensors of any shape",
+        "",
+        types="NAME",
+        accepts="LSQB",
+        when=inside,
+    ),
+    _annotated(
+        "there are no declared results",
+        r"\)(?P<out>\s*(?P<at>‸->\s*[^\n{}#]*[^\n{}#\s]))(?=\s*\{)",
+        "leave it out: what is returned says it",
+        "",
+        types="ARROW",
+        accepts="LBRACE",
+    ),
+    _annotated(
+        "this is not one of the kinds of parameters",
+        rf"\b\w+(?P<out>\s*(?P<at>:\s*[A-Za-z_]\w*\s*‸(?=[.\[|]){_REST}))(?=\s*[=,)])",
+        "leave it out: the kinds are int, float, bool, string and list",
+        "",
+        when=inside,
+    ),
+)
 
 HEADINGS = (
     missing_inputs,

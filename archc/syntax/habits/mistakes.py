@@ -10,7 +10,7 @@ from archc.syntax.edits import replaced
 from archc.syntax.habits.brackets import BRACKETS
 from archc.syntax.habits.colon_bodies import COLON_BODIES
 from archc.syntax.habits.habit import Rule
-from archc.syntax.habits.headings import HEADINGS
+from archc.syntax.habits.headings import ANNOTATED, HEADINGS
 from archc.syntax.habits.phrases import (
     CONDITIONS,
     HOLES,
@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     *NONES,
     *KEYWORDS,
     *VARIABLES,
+    *ANNOTATED,
     *PUNCTUATION,
     *QUOTES,
     *SEMICOLONS,

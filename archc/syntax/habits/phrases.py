@@ -89,6 +89,20 @@ LAYERS = (
         "",
         when=inside,
     ),
+    Habit(
+        "E0158",
+        "arguments are not unpacked",
+        r"\bSequential\(\s*‸(?P<at>\*)\s*(?P<xs>\w+)\s*\)",
+        "a loop applies the layers of a list in turn: `for layer in {xs} {{ x = x -> layer }}`",
+        when=inside,
+    ),
+    Habit(
+        "E0158",
+        "arguments are not unpacked",
+        r"\bSequential\(\s*‸\*",
+        "a loop applies the layers of a list in turn: `for layer in layers {{ x = x -> layer }}`",
+        when=inside,
+    ),
     Habit("E0158", "arguments are not unpacked", r"[(,]\s*‸\*", "write each argument", when=inside),
     Habit(
         "E0156",

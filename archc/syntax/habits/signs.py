@@ -125,7 +125,7 @@ SEMICOLONS = (
 _ALL = r"\s*(?:,\s*(?::|\.\.\.)\s*)*\])"
 _CHANNELS = r"(?P<at>\b(?P<x>[A-Za-z_]\w*)\[\s*:\s*‸,\s*"
 """All samples, some channels, all positions."""
-_INDEX = r"\w\[(?=[^\[\]\n]*:)"
+_INDEX = r"[\w)\]]\[(?=[^\[\]\n]*:)"
 _TAKE = re.compile(r"\btake\b(?!\s*\()|\b(?:block|net|extern)\s+take\b")
 
 

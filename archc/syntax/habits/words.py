@@ -32,9 +32,20 @@ _formatted = partial(
     types=_PIECES,
 )
 
+_other_text = partial(
+    Habit,
+    "E0156",
+    "a label is a word or a string, not an expression",
+    help='a string has holes, as in `"c{{i}}"`, and holes have no formats',
+    types=_PIECES,
+)
+_TEXT_BEFORE = r'(?P<at>"[^"\n]*"[ \t]*[%.][^\n]*?‸[^\n:{]*?)'
+
 LABELS = (
     _formatted(rf"{_LABELLED}(?P<at>(?!->)[^\n]*?‸[^\n:]*?)[ \t]*(?=[:\n]|\Z)"),
     _formatted(r"^[^\n‸]*\bscope\b\s*(?P<at>[^\n]*?‸[^\n:{]*?)[ \t]*(?=[:{\n]|\Z)"),
+    _other_text(rf"{_LABELLED}{_TEXT_BEFORE}[ \t]*(?=:)"),
+    _other_text(rf"^[^\n‸]*\bscope\b\s*{_TEXT_BEFORE}[ \t]*(?=[:{{])"),
 )
 
 # -------------------------------------------------------------------- lambda
