@@ -38,12 +38,14 @@ def saved_by_swaps(graph: Graph, k: int) -> int:
     pooled already."""
     saved, needed = 0, needed_by(graph)
     for conv, pool in graph.sharing.swaps:
+        if not needed.get(conv, 0) >> k & 1:
+            continue
         node = graph.node(conv)
         sides = (graph.node(each).type.spatial for each in (conv, pool))
         here, there = (prod(side for side in each if isinstance(side, int)) for each in sides)
         macs = node.op.macs(graph.operand_types(conv), node.type)
         assert macs is not None
-        saved += (needed.get(conv, 0) >> k & 1) * macs * (here - there) // here
+        saved += macs * (here - there) // here
     return saved
 
 
