@@ -49,7 +49,10 @@ def test_a_function_is_mended_as_the_method_is(call: str, ranks: set[int], shape
 LEARNED = "net N()(x: [8, 12, 10]) {{\n    w = param([8, 12, 10])\n    return x + {}\n}}\n"
 
 
-@pytest.mark.parametrize("call", ["torch.mean(w, 1, keepdim=true)", "x.view(w.size(0), -1)"])
+@pytest.mark.parametrize(
+    "call",
+    ["torch.mean(w, 1, keepdim=true)", "x.view(w.size(0), -1)", "x.view([w][0].size(0), -1)"],
+)
 def test_a_learned_tensor_has_no_batch_in_any_form(call: str) -> None:
     assert not said(LEARNED.format(call)).fix
 

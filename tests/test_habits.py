@@ -147,7 +147,7 @@ def test_a_comment_of_c_behind_a_pipe_is_one(comment: str) -> None:
 
 
 NOT_MENDED = [
-    ('x = x -> "c%02d" % i: conv(8)', "E0110", ""),
+    ('x = x -> "c%02d" % i: conv(8)', "E0156", "no formats"),
     ('x = x -> "c{i:02d}": conv(8)', "E0165", "write the expression alone"),
     ("f = lambda i: 2 * i", "E0122", "`[2 * i for i in range(n)]`"),
     ("f = lambda x: x -> relu", "E0122", "write a `block`"),

@@ -109,3 +109,22 @@ def test_in_place_is_dropped_where_the_tensor_is_not_used_later(line: str, certa
     problem = said(NET.format(line))
     assert problem.fix
     assert problem.certain == certain
+
+
+BLOCK = (
+    "block B()(x) {{\n    {}\n    return x\n}}\nnet N()(x: [8, 12, 10]) {{ return x + (x -> B) }}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "certain"),
+    [
+        ("x = x -> nn.ReLU(inplace=true)", False),
+        ("x = F.relu(x, inplace=true)", False),
+        ("x = x -> tanh\n    x = x -> nn.ReLU(inplace=true)", True),
+        ("x, y = (x + x, x)\n    x = F.relu(x, inplace=true)", True),
+        ("x = x -> tanh -> nn.ReLU(inplace=true)", True),
+    ],
+)
+def test_what_a_block_gets_may_be_used_outside(line: str, certain: bool) -> None:
+    assert said(BLOCK.format(line)).certain == certain

@@ -39,4 +39,19 @@ def changes_what_stays(call: ast.Call, given: Mapping[str, ast.Argument]) -> boo
 def _stays(name: str, span: Span) -> bool:
     """Whether a name, or another one, has its tensor after what a span begins."""
     other = re.search(rf"\w\s*=\s*{name}[ \t]*(?:#|$)", span.source.text, re.MULTILINE)
-    return other is not None or not is_rebound(name, span)
+    return other is not None or not is_rebound(name, span) or _is_given(name, span)
+
+
+def _is_given(name: str, span: Span) -> bool:
+    """Whether a block has got the tensor of a name, which what applies the block may use later."""
+    before = span.source.text[: span.start]
+    heads = [*_HEAD.finditer(before)]
+    if not heads or heads[-1][1] != "block":
+        return False
+    body = before[before.find("{", heads[-1].end()) :]
+    bound = re.findall(rf"\b{name}\b[\w\s,]*=(?!=)", body)
+    bound_here = body.rstrip().endswith("=")
+    return len(bound) <= bound_here
+
+
+_HEAD = re.compile(r"^(net|block)\b", re.MULTILINE)

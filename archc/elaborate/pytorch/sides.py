@@ -47,7 +47,7 @@ def of_function(written: Written, *, zeros: bool) -> list[Ours]:
     """
     if not written.items:
         shown = _indexed(written.text, 4) if written.text.isidentifier() else ""
-        raise UnsaidError(f"{_ORDER}{f': {shown} of four numbers' if shown else ''}")
+        raise UnsaidError(f"{_ORDER}{f'; of four numbers write {shown}' if shown else ''}")
     if len(written.items) % 2:
         raise UnsaidError("`pad` has a number for each side of an image")
     rank = axes_of_function(written, zeros=zeros)[-1]

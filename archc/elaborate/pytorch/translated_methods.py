@@ -250,9 +250,7 @@ def _view(receiver: str, arguments: _Arguments, named: _Named, type_: TensorType
 def _is_batch(expr: ast.Expr, receiver: str) -> bool:
     """Whether an expression is the size of the batch, which all tensors share but learned ones."""
     found = _FIRST_SIZE.fullmatch(expr.span.text)
-    return found is not None and (
-        found[1] == receiver or not is_learned(expr.span.source, found[1])
-    )
+    return found is not None and (found[1] == receiver or all_batched(expr.span.source))
 
 
 _FIRST_SIZE = re.compile(r"(.+)\.(?:size\(0\)|shape\[0\])")
