@@ -24,6 +24,7 @@ SHIPPED = {
     "all_cnn": ("AllCNN",),
     "dense_grid": ("DenseGrid",),
     "densenet": ("DenseNet121", "DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
+    "densenet3d": ("DenseNet3D121", "DenseNet3D169", "DenseNet3D201", "DenseNet3D264"),
     "densenet_cifar": ("DenseNetBC", "DenseNet", "DenseNetB", "DenseNetC"),
     "dla": (
         "DLA34",
@@ -41,7 +42,7 @@ SHIPPED = {
     "efficientnet": ("EfficientNetB0", "EfficientNetB4"),
     "googlenet": ("GoogLeNet", "GoogLeNetPlain"),
     "mobilenet_v2": ("MobileNetV2", "MobileNetV2x140"),
-    "g_ghost": ("GGhostRegNetX032", "GGhostRegNetX080"),
+    "g_ghost": ("GGhostRegNetX032", "GGhostRegNetX080", "GGhostRegNetX320"),
     "ghostnet": ("GhostNet", "GhostNet050", "GhostNet130"),
     "msdnet": ("MSDNet", "MSDNetStep6", "MSDNetStep7"),
     "msdnet_cifar": ("MSDNetAnytime", "MSDNetBudgeted"),
@@ -80,6 +81,7 @@ SHIPPED = {
 
 ALIKE = {
     "densenet": ("DenseNet161", "DenseNet169", "DenseNet201", "DenseNet264"),
+    "densenet3d": ("DenseNet3D169", "DenseNet3D201", "DenseNet3D264"),
     "convnext": ("ConvNeXtBase",),
     "mobilenet_v2": ("MobileNetV2x140",),
     "ghostnet": ("GhostNet050", "GhostNet130"),

@@ -25,6 +25,7 @@ from archc.lowering.modules import Member, Operand
 from archc.lowering.naming import Names
 from archc.lowering.nesting import Given, nested
 from archc.lowering.optional import OptionalPart
+from archc.lowering.parameters import COUNT
 from archc.lowering.sequential import is_numbered, is_row
 from archc.lowering.sharing import dense_blocks, rerun, with_one_buffer
 from archc.lowering.skipping import branched, paths_with_weights
@@ -363,8 +364,8 @@ class ClassWriter(ConstructorWriter):
     def _count(self, position: int, loop: LoopItem) -> Expr:
         """The number of a loop's children: itself a slot, or the length of one."""
         table = self.form.table
-        if (position, "count") in table.constants or (position, "count") in table.computed:
-            return self._in_forward(self.slot((), (position, "count")))
+        if (position, COUNT) in table.constants or (position, COUNT) in table.computed:
+            return self._in_forward(self.slot((), (position, COUNT)))
         found = (
             table.computed[position, parameter.name]
             for parameter in self.outliner.forms[loop.form].parameters

@@ -12,7 +12,7 @@ from archc.lowering.forms import Outliner
 from archc.lowering.items import Body, ChainItem, FunctionItem, Item, LoopItem, ModuleItem
 from archc.lowering.modules import Module, Modules
 from archc.lowering.optional import OptionalPart
-from archc.lowering.parameters import ABSENT, Parameter, Place
+from archc.lowering.parameters import ABSENT, COUNT, Parameter, Place
 from archc.lowering.values import Value, is_name, literal, sequence, turns
 from archc.ops.op import TorchModule
 from archc.program.printing import fits
@@ -299,7 +299,7 @@ class ConstructorWriter:
             sources.append(_sequence(value, parameter) if rows else self.code(value))
         made = self._made(loop.form, arguments)
         if not sources:
-            count = self.code(self.slot(outer, (position, "count")))
+            count = self.code(self.slot(outer, (position, COUNT)))
             start = loop.start if numbered else 0
             return Name("i" if numbered else "_"), turns(start, count), made
         target = Name(variables[0]) if len(variables) == 1 else Tuple(tuple(map(Name, variables)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from archc.lowering.items import Body, ChainItem, FunctionItem, ModuleItem
 from archc.lowering.modules import Module
 from archc.lowering.optional import OptionalPart
-from archc.lowering.parameters import Parameter, Place, Table
+from archc.lowering.parameters import PRESENT, Parameter, Place, Table
 
 
 @dataclass
@@ -51,4 +51,4 @@ class Form:
 
 def place_of(choice: OptionalPart) -> Place:
     """The slot of what says whether an instance has it."""
-    return (choice.positions.start, "present")
+    return (choice.positions.start, PRESENT)

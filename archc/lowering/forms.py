@@ -26,7 +26,7 @@ from archc.lowering.items import (
 from archc.lowering.merging import Merging
 from archc.lowering.modules import Module, Modules
 from archc.lowering.optional import choices_of
-from archc.lowering.parameters import ABSENT, Chooser, Column, Kind, Place
+from archc.lowering.parameters import ABSENT, COUNT, Chooser, Column, Kind, Place, parted
 from archc.lowering.sequential import is_chain
 from archc.lowering.sharing import dense_blocks
 from archc.lowering.values import Class, Symbol, Value, typed
@@ -160,14 +160,9 @@ class Outliner:
             for place, (role, _, kind) in columns[0].items()
         ]
         slots = [slot for slot in (self._uniform(slot) for slot in slots) if slot is not None]
-        counts_given = {
-            slot.place[:-1] for slot in slots if slot.kind == "each" and not slot.constant
-        }
-        slots = [
-            slot
-            for slot in slots
-            if not (slot.role == "count" and slot.place[:-1] in counts_given and not slot.constant)
-        ]
+        varying = [slot for slot in slots if not slot.constant]
+        counted = {(parted(slot.place)[0], COUNT) for slot in varying if slot.kind == "each"}
+        slots = [each for each in slots if each.constant or parted(each.place) not in counted]
         form.table.many = {slot.place for slot in slots if slot.kind == "each"}
         size = len(form.module.path)
         labels = {label[0] for label in form.module.owned}
@@ -298,7 +293,7 @@ class Outliner:
     ) -> Iterator[tuple[Place, tuple[str, Value, Kind]]]:
         form = self.forms[loop.form]
         indices = [self._index[module.path + label] for label in loop.children]
-        yield (position, "count"), ("count", len(loop.children), "one")
+        yield (position, COUNT), ("count", len(loop.children), "one")
         for parameter in form.parameters:
             values = tuple(parameter.values[i] for i in indices)
             yield (position, parameter.name), (parameter.name, values, "each")

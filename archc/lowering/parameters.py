@@ -37,6 +37,19 @@ ABSENT = Absent.VALUE
 Place = tuple[Hashable, ...]
 """Where a slot stands in a form: an attribute's label or an item's position, and a name."""
 
+COUNT, PRESENT = "for", "if"
+"""The names of an item's slots that are no parameter of what it makes: how many a loop makes, and
+whether an instance has the item. Keywords of Python, as no parameter is called."""
+
+
+def parted(place: Place) -> tuple[Place, Hashable]:
+    """What has a slot, inside however many `nn.Sequential`s, and the name of the slot there."""
+    *outer, last = place
+    if not isinstance(last, tuple):
+        return tuple(outer), last
+    inner, name = parted(last)
+    return (*outer, inner), name
+
 
 def _symbolic(value: Value) -> bool:
     return isinstance(value, Symbol) or (isinstance(value, tuple) and any(map(_symbolic, value)))
