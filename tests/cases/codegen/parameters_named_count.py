@@ -2,7 +2,7 @@
 """Counts, compiled by archc 0 from parameters_named_count.arch.
 
     archc compile parameters_named_count.arch -O0
-Checksum 19b30241f7f9e66d; passes: none; needs torch >= 2.11. Edit a copy freely.
+Checksum daca234c54870c33; passes: none; needs torch >= 2.11.
 """
 
 import torch
