@@ -40,6 +40,19 @@ def drawn(graph: Graph, ratio: float, seed: int = 0) -> dict[Path, int]:
     return found
 
 
+SIDES = {"densenet_cifar": 32, "densenet3d": 32, "msdnet": 224, "unet": 32, "resnet3d": 32}
+"""Of the images on which shipped nets are tried; by default 64."""
+
+
+def images_of(spec: str, graph: Graph) -> list[Tensor]:
+    """Two small images for a shipped net; other sizes than the spec's where it takes them."""
+    (image,) = graph.inputs()
+    side = SIDES.get(spec, 64)
+    sizes = [min(side, n) if isinstance(n, int) else side for n in image.type.spatial]
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(2, image.type.channels, *sizes, generator=generator)]
+
+
 @dataclass(frozen=True)
 class Pair:
     """The masked net, the slimmed one, and images."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from emitted import SHIPPED
-from slimmed import differences, graph_of, pair_of
+from slimmed import differences, graph_of, images_of, pair_of
 
 from archc.analysis.cost import costs_of
 from archc.channels.analysis import norms_of
@@ -21,8 +20,6 @@ PAGE = Path(__file__).parents[1] / "docs" / "slimming.md"
 RATIO = 0.3
 NETS = [(spec, net) for spec, nets in SHIPPED.items() for net in nets]
 SOME = {"resnet_cifar", "ghostnet", "nin"}
-SIDES = {"densenet_cifar": 32, "msdnet": 224, "unet": 32, "resnet3d": 32}
-"""Of the images that are run; by default 64."""
 
 
 def scores(graph: Graph) -> dict[tuple[str, ...], list[float]]:
@@ -66,13 +63,8 @@ def test_the_first_net_of_each_spec_computes_what_the_masked_one_does(spec: str)
     graph = graph_of(f"{spec} {SHIPPED[spec][0]}")
     if not norms_of(graph):
         return
-    (image,) = graph.inputs()
-    side = SIDES.get(spec, 64)
-    sizes = [min(side, n) if isinstance(n, int) else side for n in image.type.spatial]
-    generator = torch.Generator().manual_seed(1)
-    images = torch.randn(2, image.type.channels, *sizes, generator=generator)
     choice = choose(graph, scores(graph), RATIO)
-    pair = pair_of(graph, choice.channels.dropped, images=[images])
+    pair = pair_of(graph, choice.channels.dropped, images=images_of(spec, graph))
     assert list(differences(pair, 1e-10, gradients=False)) == []
 
 
