@@ -208,12 +208,14 @@ def test_texts_are_written_as_literals(text: str) -> None:
 def test_names_are_words(bodies: dict[str, Emitted]) -> None:
     """No numbered temporaries, nothing private, no name that the spec or torch did not give.
 
-    The elements of a spec's list `xs` are `x0`, `x1`, ...; a temporary would begin with `x2`.
+    The elements of a spec's list `xs` are `x0`, `x1`, ...; a temporary would begin with `x2`, or
+    be a second `x0_2`.
     """
     for name, net in bodies.items():
         model = ast.parse("\n".join(net.model_lines))
         names = {n.id for n in ast.walk(model) if isinstance(n, ast.Name)}
         assert not [n for n in names if n.startswith("_") and n not in ("_", "__all__")], name
+        assert not [n for n in names if re.search(r"\d_\d+$", n)], name
         numbered = {n for n in names if re.fullmatch(r"(x|y|t|v|tmp)\d+", n)}
         elements = {f"x{i}" for i in range(len(numbered))} if "x0" in numbered else set()
         assert numbered == elements, name
