@@ -261,7 +261,9 @@ def test_the_head_rebuilds_only_what_it_keeps(tmp_path: Path, head: str, needed:
     spec.write_text(
         "net Head()(image: [3, 32, 32]) {\n"
         "    x = image\n"
-        '    for i in range(4) { x = x -> "conv{i}": conv(32, 3) -> "bn{i}": bn -> relu }\n'
+        "    for i in range(4) {\n"
+        '        x = concat(x, x -> "conv{i}": conv(8, 3) -> "bn{i}": bn -> relu)\n'
+        "    }\n"
         f"    return {head}\n"
         "}\n"
     )
