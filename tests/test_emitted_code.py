@@ -208,8 +208,8 @@ def test_texts_are_written_as_literals(text: str) -> None:
 def test_names_are_words(bodies: dict[str, Emitted]) -> None:
     """No numbered temporaries, nothing private, no name that the spec or torch did not give.
 
-    The elements of a spec's list `xs` are `x0`, `x1`, ...; a temporary would begin with `x2`, or
-    be a second `x0_2`.
+    The elements of a spec's lists `xs` and `ys` are `x0`, `x1`, ... and `y0`, ...; a temporary
+    would begin with `x2`, or be a second `x0_2`.
     """
     for name, net in bodies.items():
         model = ast.parse("\n".join(net.model_lines))
@@ -217,8 +217,8 @@ def test_names_are_words(bodies: dict[str, Emitted]) -> None:
         assert not [n for n in names if n.startswith("_") and n not in ("_", "__all__")], name
         assert not [n for n in names if re.search(r"\d_\d+$", n)], name
         numbered = {n for n in names if re.fullmatch(r"(x|y|t|v|tmp)\d+", n)}
-        elements = {f"x{i}" for i in range(len(numbered))} if "x0" in numbered else set()
-        assert numbered == elements, name
+        lists = [[n for n in numbered if n[0] == word] for word in "xy" if f"{word}0" in numbered]
+        assert numbered == {f"{found[0][0]}{i}" for found in lists for i in range(len(found))}, name
 
 
 def test_what_finds_its_variable_taken_is_called_after_the_block_that_gives_it(
